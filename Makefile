@@ -1,0 +1,36 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow lint schema clean
+
+demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
+	$(BIN)/modnet-export demo --out dist
+
+test: $(VENV)/installed-dev  ## the whole suite but the slow peer comparison
+	$(BIN)/python -m pytest $(PYTEST)
+
+test-slow: $(VENV)/installed-dev  ## the peer comparison, in virtual environments of its own
+	$(BIN)/python -m pytest -m slow $(PYTEST)
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
+	$(BIN)/python -c "from modnet_export.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
+
+clean:
+	rm -rf $(VENV) dist
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/installed

@@ -1,0 +1,1 @@
+"""Measurements: here and on devices. Results keep their raw samples and their conditions."""

@@ -1,0 +1,142 @@
+"""Convert the demo checkpoint with every peer, each in its own virtual environment, and time all in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Run, host_conditions, interleaved
+from converters.errors import ExportError
+from converters.runtimes import open_runtime
+from modnet_export import Request, Size, export, metrics
+from modnet_export.checkpoint import resolve
+from modnet_export.files import write_bytes
+from modnet_export.parity import samples
+from modnet_export.reference import TorchReference
+
+HERE = Path(__file__).parent
+OURS = "modnet-export"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One converter's model: its latencies, its parity on the built-in photo, how long the conversion took."""
+
+    run: Run
+    max_abs_difference: float
+    convert_s: float | None
+
+
+def _convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
+    """Run a peer's conversion in its environment (made once); returns its seconds. Raises ExportError."""
+    environment = work / f"venv-{peer}"
+    python = environment / "bin" / "python"
+    requirements = HERE / f"requirements-{peer}.txt"
+    stamp = environment / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != requirements.read_text():
+        venv.create(environment, with_pip=True, clear=True)
+        _call([python, "-m", "pip", "install", "--quiet", "-r", requirements], f"installing {peer}")
+        stamp.write_text(requirements.read_text())
+    start = time.perf_counter()
+    _call([python, HERE / f"convert_{peer.replace('-', '_')}.py", *arguments], f"converting with {peer}")
+    return time.perf_counter() - start
+
+
+def _call(command: Sequence[object], what: str) -> None:
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise ExportError(f"{what} failed:\n" + "\n".join(done.stderr.splitlines()[-10:]))
+
+
+def compare(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result]:
+    """Convert with every peer and with this toolkit, then time all interleaved; ours comes first.
+
+    Raises ExportError when a peer cannot be installed or fails.
+    """
+    from safetensors.torch import save_file
+
+    work.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    export(Request(size=size, formats=("onnx", "tflite"), precisions=("fp32",), out=work / "dist"))
+    seconds: dict[str, float | None] = {OURS: time.perf_counter() - start}
+    reference = TorchReference(resolve("demo"))
+    weights = work / "weights.safetensors"
+    save_file({key: value.clone() for key, value in reference.modnet.state_dict().items()}, weights)
+
+    models = {OURS: work / "dist" / "modnet_fp32.tflite"}
+    jobs: dict[str, tuple[object, ...]] = {
+        "onnx2tf": (work / "dist" / "modnet_fp32.onnx", work / "onnx2tf.tflite"),
+        "litert-torch": (weights, work / "litert-torch.tflite", size.height, size.width),
+    }
+    for peer, arguments in jobs.items():
+        seconds[peer] = _convert_with(peer, arguments, work)
+        models[peer] = work / f"{peer}.tflite"
+    models["ONNX Runtime, plain"] = work / "dist" / "modnet_fp32.onnx"
+    models["ONNX Runtime, optimised"] = work / "dist" / "modnet_opt_fp32.onnx"
+
+    (photo, _) = samples(reference, size)
+    runtimes = {name: open_runtime(path, threads=threads) for name, path in models.items()}
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(runtime.run, photo.image_nhwc) for name, runtime in runtimes.items()
+    }
+    conditions = host_conditions(threads, ("ai-edge-litert", "onnxruntime")) | {"size": str(size)}
+    runs = interleaved(calls, rounds=rounds, conditions=conditions)
+    return [
+        Result(
+            run,
+            metrics.max_abs_difference(np.asarray(runtimes[run.name].run(photo.image_nhwc)), photo.matte_nhwc),
+            seconds.get(run.name),
+        )
+        for run in runs
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path(".peers"), help="environments and models (kept)")
+    parser.add_argument("--size", default="512x512")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    results = compare(options.work, size=Size.parse(options.size), rounds=options.rounds, threads=options.threads)
+    ours = results[0].run
+    Console().print(", ".join(f"{key} {value}" for key, value in ours.conditions.items()), highlight=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("converter", "min ms", "median ms", "ours / it", "max diff", "convert s"):
+        table.add_column(heading, justify="left" if heading == "converter" else "right", no_wrap=True)
+    for result in results:
+        run = result.run
+        table.add_row(
+            run.name,
+            f"{run.min_ms:.0f}",
+            f"{run.median_ms:.0f}",
+            f"{ours.median_ms / run.median_ms:.2f}",
+            f"{result.max_abs_difference:.0e}",
+            "" if result.convert_s is None else f"{result.convert_s:.0f}",
+        )
+    Console().print(table)
+    path = options.work / "results.json"
+    write_bytes(path, json.dumps([asdict(result) for result in results], indent=2).encode())
+    Console().print(f"Raw samples: {path}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ExportError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,18 @@
+"""Runs in onnx2tf's own environment: python convert_onnx2tf.py MODEL.onnx OUT.tflite"""
+
+# mypy: ignore-errors
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx2tf
+
+source, target = (Path(argument).resolve() for argument in sys.argv[1:])
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    # Offline it fails unless its calibration images lie in the working directory; fp32 does not read them.
+    np.save("calibration_image_sample_data_20x128x128x3_float32.npy", np.zeros((20, 128, 128, 3), np.float32))
+    onnx2tf.convert(input_onnx_file_path=str(source), output_folder_path="out", non_verbose=True)
+    target.write_bytes(Path("out", f"{source.stem}_float32.tflite").read_bytes())

@@ -1,0 +1,1 @@
+"""Core ML: lowerings to MIL, saved packages, and an evaluator that runs a saved package anywhere."""

@@ -1,0 +1,202 @@
+"""From an ONNX graph to a Core ML package: lower every node to MIL, convert, and save reproducibly."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import UnsupportedModelError, UnsupportedNode
+from converters.graph import static_shape
+from converters.lowering import check, lower
+from converters.quiet import native_stderr
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """coremltools announces missing native libraries, untested versions and its own progress bars."""
+    logger = logging.getLogger("coremltools")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with native_stderr(), contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+with quiet():
+    import coremltools as ct
+    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil.mil import Function, Program
+
+    from converters.coreml.ops import COREML
+
+Precision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8"]
+PortKind = Literal["image", "multiarray"]
+Target = Literal["iOS16", "iOS17", "iOS18"]
+
+_SPECIFICATION = "com.apple.CoreML"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What Xcode shows of a model. ``ports``: a description for every input and output by name."""
+
+    author: str
+    licence: str
+    version: str
+    description: str
+    ports: dict[str, str]
+
+
+def stays_fp32(op: Any) -> bool:
+    """Whether an op of an fp16 program keeps fp32: the statistics of the norms.
+
+    A sum over a map overflows 65504 or swallows its small terms, the square of a value from 256 on
+    overflows, and 1 / sqrt(variance + 1e-5) loses its epsilon: means, the squares that they are
+    taken of, and everything on N x C x 1 x 1 until the factor is applied.
+    """
+    if op.op_type in ("reduce_mean", "reduce_max", "sqrt", "rsqrt", "inverse"):
+        return True
+    if op.op_type not in ("add", "sub", "mul", "maximum", "batch_norm"):
+        return False
+    output = op.outputs[0]
+    per_channel = output.rank == 4 and tuple(output.shape[2:]) == (1, 1)
+    averaged = bool(output.child_ops) and all(child.op_type == "reduce_mean" for child in output.child_ops)
+    return per_channel or averaged
+
+
+def _check_ranks(model: ir.Model) -> None:
+    """Core ML has tensors of rank 1 to 5."""
+    problems = [
+        UnsupportedNode(
+            producer.op_type if (producer := value.producer()) else "input",
+            (producer.name if producer else value.name) or "?",
+            f"{value.name} has rank {len(static_shape(value) or ())}; supported: 1 to 5",
+        )
+        for value in [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]
+        if value.name and len(static_shape(value) or ()) not in range(1, 6)
+    ]
+    if problems:
+        raise UnsupportedModelError(COREML.target, problems)
+
+
+def build_program(model: ir.Model, target: Target, ports: PortKind = "multiarray") -> Any:
+    """The float32 MIL program of a static-shape model, inputs and outputs under their ONNX names.
+
+    Raises UnsupportedModelError with everything that has no lowering.
+    """
+    check(COREML, model)
+    _check_ranks(model)
+    program = Program()
+    placeholders = {str(value.name): mb.placeholder(static_shape(value)) for value in model.graph.inputs}
+    with quiet(), Function(placeholders, opset_version=getattr(ct.target, target)) as function:
+        outputs = lower(COREML, model, function.inputs, lambda size: np.zeros(size, np.float32))
+        if ports == "image":
+            # Core ML scales an image on its way in, not on its way out.
+            outputs = {name: mb.mul(x=value, y=np.float32(255)) for name, value in outputs.items()}
+        function.set_outputs([mb.identity(x=value, name=name) for name, value in outputs.items()])
+        if ports == "image":
+            function.set_output_types(
+                [ct.ImageType(name=name, color_layout=ct.colorlayout.GRAYSCALE) for name in outputs]
+            )
+        program.add_function("main", function)
+    return program
+
+
+def convert(
+    model: ir.Model,
+    *,
+    precision: Precision,
+    target: Target,
+    ports: PortKind,
+    metadata: Metadata,
+    package: Path,
+    representative: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Write ``package`` (an ``.mlpackage`` folder) for a static-shape model with one image input and one matte output.
+
+    With ``ports="image"`` the input is an 8-bit RGB image (scaled to [0, 1] by Core ML) and the
+    output an 8-bit grey one; otherwise both are float32 multi-arrays, NCHW. The same model gives the
+    same bytes. Precisions other than fp32 are fp16 programs, the compressed ones with smaller weights;
+    ``w8a8`` calibrates on ``representative`` inputs by name. Raises ExportError where the target or the
+    machine cannot have the precision, and UnsupportedModelError with everything that has no lowering.
+    """
+    if precision != "fp32" and precision != "fp16":
+        from converters.coreml.compress import check as check_compression
+
+        check_compression(precision, target)
+    program = build_program(model, target, ports)
+    (image,) = model.graph.inputs
+    image_type = ct.ImageType(
+        name=image.name, shape=static_shape(image), color_layout=ct.colorlayout.RGB, scale=1 / 255
+    )
+    compute = (
+        ct.precision.FLOAT32
+        if precision == "fp32"
+        else ct.transform.FP16ComputePrecision(op_selector=lambda op: not stays_fp32(op))
+    )
+    with quiet():
+        converted = ct.convert(
+            program,
+            source="milinternal",
+            convert_to="mlprogram",
+            inputs=[image_type] if ports == "image" else None,
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=compute,
+            # Activations are calibrated by predictions, which need the model loaded.
+            skip_model_load=precision != "w8a8",
+        )
+    if precision != "fp32" and precision != "fp16":  # this form narrows the type
+        from converters.coreml.compress import compress
+
+        converted = compress(converted, precision, representative=representative)
+    save(converted, package, metadata)
+
+
+def save(converted: Any, package: Path, metadata: Metadata) -> None:
+    """Write a converted model as a package whose bytes depend on nothing but the model."""
+    spec = converted.get_spec()
+    description = spec.description
+    description.metadata.author, description.metadata.license = metadata.author, metadata.licence
+    description.metadata.versionString = metadata.version
+    description.metadata.shortDescription = metadata.description
+    description.metadata.userDefined["com.apple.coreml.model.preview.type"] = "imageSegmenter"
+    for port in (*description.input, *description.output):
+        port.shortDescription = metadata.ports.get(port.name, "")
+    data = package / "Data" / _SPECIFICATION
+    (data / "weights").mkdir(parents=True)
+    weights = Path(converted.weights_dir) / "weight.bin"
+    if weights.exists():  # small constants stay in the specification
+        (data / "weights" / "weight.bin").write_bytes(weights.read_bytes())
+    (data / "model.mlmodel").write_bytes(spec.SerializeToString(deterministic=True))
+    # coremltools draws random identifiers; derived ones make the same model the same package.
+    model_id, weights_id = (str(uuid.uuid5(uuid.NAMESPACE_URL, f"modnet-export/{part}")).upper() for part in "mw")
+    items = {
+        model_id: ("model.mlmodel", "CoreML Model Specification"),
+        weights_id: ("weights", "CoreML Model Weights"),
+    }
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": {
+            key: {
+                "author": _SPECIFICATION,
+                "description": text,
+                "name": name,
+                "path": f"{_SPECIFICATION}/{name}",
+            }
+            for key, (name, text) in items.items()
+        },
+        "rootModelIdentifier": model_id,
+    }
+    (package / "Manifest.json").write_text(json.dumps(manifest, indent=4) + "\n")

@@ -1,0 +1,70 @@
+"""The exceptions that users meet: each says what is wrong, where, what was expected and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class ExportError(Exception):
+    """Bad input, or something that this machine cannot do. The command line exits with ``exit_code``.
+
+    ``what`` is one sentence; ``where`` a file, node or key; ``expected`` what would have been
+    accepted; ``next_step`` what the reader can do now.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, what: str, *, where: object | None = None, expected: str | None = None, next_step: str | None = None
+    ) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.expected = expected
+        self.next_step = next_step
+        super().__init__(self.render())
+
+    def render(self) -> str:
+        lines = [self.what]
+        for label, text in (("where", self.where), ("expected", self.expected), ("next", self.next_step)):
+            if text:
+                lines.append(f"  {label + ':':<10}{text}")
+        return "\n".join(lines)
+
+
+class CheckFailedError(ExportError):
+    """The input was good and the answer is no: a tolerance missed, a hash that does not match."""
+
+    exit_code = 1
+
+
+class UnsupportedError(Exception):
+    """Raised by a lowering or a pass for a form that it does not cover; the registry adds the node."""
+
+
+@dataclass(frozen=True)
+class UnsupportedNode:
+    """One node that a target cannot express, and why."""
+
+    op_type: str
+    node: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.op_type} node {self.node}: {self.reason}"
+
+
+class UnsupportedModelError(ExportError):
+    """Everything in a model that a target cannot express, listed at once."""
+
+    SHOWN = 20
+
+    def __init__(self, target: str, nodes: Iterable[UnsupportedNode]) -> None:
+        self.nodes = tuple(nodes)
+        shown = [f"    {node}" for node in self.nodes[: self.SHOWN]]
+        if len(self.nodes) > self.SHOWN:
+            shown.append(f"    ... and {len(self.nodes) - self.SHOWN} more")
+        super().__init__(
+            f"{target}: {len(self.nodes)} node(s) of this model cannot be lowered:\n" + "\n".join(shown),
+            next_step="change these nodes in the model, or register a lowering for them",
+        )

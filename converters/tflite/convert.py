@@ -1,0 +1,53 @@
+"""From an ONNX graph to a TFLite flatbuffer: lower every node, then let TensorFlow's converter fuse and serialise."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.graph import static_shape
+from converters.layout import nhwc_order
+from converters.lowering import check, lower
+from converters.quiet import native_stderr
+
+with native_stderr():
+    import tensorflow as tf
+
+from converters.tflite import flatbuffer as fb
+from converters.tflite.ops import TFLITE, to_nhwc
+
+
+def convert(model: ir.Model) -> bytes:
+    """The fp32 flatbuffer of a static-shape ONNX model, with one signature ``serving_default``.
+
+    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. Raises
+    UnsupportedModelError with every op, attribute and dynamic shape that has no lowering.
+    """
+    check(TFLITE, model)
+    specs = {
+        str(value.name): tf.TensorSpec(nhwc_order(static_shape(value) or ()), tf.float32, str(value.name))
+        for value in model.graph.inputs
+    }
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        outputs = lower(TFLITE, model, inputs, lambda shape: tf.zeros(nhwc_order(shape)))
+        return {name: to_nhwc(value) if isinstance(value, np.ndarray) else value for name, value in outputs.items()}
+
+    module = tf.Module()
+    module.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
+    with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder, native_stderr():
+        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
+        return _with_port_names(bytes(converter.convert()))
+
+
+def _with_port_names(data: bytes) -> bytes:
+    """Input and output tensors under their signature's names, for apps that look at tensors."""
+    model = fb.read(data)
+    (signature,) = model.signatureDefs
+    for port in (*signature.inputs, *signature.outputs):
+        model.subgraphs[0].tensors[port.tensorIndex].name = port.name
+    return fb.write(model)

@@ -1,0 +1,129 @@
+"""The artefact contract: what every exported model takes and gives, and how close to the reference it must be.
+
+Apps, tests, runtimes and documentation read these values from here or from the manifest.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from converters.errors import ExportError
+
+SIZE_MULTIPLE = 32
+INPUT_NAME = "image"
+OUTPUT_NAME = "matte"
+OPSET = 18
+
+Format = Literal["onnx", "tflite", "coreml"]
+Precision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8"]
+CoreMlPorts = Literal["image", "multiarray"]
+CoreMlTarget = Literal["iOS16", "iOS17", "iOS18"]
+Tuning = Literal["cpu", "gpu"]
+Layout = Literal["NCHW", "NHWC", "image"]
+"""``image``: an 8-bit pixel buffer, as Core ML hands it to an app."""
+
+LAYOUTS: dict[Format, Layout] = {"onnx": "NCHW", "tflite": "NHWC", "coreml": "NCHW"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Size(_Frozen):
+    """Height and width in pixels, multiples of 32."""
+
+    height: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
+    width: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """From ``HxW`` or one number for a square; raises ExportError."""
+        parts = text.lower().split("x")
+        if 1 <= len(parts) <= 2 and all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+            height, width = int(parts[0]), int(parts[-1])
+            if height % SIZE_MULTIPLE == width % SIZE_MULTIPLE == 0:
+                return cls(height=height, width=width)
+        raise ExportError(
+            f"'{text}' is not a size that MODNet can run at",
+            where="--size",
+            expected=f"HxW, both positive multiples of {SIZE_MULTIPLE}",
+            next_step="try --size 512x512, or 256x384 for a faster and coarser model",
+        )
+
+
+class Port(_Frozen):
+    """One input or output of an artefact."""
+
+    name: str
+    layout: Layout
+    shape: tuple[int, int, int, int]
+    dtype: Literal["float32", "uint8"]
+    minimum: float
+    maximum: float
+    channels: Literal["RGB", "alpha"]
+
+
+class Contract(_Frozen):
+    """RGB in [0, 1] in, matte in [0, 1] out; the normalisation to [-1, 1] is inside the graph."""
+
+    image: Port
+    matte: Port
+
+    @classmethod
+    def of(cls, format: Format, size: Size, *, images: bool = False) -> Contract:
+        """The contract of a format; ``images``: 8-bit pixel buffers instead of tensors."""
+        layout: Layout = "image" if images else LAYOUTS[format]
+
+        def port(name: str, channels: int, meaning: Literal["RGB", "alpha"]) -> Port:
+            nhwc = (1, size.height, size.width, channels)
+            nchw = (1, channels, size.height, size.width)
+            return Port(
+                name=name,
+                layout=layout,
+                shape=nchw if layout == "NCHW" else nhwc,
+                dtype="uint8" if images else "float32",
+                minimum=0,
+                maximum=255 if images else 1,
+                channels=meaning,
+            )
+
+        return cls(image=port(INPUT_NAME, 3, "RGB"), matte=port(OUTPUT_NAME, 1, "alpha"))
+
+
+class Tolerance(_Frozen):
+    """The largest differences from the reference matte that an artefact may show; None: not limited."""
+
+    max_abs_difference: float | None = None
+    mad: float | None = None
+
+    def __str__(self) -> str:
+        limits = {"max": self.max_abs_difference, "mean": self.mad}
+        return ", ".join(f"{name} <= {limit:g}" for name, limit in limits.items() if limit is not None)
+
+
+TOLERANCES: dict[Precision, Tolerance] = {
+    "fp32": Tolerance(max_abs_difference=1e-4),
+    "fp16": Tolerance(mad=1e-3),
+    "int8": Tolerance(mad=5e-3),
+    "palettized6": Tolerance(mad=3e-2),
+    "palettized4": Tolerance(mad=1e-1),
+    "w8a8": Tolerance(mad=1e-2),
+}
+# An 8-bit matte is rounded to the nearest of 256 values.
+_HALF_STEP = 0.5 / 255
+
+
+def tolerance(precision: Precision, *, images: bool = False) -> Tolerance:
+    """What an artefact is held to; an 8-bit output may be half a step further off."""
+    limits = TOLERANCES[precision]
+    if not images:
+        return limits
+    return Tolerance(
+        max_abs_difference=None if limits.max_abs_difference is None else limits.max_abs_difference + _HALF_STEP,
+        mad=None if limits.mad is None else limits.mad + _HALF_STEP,
+    )

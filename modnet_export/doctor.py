@@ -1,0 +1,118 @@
+"""What this machine can do, and how to get what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One capability: ``found`` says what there is; None when it is missing and ``get_it`` says how to get it."""
+
+    capability: str
+    used_for: str
+    found: str | None
+    get_it: str
+
+
+def _package(*names: str) -> str | None:
+    for name in names:
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _first_line(*command: str) -> str | None:
+    """The first line that a program prints; None when it is not there or fails."""
+    path = shutil.which(command[0])
+    if path is None:
+        return None
+    try:
+        done = subprocess.run([path, *command[1:]], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter((done.stdout + done.stderr).strip().splitlines()), path)
+
+
+def _gpu() -> str | None:
+    nvidia = _first_line("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    if nvidia:
+        return nvidia
+    if sys.platform == "darwin":
+        return "Metal" if platform.machine() == "arm64" else None
+    nodes = sorted(Path("/dev/dri").glob("renderD*"))
+    return str(nodes[0]) if nodes else None
+
+
+def _adb() -> str | None:
+    found = _first_line("adb", "version")
+    if found is None:
+        sdk = _android_sdk()
+        found = _first_line(str(Path(sdk) / "platform-tools" / "adb"), "version") if sdk else None
+    return found
+
+
+def _android_sdk() -> str | None:
+    candidates = [os.environ.get(name, "") for name in ("ANDROID_HOME", "ANDROID_SDK_ROOT")]
+    candidates += [str(Path.home() / "Android/Sdk"), str(Path.home() / "Library/Android/sdk")]
+    return next((path for path in candidates if path and Path(path).is_dir()), None)
+
+
+def _litert_gpu() -> str | None:
+    """LiteRT's GPU accelerator ships in the wheel; it needs a Vulkan driver to run on."""
+    if _package("ai-edge-litert") is None:
+        return None
+    named = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
+    if named:
+        return f"Vulkan driver {named}" if all(Path(part).exists() for part in named.split(os.pathsep)) else None
+    drivers = [
+        item for folder in ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d") for item in Path(folder).glob("*.json")
+    ]
+    return f"Vulkan driver {drivers[0].name}" if drivers else None
+
+
+_CHECKS: tuple[tuple[str, str, Callable[[], str | None], str], ...] = (
+    ("PyTorch", "loading checkpoints, the reference", lambda: _package("torch"), "pip install torch"),
+    ("ONNX Runtime", "running .onnx", lambda: _package("onnxruntime"), "pip install onnxruntime"),
+    (
+        "TensorFlow",
+        "converting to .tflite",
+        lambda: _package("tensorflow-cpu", "tensorflow"),
+        "pip install tensorflow",
+    ),
+    (
+        "LiteRT",
+        "running .tflite",
+        lambda: _package("ai-edge-litert", "tflite-runtime"),
+        "pip install ai-edge-litert",
+    ),
+    ("GPU", "faster reference runs", _gpu, "not needed: everything runs on the CPU"),
+    ("Vulkan", "LiteRT's GPU accelerator", _litert_gpu, "install your GPU's Vulkan driver"),
+    (
+        "adb",
+        "measuring on Android devices",
+        _adb,
+        "install Android platform-tools: developer.android.com/tools/releases/platform-tools",
+    ),
+    ("Android SDK", "building the Android app", _android_sdk, "install Android Studio and set ANDROID_HOME"),
+    ("Xcode", "running Core ML, building the iOS app", lambda: _first_line("xcodebuild", "-version"), "needs a Mac"),
+)
+
+
+def examine() -> list[Finding]:
+    """Every capability, present or not."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    return [
+        Finding("machine", "everything", machine, ""),
+        *(Finding(name, used_for, check(), get_it) for name, used_for, check, get_it in _CHECKS),
+    ]

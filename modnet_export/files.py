@@ -1,0 +1,122 @@
+"""Files that are either the old one or the new one, whenever the process dies."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from converters.errors import ExportError
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted."""
+    return sorted(item for item in folder.rglob("*") if item.is_file())
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256 in hexadecimal; for a folder, that of its sorted relative names and their files' hashes."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for item in files_in(path):
+            digest.update(f"{item.relative_to(path).as_posix()}\0{sha256(item)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def size_in_bytes(path: Path) -> int:
+    """Of a file, or of all files in a folder."""
+    return sum(item.stat().st_size for item in (files_in(path) if path.is_dir() else [path]))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file under a temporary name beside it, then rename it into place."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary = Path(name)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two folders in one step of the file system; False where there is no such call."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    first, second = os.fsencode(a), os.fsencode(b)
+    if hasattr(libc, "renameat2"):  # Linux: AT_FDCWD, RENAME_EXCHANGE
+        return bool(libc.renameat2(-100, first, -100, second, 2) == 0)
+    if hasattr(libc, "renamex_np"):  # macOS: RENAME_SWAP
+        return bool(libc.renamex_np(first, second, 2) == 0)
+    return False
+
+
+@contextmanager
+def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
+    """A new folder to fill; on success it takes the place of ``folder`` in one step, on failure it is removed.
+
+    ``keep`` names the entries of the present folder that move along (a caller's own files).
+    """
+    folder = Path(os.path.abspath(folder))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.new-"
+    for left_behind in folder.parent.glob(f"{prefix}*"):  # by a run that was killed
+        shutil.rmtree(left_behind, ignore_errors=True)
+    fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    fresh.chmod(0o777 & ~_umask())
+    try:
+        yield fresh
+        for name in keep:
+            source = folder / name
+            if (fresh / name).exists():
+                continue
+            if source.is_dir() and not source.is_symlink():
+                shutil.copytree(source, fresh / name, symlinks=True)
+            else:
+                shutil.copy2(source, fresh / name, follow_symlinks=False)
+        if not folder.exists():
+            fresh.rename(folder)
+        elif not _exchange(fresh, folder):
+            # Two renames: the one moment without a folder that some file systems leave us with.
+            old = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+            folder.rename(old / folder.name)
+            fresh.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def writable_folder(folder: Path) -> None:
+    """Raise ExportError unless files can be made beside ``folder``."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent):
+            pass
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError
+    except OSError as error:
+        raise ExportError(
+            f"cannot write to {folder}: {error.strerror or 'it is a file'}",
+            where=folder,
+            expected="a folder that you may write to",
+            next_step="choose another folder with --out",
+        ) from error

@@ -1,0 +1,341 @@
+"""Checkpoint to verified ``dist/``: the stages in order, each handing its result to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters.errors import CheckFailedError, ExportError
+from modnet_export import checkpoint, manifest, parity
+from modnet_export.contract import (
+    INPUT_NAME,
+    OPSET,
+    OUTPUT_NAME,
+    Contract,
+    CoreMlPorts,
+    CoreMlTarget,
+    Format,
+    Precision,
+    Size,
+    Tuning,
+    tolerance,
+)
+from modnet_export.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
+from modnet_export.imaging import demo_photo, fit_image
+from modnet_export.manifest import Artefact, Manifest, SourceRecord
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+    from converters.runtimes import ComputeUnit
+
+COREML_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8")
+
+_PACKAGES = (
+    "modnet-export",
+    "torch",
+    "onnx",
+    "onnxsim",
+    "onnx-ir",
+    "onnxruntime",
+    "coremltools",
+    "tensorflow",
+    "tensorflow-cpu",
+    "ai-edge-litert",
+    "numpy",
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One artefact to make."""
+
+    file: str
+    format: Format
+    precision: Precision
+    tuning: Tuning | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to export. ``tune`` None: each artefact for its own use (fp32 for CPUs, fp16 for GPUs)."""
+
+    checkpoint: str = checkpoint.EMBEDDED
+    size: Size = field(default_factory=lambda: Size(height=512, width=512))
+    formats: tuple[Format, ...] = ("onnx", "tflite")
+    precisions: tuple[Precision, ...] = ("fp32", "fp16")
+    tune: Tuning | None = None
+    coreml_ports: CoreMlPorts = "image"
+    coreml_target: CoreMlTarget = "iOS16"
+    out: Path = Path("dist")
+
+    def plans(self) -> list[_Plan]:
+        """The artefacts in the order of the chain; raises ExportError when the choice leaves none of a format."""
+        every = [
+            _Plan("modnet_fp32.onnx", "onnx", "fp32", None),
+            _Plan("modnet_opt_fp32.onnx", "onnx", "fp32", self.tune or "cpu"),
+            _Plan("modnet_fp32.tflite", "tflite", "fp32", self.tune or "cpu"),
+            _Plan("modnet_fp16.tflite", "tflite", "fp16", self.tune or "gpu"),
+            *(
+                _Plan(f"modnet_{precision}.mlpackage", "coreml", precision, self.tune or "cpu")
+                for precision in COREML_PRECISIONS
+            ),
+        ]
+        chosen = [plan for plan in every if plan.format in self.formats and plan.precision in self.precisions]
+        for name in self.formats:
+            if not any(plan.format == name for plan in chosen):
+                available = ", ".join(sorted({plan.precision for plan in every if plan.format == name}))
+                raise ExportError(
+                    f"there is no {name} artefact in {', '.join(self.precisions)}",
+                    where="--precisions",
+                    expected=f"{name} comes in {available}",
+                    next_step=f"add one of these precisions, or leave {name} out of --formats",
+                )
+        return chosen
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _old_artefacts(out: Path) -> set[str]:
+    """Names in ``out`` that a new export replaces; raises ExportError if the folder is somebody else's."""
+    if not out.exists() or not any(out.iterdir()):
+        return set()
+    if not (out / manifest.FILE_NAME).exists():
+        raise ExportError(
+            f"{out} is not empty and was not written by this tool",
+            where=out,
+            expected=f"a new folder, or one with a {manifest.FILE_NAME}",
+            next_step="choose another folder with --out",
+        )
+    try:
+        return {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
+    except ExportError:  # a broken manifest is replaced like a sound one; nothing else is touched
+        return {manifest.FILE_NAME}
+
+
+class _Chain:
+    """One ONNX model and what is derived from it, each made once."""
+
+    def __init__(self, model: onnx.ModelProto, request: Request) -> None:
+        self._model, self._request = model, request
+        self._graphs: dict[Tuning, ir.Model] = {}
+        self._flatbuffers: dict[Tuning, bytes] = {}
+
+    def _graph(self, tuning: Tuning) -> ir.Model:
+        from onnx_ir import from_proto
+
+        from converters.passes import optimise
+
+        if tuning not in self._graphs:
+            self._graphs[tuning] = optimise(from_proto(self._model), tuning)
+        return self._graphs[tuning]
+
+    def _flatbuffer(self, tuning: Tuning) -> bytes:
+        from converters.tflite.convert import convert
+
+        if tuning not in self._flatbuffers:
+            self._flatbuffers[tuning] = convert(self._graph(tuning))
+        return self._flatbuffers[tuning]
+
+    def _package(self, plan: _Plan, path: Path) -> None:
+        from converters.coreml.convert import Metadata, convert
+
+        convert(
+            self._graph(plan.tuning or "cpu"),
+            precision=plan.precision,
+            target=self._request.coreml_target,
+            ports=self._request.coreml_ports,
+            metadata=Metadata(
+                author="modnet-export",
+                licence="Apache-2.0",
+                version=version("modnet-export"),
+                description=f"MODNet portrait matting at {self._request.size}, {plan.precision}",
+                ports={INPUT_NAME: "The photo, RGB.", OUTPUT_NAME: "The matte: 0 background, full scale foreground."},
+            ),
+            package=path,
+            representative=self._representative() if plan.precision == "w8a8" else (),
+        )
+
+    def _representative(self) -> list[dict[str, object]]:
+        """Crops of the built-in portrait, as Core ML's Python interface takes them."""
+        import numpy as np
+        from PIL import Image
+
+        photo, size = demo_photo(), (self._request.size.height, self._request.size.width)
+        crops = [photo, photo[:, ::-1], photo[:400, 60:460], photo[60:, :380], photo * np.float32(0.6)]
+        images = [fit_image(crop, size, "letterbox")[0] for crop in crops]
+        if self._request.coreml_ports == "multiarray":
+            return [{INPUT_NAME: image.transpose(0, 3, 1, 2)} for image in images]
+        return [{INPUT_NAME: Image.fromarray(np.rint(image[0] * 255).astype(np.uint8))} for image in images]
+
+    def write(self, plan: _Plan, path: Path) -> None:
+        """Make one artefact, a file or a package."""
+        from onnx_ir import to_proto
+
+        if plan.format == "coreml":
+            self._package(plan, path)
+        elif plan.tuning is None:
+            write_bytes(path, self._model.SerializeToString(deterministic=True))
+        elif plan.format == "onnx":
+            write_bytes(path, to_proto(self._graph(plan.tuning)).SerializeToString(deterministic=True))
+        elif plan.precision == "fp32":
+            write_bytes(path, self._flatbuffer(plan.tuning))
+        else:
+            from converters.tflite.quantize import half_size_weights
+
+            write_bytes(path, half_size_weights(self._flatbuffer(plan.tuning)))
+
+
+def export(request: Request, progress: Progress = lambda stage: None) -> Manifest:
+    """Export, verify every artefact against the reference, and put ``dist/`` in place in one step.
+
+    The folder is written only if every artefact is within its tolerance: raises CheckFailedError
+    otherwise, and ExportError for bad input; an existing folder is then left as it was.
+    """
+    plans = request.plans()
+    writable_folder(request.out)
+    replaced = _old_artefacts(request.out)
+    progress("loading the checkpoint")
+    source = checkpoint.resolve(request.checkpoint)
+
+    from converters.runtimes import open_runtime
+    from modnet_export import onnx_export
+    from modnet_export.reference import TorchReference, open_reference
+
+    reference = open_reference(source)
+    progress("exporting to ONNX")
+    if isinstance(reference, TorchReference):
+        onnx_model = onnx_export.from_network(reference.modnet, request.size)
+    else:
+        onnx_model = onnx_export.from_onnx(source.path, request.size)
+    progress("running the reference")
+    inputs = parity.samples(reference, request.size)
+
+    chain = _Chain(onnx_model, request)
+    artefacts: list[Artefact] = []
+    stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
+    with replaced_folder(request.out, keep=stay) as folder:
+        for plan in plans:
+            progress(f"writing {plan.file}")
+            path = folder / plan.file
+            chain.write(plan, path)
+            progress(f"verifying {plan.file}")
+            images = plan.format == "coreml" and request.coreml_ports == "image"
+            limits, runtime = tolerance(plan.precision, images=images), open_runtime(path)
+            artefacts.append(
+                Artefact(
+                    file=plan.file,
+                    format=plan.format,
+                    precision=plan.precision,
+                    optimised=plan.tuning is not None,
+                    tuning=plan.tuning,
+                    opset=OPSET if plan.format == "onnx" else None,
+                    bytes=size_in_bytes(path),
+                    sha256=sha256(path),
+                    contract=Contract.of(plan.format, request.size, images=images),
+                    tolerance=limits,
+                    engine=runtime.engine,
+                    parity=parity.measure(runtime, parity.asked_of(plan.format, plan.precision, inputs), limits),
+                )
+            )
+        result = Manifest(
+            source=SourceRecord(name=source.name, kind=source.kind, sha256=source.sha256),
+            size=request.size,
+            reference=reference.engine,
+            versions=_versions(),
+            artefacts=tuple(artefacts),
+        )
+        require_parity(result.artefacts)
+        write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
+    return result
+
+
+def require_parity(artefacts: Sequence[Artefact]) -> None:
+    """Raise CheckFailedError naming every artefact outside its tolerance, the first in the chain first."""
+    failed = [artefact for artefact in artefacts if not artefact.passed]
+    if not failed:
+        return
+    lines = [f"{len(failed)} of {len(artefacts)} artefact(s) differ from the reference by more than their tolerance:"]
+    for artefact in failed:
+        for item in artefact.parity:
+            if not item.passed:
+                lines.append(
+                    f"  {artefact.file} on {item.input}: max {_shown(item.max_abs_difference)}, "
+                    f"mean {_shown(item.mad)}; allowed: {artefact.tolerance}"
+                )
+    raise CheckFailedError(
+        "\n".join(lines),
+        next_step=f"{failed[0].file} is the first in the chain that differs: look there",
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.2e}"
+
+
+def verify(
+    folder: Path,
+    *,
+    images: Sequence[Path] = (),
+    checkpoint_name: str | None = None,
+    bundle: Path | None = None,
+    results: Path | None = None,
+    compute_unit: ComputeUnit = "ALL",
+    progress: Progress = lambda stage: None,
+) -> Manifest:
+    """Check hashes and parity of a ``dist/`` folder again; returns the manifest with the new measurements.
+
+    The reference is the checkpoint that the manifest names (its hash must match), or
+    ``checkpoint_name``. ``bundle`` names a zip to write for a colleague with a Mac; ``results`` is
+    the file that came back, whose measurements then stand for the Core ML packages. Raises
+    CheckFailedError on a wrong hash; whether every tolerance holds is in the result.
+    """
+    recorded = manifest.load(folder)
+    manifest.check_hashes(recorded, folder)
+    progress("loading the checkpoint")
+    source = checkpoint.resolve(checkpoint_name or recorded.source.name)
+    if source.sha256 != recorded.source.sha256:
+        raise CheckFailedError(
+            f"'{source.name}' is not the checkpoint that this folder was exported from",
+            where=source.path,
+            expected=f"SHA-256 {recorded.source.sha256}, found {source.sha256}",
+            next_step="pass the one that was: --checkpoint PATH",
+        )
+
+    from converters.runtimes import open_runtime
+    from modnet_export.reference import open_reference
+
+    progress("running the reference")
+    inputs = parity.samples(open_reference(source), recorded.size, images)
+    if bundle is not None:
+        from modnet_export.bundle import write_bundle
+
+        progress(f"writing {bundle.name}")
+        write_bundle(bundle, folder, recorded, inputs)
+    measured: list[Artefact] = []
+    for artefact in recorded.artefacts:
+        progress(f"verifying {artefact.file}")
+        runtime = open_runtime(folder / artefact.file, compute_unit=compute_unit)
+        asked = parity.asked_of(artefact.format, artefact.precision, inputs)
+        measurements = parity.measure(runtime, asked, artefact.tolerance)
+        measured.append(artefact.model_copy(update={"parity": measurements, "engine": runtime.engine}))
+    verified = recorded.model_copy(update={"artefacts": tuple(measured)})
+    if results is None:
+        return verified
+    from modnet_export.bundle import import_results
+
+    return import_results(results, verified)
