@@ -239,6 +239,8 @@ def test_interruption_leaves_nothing_behind(tmp_path):
             process.send_signal(signal.SIGINT)
             break
     rest = process.stderr.read()
-    assert process.wait() == 130
+    # A shell shows 130 for both. CPython ends itself by the signal, for all that the exception was handled,
+    # when it arrived within an exec() of text, as dataclasses do while they are imported.
+    assert process.wait() in (130, -signal.SIGINT)
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
