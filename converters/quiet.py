@@ -1,20 +1,26 @@
-"""Native libraries that talk on file descriptor 2, past Python's own streams."""
+"""Native libraries that talk on file descriptors 1 and 2, past Python's own streams."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def native_stderr() -> Iterator[None]:
-    """Drop what native code writes to stderr meanwhile; Python's exceptions carry what matters."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+def native_stderr(*, stdout: bool = False) -> Iterator[None]:
+    """Drop what native code writes to stderr (and to ``stdout``) meanwhile; Python's exceptions carry what matters."""
+    descriptors = (1, 2) if stdout else (2,)
+    if stdout:
+        sys.stdout.flush()
+    saved, null = [os.dup(number) for number in descriptors], os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(null, 2)
+        for number in descriptors:
+            os.dup2(null, number)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        for number, copy in zip(descriptors, saved, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
         os.close(null)

@@ -15,10 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.files import files_in, write_bytes
 from modnet_export.manifest import Artefact, Manifest, Sha256
-from modnet_export.parity import Measurement, Sample, asked_of, judge
+from modnet_export.metrics import psnr_of_mse
+from modnet_export.parity import Sample, asked_of, judge
+from modnet_export.verification import Link, describe
 
 # Zip's own first day: the same bundle has the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
+
+
+_REPLAYED = ("max_abs_difference", "mad", "mse")
+"""What ``replay.py`` measures, with NumPy alone."""
 
 
 class _Result(BaseModel):
@@ -72,9 +78,9 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Sequenc
         files[f"matte_{number}.npy"] = _npy(sample.matte_nhwc[0, :, :, 0])
     packages: list[dict[str, object]] = []
     for artefact in _packages(manifest):
-        names = [sample.name for sample in asked_of(artefact.format, artefact.precision, inputs)]
+        names = [item.name for item in inputs if asked_of(artefact.format, artefact.precision, item.name)]
         images = artefact.contract.image.layout == "image"
-        limits = artefact.tolerance.model_dump()
+        limits = artefact.tolerance.model_dump(include=set(_REPLAYED))
         packages.append({"file": artefact.file, "images": images, "inputs": names, "tolerance": limits})
         root = folder / artefact.file
         for item in files_in(root):
@@ -88,8 +94,8 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Sequenc
     write_bytes(target, buffer.getvalue())
 
 
-def import_results(path: Path, manifest: Manifest) -> Manifest:
-    """The manifest with Core ML's own measurements in place of the evaluator's, judged by its tolerances.
+def import_results(path: Path, manifest: Manifest, links: Sequence[Link]) -> list[Link]:
+    """The links with Core ML's own measurements in place of the evaluator's, judged by the same tolerances.
 
     Raises ExportError for a file that is not a result, CheckFailedError for results of other packages.
     """
@@ -110,14 +116,26 @@ def import_results(path: Path, manifest: Manifest) -> Manifest:
         raise CheckFailedError("\n  ".join(["these results do not cover this folder:", *problems]), where=path)
     machine = ", ".join(results.machine.values())
 
-    def updated(artefact: Artefact) -> Artefact:
-        own = [item for item in results.results if item.file == artefact.file]
-        if not own:
-            return artefact
-        measured: list[Measurement] = [
-            judge(f"{item.input} {item.compute_unit}", item.max_abs_difference, item.mad, item.mse, artefact.tolerance)
-            for item in own
-        ]
-        return artefact.model_copy(update={"parity": tuple(measured), "engine": f"predicted by Core ML on {machine}"})
+    def updated(link: Link) -> Link:
+        measurements = tuple(
+            judge(
+                f"{item.input} {item.compute_unit}",
+                {**{name: getattr(item, name) for name in _REPLAYED}, "psnr_db": psnr_of_mse(item.mse)},
+                link.tolerance,
+            )
+            for item in results.results
+            if item.file == link.artefact
+        )
+        if not measurements:
+            return link
+        reason = describe(measurements, link.tolerance)
+        return link.model_copy(
+            update={
+                "measurements": measurements,
+                "engine": f"predicted by Core ML on {machine}",
+                "verdict": "failed" if reason else "passed",
+                "reason": reason,
+            }
+        )
 
-    return manifest.model_copy(update={"artefacts": tuple(map(updated, manifest.artefacts))})
+    return [updated(link) for link in links]

@@ -6,11 +6,11 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -22,7 +22,16 @@ from rich.table import Table
 from converters.errors import ExportError
 
 if TYPE_CHECKING:
+    from modnet_export.inputs import Input
     from modnet_export.manifest import Manifest
+    from modnet_export.verification import Verification
+
+
+class Stages(Protocol):
+    """Told of the present stage and, where it is known, how much of it is done."""
+
+    def __call__(self, stage: str, done: int = 0, total: int = 0, /) -> None: ...
+
 
 app = typer.Typer(
     name="modnet-export",
@@ -58,6 +67,11 @@ class ComputeUnit(str, Enum):
     cpu_and_ne = "CPU_AND_NE"
 
 
+class HarnessEngine(str, Enum):
+    processes = "processes"
+    dask = "dask"
+
+
 class FitChoice(str, Enum):
     released = "released"
     letterbox = "letterbox"
@@ -81,16 +95,33 @@ def _choices(text: str, option: str, allowed: tuple[C, ...]) -> tuple[C, ...]:
 
 
 @contextmanager
-def _stages(total: int | None = None) -> Iterator[Callable[[str], None]]:
-    """A spinner with the present stage on a terminal; one line a stage elsewhere."""
+def _stages() -> Iterator[Stages]:
+    """A spinner with the present stage, and a bar where its length is known; one line a stage without a terminal."""
     if not _err.is_terminal:
-        yield lambda stage: _err.print(f"  {stage}", highlight=False, markup=False)
+        last = ""
+
+        def line(stage: str, done: int = 0, total: int = 0, /) -> None:
+            nonlocal last
+            if stage != last:
+                _err.print(f"  {stage}", highlight=False, markup=False)
+            last = stage
+
+        yield line
         return
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=_err, transient=True
-    ) as progress:
-        task = progress.add_task("starting", total=total)
-        yield lambda stage: progress.update(task, description=escape(stage))
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_err, transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def bar(stage: str, done: int = 0, total: int = 0, /) -> None:
+            progress.update(task, description=escape(stage), completed=done, total=total or None)
+
+        yield bar
 
 
 def _megabytes(size: int) -> str:
@@ -130,6 +161,60 @@ def _print_manifest(manifest: Manifest) -> None:
     _print(f"Allowed: {allowed}.")
     for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml"}:
         _print(f"Core ML packages were {engine}.")
+
+
+def _print_verification(result: Verification) -> None:
+    inputs = f"{len(result.inputs)} inputs" if len(result.inputs) != 1 else escape(result.inputs[0])
+    _print(f"[bold]MODNet {result.size} from '{escape(result.source.name)}' on {inputs}[/]")
+    verdicts = {"passed": "[green]passed[/]", "failed": "[bold red]FAILED[/]", "not run": "[yellow]not run[/]"}
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("artefact", no_wrap=True)
+    for heading in ("max", "99.9 %", "mean", "edges", "SSIM", "verdict"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for link in result.links:
+        worst = [link.worst("max_abs_difference"), link.worst("p999"), link.mean("mad"), link.mean("edge_mad")]
+        ssim = link.worst("ssim")
+        table.add_row(
+            escape(link.name),
+            *(_number(value, "-") for value in worst),
+            "-" if ssim is None else f"{ssim:.4f}",
+            verdicts[link.verdict],
+        )
+    _out.print(table)
+    _print(
+        f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
+        "\nthe edge band where hair lives; lowest SSIM."
+    )
+    if result.truth is not None:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title_justify="left")
+        table.title = (
+            f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
+        )
+        for index, heading in enumerate(("artefact", "MAD", "MSE", "SAD", "Grad", "Conn")):
+            table.add_column(heading, no_wrap=True, justify="right" if index else "left")
+        for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
+            if truth is not None:
+                errors = ("mad", "mse", "sad", "grad", "conn")
+                pairs = [(getattr(truth, error), getattr(result.truth, error)) for error in errors]
+                shown = [
+                    f"{value:.3g}" + ("" if truth is result.truth else f" ({value - base:+.1g})")
+                    for value, base in pairs
+                ]
+                table.add_row(escape(name), *shown)
+        _out.print(table)
+    for half in result.half:
+        top = half.largest[0]
+        verdict = "survives fp16" if half.passed else "[bold red]does not survive fp16[/]"
+        _print(
+            f"{escape(half.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
+            f"in {top.op} {escape(top.tensor)}; "
+            f"rounded after every op, its matte moves by a mean of {_number(half.mad, 'not finite')}."
+        )
+    for suspect in result.suspects:
+        _print(f"[bold]{escape(suspect.artefact)}[/] leaves {escape(suspect.parent)} at [bold]{escape(suspect.op)}[/]:")
+        _print(f"  {escape(suspect.explanation)}.")
+    for engine in {link.engine: None for link in result.links if link.engine}:
+        _print(f"  {escape(engine)}")
 
 
 def _print(text: str) -> None:
@@ -192,11 +277,65 @@ def export(
     _print("Next: " + escape(f"modnet-export matte {out / manifest.artefacts[-1].file} PHOTO -o cutout.png"))
 
 
+ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
+VideoOption = Annotated[
+    Path | None, typer.Option(help="A video file, or a folder of its frames: measures flicker too.")
+]
+TruthOption = Annotated[
+    Path | None,
+    typer.Option(help="True mattes, as a dataset's folder (PPM-100, P3M, AIM) or, with --images, beside the photos."),
+]
+ToleranceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some. May be repeated."),
+]
+
+
+def _inputs(images: Path | None, video: Path | None, ground_truth: Path | None) -> list[Input]:
+    from modnet_export import inputs
+
+    if ground_truth is not None and video is None:
+        return inputs.ground_truth(ground_truth, images)
+    if video is not None and images is None and ground_truth is None:
+        return inputs.video(video)
+    if video is not None:
+        raise ExportError(
+            "a video stands alone", where="--video", expected="--images, --ground-truth and --images, or --video"
+        )
+    return [] if images is None else inputs.images([images])
+
+
 @app.command()
 def verify(
     dist: Annotated[Path, typer.Argument(help="A folder that export wrote.")],
-    images: Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")] = None,
+    images: ImagesOption = None,
+    video: VideoOption = None,
+    ground_truth: TruthOption = None,
     checkpoint: Annotated[str | None, typer.Option(help="Where the checkpoint is, if not where it was.")] = None,
+    delegate: Annotated[
+        str, typer.Option(help="Comma-separated: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.")
+    ] = "cpu",
+    tolerance: ToleranceOption = None,
+    bisect: Annotated[
+        bool, typer.Option("--bisect", help="Find the op at which a failing artefact goes wrong.")
+    ] = False,
+    fp16_safety: Annotated[
+        bool, typer.Option("--fp16-safety", help="Look for numbers that a GPU's fp16 cannot hold.")
+    ] = False,
+    baseline: Annotated[Path | None, typer.Option(help="An earlier --json result: what is worse now fails.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one for a few inputs, else up to 4.")
+    ] = None,
+    engine: Annotated[
+        HarnessEngine, typer.Option(help="What runs the work: this machine's processes, or dask.")
+    ] = HarnessEngine.processes,
+    cluster: Annotated[
+        str | None, typer.Option(help="The scheduler of a running dask cluster, tcp://HOST:PORT.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A folder for finished measurements: a run that was stopped goes on from there.")
+    ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="A .zip to write: a colleague with a Mac runs its replay.py with Core ML.")
     ] = None,
@@ -206,26 +345,75 @@ def verify(
     compute_unit: ComputeUnitOption = ComputeUnit.all,
     as_json: JsonOption = False,
 ) -> None:
-    """Check hashes and parity again. Exit code 1 when a tolerance is missed."""
-    from modnet_export import pipeline
-    from modnet_export.imaging import list_images
+    """Check hashes and parity again, on your images. Exit code 1 when a check fails."""
+    from modnet_export import pipeline, verification
+    from modnet_export.files import write_bytes
 
-    paths = [] if images is None else list_images([images])
+    checks = pipeline.Checks(
+        delegates=_choices(delegate, "--delegate", ("cpu", "builtin", "gpu")),
+        compute_unit=compute_unit.value,
+        tolerances=verification.Overrides(tolerance or ()),
+        bisect=bisect,
+        half=fp16_safety,
+        baseline=None if baseline is None else verification.load(baseline),
+        jobs=jobs,
+        engine=engine.value,
+        address=cluster,
+        state=state,
+    )
     with _stages() as progress:
-        manifest = pipeline.verify(
+        result = pipeline.verify(
             dist,
-            images=paths,
+            _inputs(images, video, ground_truth),
             checkpoint_name=checkpoint,
             bundle=bundle,
             results=results,
-            compute_unit=compute_unit.value,
+            checks=checks,
             progress=progress,
         )
+    if junit is not None:
+        write_bytes(junit, verification.junit(result))
     if as_json:
-        _print_json(manifest.model_dump_json(indent=2))
+        _print_json(result.model_dump_json(indent=2))
     else:
-        _print_manifest(manifest)
-    pipeline.require_parity(manifest.artefacts)
+        _print_verification(result)
+    verification.require(result)
+
+
+@app.command()
+def report(
+    dist: Annotated[Path, typer.Argument(help="A folder that export wrote.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The page to write; .md for a pull request.")] = Path(
+        "report.html"
+    ),
+    images: ImagesOption = None,
+    video: VideoOption = None,
+    ground_truth: TruthOption = None,
+    checkpoint: Annotated[str | None, typer.Option(help="Where the checkpoint is, if not where it was.")] = None,
+    tolerance: ToleranceOption = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="An earlier `verify --json`, instead of verifying again.")
+    ] = None,
+) -> None:
+    """Verify, and write one self-contained page with the verdicts and pictures. Exit code 1 when a check fails."""
+    from modnet_export import pipeline, verification
+    from modnet_export.files import write_bytes
+    from modnet_export.report import gather, render
+
+    chosen = _inputs(images, video, ground_truth)
+    with _stages() as progress:
+        if results is not None:
+            result = verification.load(results)
+        else:
+            checks = pipeline.Checks(tolerances=verification.Overrides(tolerance or ()), bisect=True, half=True)
+            result = pipeline.verify(dist, chosen, checkpoint_name=checkpoint, checks=checks, progress=progress)
+        if out.suffix.lower() == ".md":
+            page = render.markdown(result)
+        else:
+            page = render.html(result, gather.pictures(dist, result, chosen, checkpoint, progress))
+        write_bytes(out, page.encode())
+    _print(f"Wrote {escape(str(out))}.")
+    verification.require(result)
 
 
 @app.command()

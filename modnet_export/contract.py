@@ -5,9 +5,11 @@ Apps, tests, runtimes and documentation read these values from here or from the 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from converters.errors import ExportError
 
@@ -96,14 +98,60 @@ class Contract(_Frozen):
 
 
 class Tolerance(_Frozen):
-    """The largest differences from the reference matte that an artefact may show; None: not limited."""
+    """How far from the reference matte an artefact may be, by the names of ``parity.Measurement``; None: no limit."""
 
     max_abs_difference: float | None = None
+    p999: float | None = None
     mad: float | None = None
+    mse: float | None = None
+    sad: float | None = None
+    grad: float | None = None
+    conn: float | None = None
+    edge_mad: float | None = None
+    edge_mse: float | None = None
+    edge_sad: float | None = None
+    edge_grad: float | None = None
+    flicker: float | None = None
+    psnr_db: float | None = None
+    """At least."""
+    ssim: float | None = None
+    """At least."""
+    correlation: float | None = None
+    """At least."""
+
+    @model_serializer(mode="wrap")
+    def _only_limits(self, handler: SerializerFunctionWrapHandler) -> dict[str, float]:
+        return {name: limit for name, limit in handler(self).items() if limit is not None}
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return self.model_dump()
+
+    def missed(self, values: Mapping[str, float | None]) -> tuple[str, ...]:
+        """The names of the measures that are beyond their limit; one that was not taken is not judged.
+
+        A matte that is not finite (its largest difference is not) misses every limit.
+        """
+        largest = values.get("max_abs_difference")
+        if largest is None or not math.isfinite(largest):
+            return ("max_abs_difference", *(name for name in self.limits if name != "max_abs_difference"))
+        taken = {name: value for name in self.limits if (value := values.get(name)) is not None}
+        return tuple(
+            name
+            for name, value in taken.items()
+            if (value < self.limits[name] if name in AT_LEAST else value > self.limits[name])
+        )
 
     def __str__(self) -> str:
-        limits = {"max": self.max_abs_difference, "mean": self.mad}
-        return ", ".join(f"{name} <= {limit:g}" for name, limit in limits.items() if limit is not None)
+        return ", ".join(
+            f"{SHORT_NAMES.get(name, name)} {'>=' if name in AT_LEAST else '<='} {limit:g}"
+            for name, limit in self.limits.items()
+        )
+
+
+AT_LEAST = frozenset({"psnr_db", "ssim", "correlation"})
+"""The measures that a tolerance bounds from below."""
+SHORT_NAMES = {"max_abs_difference": "max", "mad": "mean"}
 
 
 TOLERANCES: dict[Precision, Tolerance] = {
@@ -121,9 +169,4 @@ _HALF_STEP = 0.5 / 255
 def tolerance(precision: Precision, *, images: bool = False) -> Tolerance:
     """What an artefact is held to; an 8-bit output may be half a step further off."""
     limits = TOLERANCES[precision]
-    if not images:
-        return limits
-    return Tolerance(
-        max_abs_difference=None if limits.max_abs_difference is None else limits.max_abs_difference + _HALF_STEP,
-        mad=None if limits.mad is None else limits.mad + _HALF_STEP,
-    )
+    return Tolerance(**{name: limit + _HALF_STEP for name, limit in limits.limits.items()}) if images else limits

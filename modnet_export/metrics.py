@@ -1,8 +1,15 @@
-"""Differences between two mattes: pure functions of a predicted and a reference matte in [0, 1], any shape."""
+"""Differences between two mattes: pure functions of a predicted and a reference matte in [0, 1].
+
+The matting errors follow the evaluation code of Rhemann et al., "A Perceptually Motivated Online Benchmark for Image
+Matting", CVPR 2009 (alphamatting.com), as the matting benchmarks since then use it. Those that look at a neighbourhood
+take H x W mattes, the others any shape. Every function raises ExportError for two mattes of different shapes.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +17,15 @@ import numpy.typing as npt
 from converters.errors import ExportError
 
 Matte = npt.NDArray[np.floating]
+Region = npt.NDArray[np.bool_]
+"""The pixels that count, H x W; None in a signature: all of them."""
+
+_GRADIENT_SIGMA = 1.4
+_CONNECTIVITY_STEP = 0.1
+_CONNECTIVITY_THETA = 0.15
+_SSIM_WINDOW = 11
+# The trimap's unknown region reaches this far around soft pixels, as a share of the shorter side.
+_BAND_SHARE = 10 / 512
 
 
 def _pair(predicted: Matte, reference: Matte) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -21,22 +37,34 @@ def _pair(predicted: Matte, reference: Matte) -> tuple[npt.NDArray[np.float64], 
     return predicted.astype(np.float64), reference.astype(np.float64)
 
 
-def max_abs_difference(predicted: Matte, reference: Matte) -> float:
+def _difference(predicted: Matte, reference: Matte, region: Region | None) -> npt.NDArray[np.float64]:
+    p, r = _pair(predicted, reference)
+    return np.abs(p - r) if region is None else np.abs(p - r)[region]
+
+
+def max_abs_difference(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
     """max |p - r|, in [0, 1]. NaN anywhere gives NaN, which no tolerance accepts."""
-    p, r = _pair(predicted, reference)
-    return float(np.abs(p - r).max())
+    return float(_difference(predicted, reference, region).max())
 
 
-def mad(predicted: Matte, reference: Matte) -> float:
-    """Mean absolute difference, mean |p - r|, in [0, 1] (Rhemann et al., CVPR 2009, SAD per pixel)."""
-    p, r = _pair(predicted, reference)
-    return float(np.abs(p - r).mean())
+def quantile(predicted: Matte, reference: Matte, share: float) -> float:
+    """The value that a ``share`` of all |p - r| does not exceed, in [0, 1]."""
+    return float(np.quantile(_difference(predicted, reference, None), share))
 
 
-def mse(predicted: Matte, reference: Matte) -> float:
-    """Mean squared error, mean (p - r)^2, in [0, 1] (Rhemann et al., CVPR 2009)."""
-    p, r = _pair(predicted, reference)
-    return float(np.square(p - r).mean())
+def mad(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
+    """Mean absolute difference, mean |p - r|, in [0, 1]."""
+    return float(_difference(predicted, reference, region).mean())
+
+
+def mse(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
+    """Mean squared error, mean (p - r)^2, in [0, 1] (Rhemann et al., section 4)."""
+    return float(np.square(_difference(predicted, reference, region)).mean())
+
+
+def sad(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
+    """Sum of absolute differences, sum |p - r| / 1000: thousands of pixels (Rhemann et al., section 4)."""
+    return float(_difference(predicted, reference, region).sum() / 1000)
 
 
 def psnr_db(predicted: Matte, reference: Matte) -> float:
@@ -47,3 +75,127 @@ def psnr_db(predicted: Matte, reference: Matte) -> float:
 def psnr_of_mse(error: float) -> float:
     """``psnr_db`` from a mean squared error that was measured elsewhere."""
     return math.inf if error <= 0 else -10 * math.log10(error) if not math.isnan(error) else math.nan
+
+
+def _gradient_magnitude(matte: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    from scipy.ndimage import convolve1d
+
+    sigma = _GRADIENT_SIGMA
+    # The filter ends where the Gaussian falls below 1 %.
+    half = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 1e-2)))
+    x = np.arange(-half, half + 1, dtype=np.float64)
+    gauss = np.exp(-(x**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
+    slope = -x * gauss / sigma**2
+    norm = math.sqrt(float(np.square(gauss).sum() * np.square(slope).sum()))
+
+    def filtered(axis: int) -> npt.NDArray[np.float64]:
+        smooth = convolve1d(matte, gauss, axis=1 - axis, mode="nearest")
+        return np.asarray(convolve1d(smooth, slope, axis=axis, mode="nearest"), np.float64) / norm
+
+    return np.hypot(filtered(0), filtered(1))
+
+
+def gradient_error(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
+    """sum (|grad p| - |grad r|)^2 / 1000, gradients by first-order Gaussian derivatives of sigma 1.4 pixels,
+    normalised to unit energy (Rhemann et al., section 4.1 and its evaluation code). H x W mattes.
+    """
+    p, r = _pair(predicted, reference)
+    error = np.square(_gradient_magnitude(p) - _gradient_magnitude(r))
+    return float((error if region is None else error[region]).sum() / 1000)
+
+
+def connectivity_error(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
+    """sum |phi(p) - phi(r)| / 1000, phi = 1 - d [d >= 0.15], d = alpha - l: how far a pixel is above the
+    largest threshold l (in steps of 0.1) at which it is 4-connected to the largest part of the
+    foreground that both mattes share (Rhemann et al., section 4.2 and its evaluation code). H x W mattes.
+    """
+    from skimage.measure import label
+
+    p, r = _pair(predicted, reference)
+    levels = np.arange(0, 1 + _CONNECTIVITY_STEP / 2, _CONNECTIVITY_STEP)
+    connected_up_to = np.full(p.shape, -1.0)
+    for below, level in pairwise(levels):
+        parts = np.asarray(label((p >= level) & (r >= level), connectivity=1))
+        sizes = np.bincount(parts.ravel())[1:]
+        largest = parts == (1 + int(sizes.argmax())) if sizes.size else np.zeros(p.shape, bool)
+        connected_up_to[(connected_up_to == -1) & ~largest] = below
+    connected_up_to[connected_up_to == -1] = 1
+
+    def phi(alpha: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        d = alpha - connected_up_to
+        return np.asarray(1 - d * (d >= _CONNECTIVITY_THETA), np.float64)
+
+    error = np.abs(phi(p) - phi(r))
+    return float((error if region is None else error[region]).sum() / 1000)
+
+
+def ssim(predicted: Matte, reference: Matte) -> float:
+    """Structural similarity, in [-1, 1], 1 for equal mattes: Gaussian window of sigma 1.5, data range 1
+    (Wang et al., IEEE TIP 2004). H x W mattes of at least 11 x 11.
+    """
+    from skimage.metrics import structural_similarity
+
+    p, r = _pair(predicted, reference)
+    return float(
+        structural_similarity(p, r, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    )
+
+
+def correlation(predicted: Matte, reference: Matte) -> float:
+    """Pearson's correlation, in [-1, 1]; NaN where either matte is constant."""
+    p, r = (matte - matte.mean() for matte in _pair(predicted, reference))
+    scale = math.sqrt(float(np.square(p).sum() * np.square(r).sum()))
+    return float((p * r).sum() / scale) if scale > 0 else math.nan
+
+
+def edge_band(reference: Matte) -> Region:
+    """The trimap's unknown region of an H x W matte, where hair lives: every pixel within 10/512 of the
+    shorter side of one that is soft (0.05 < alpha < 0.95) or on the border of the foreground (alpha > 0.5).
+    """
+    import cv2
+
+    inside = (reference > 0.5).astype(np.uint8)
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    border = np.asarray(cv2.dilate(inside, cross)) != np.asarray(cv2.erode(inside, cross))
+    core = ((reference > 0.05) & (reference < 0.95)) | border
+    radius = max(1, round(min(reference.shape) * _BAND_SHARE))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(core.astype(np.uint8), disc)) > 0
+
+
+def flicker(predicted: tuple[Matte, Matte], reference: tuple[Matte, Matte]) -> float:
+    """mean |p_t - p_(t-1)| - mean |r_t - r_(t-1)| for a frame and the one before it, in [-1, 1]: above zero,
+    the prediction flickers more than its reference.
+    """
+    return mad(*predicted) - mad(*reference)
+
+
+def against_truth(predicted: Matte, truth: Matte) -> dict[str, float]:
+    """The errors that the matting benchmarks report over the whole image: mad, mse, sad, grad, conn."""
+    return {
+        "mad": mad(predicted, truth),
+        "mse": mse(predicted, truth),
+        "sad": sad(predicted, truth),
+        "grad": gradient_error(predicted, truth),
+        "conn": connectivity_error(predicted, truth),
+    }
+
+
+def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
+    """Every measure of one H x W matte against another, by the names of ``parity.Measurement``."""
+    band = edge_band(reference)
+    inside: dict[str, Callable[[Matte, Matte, Region], float]] = {
+        "edge_mad": mad,
+        "edge_mse": mse,
+        "edge_sad": sad,
+        "edge_grad": gradient_error,
+    }
+    return {
+        "max_abs_difference": max_abs_difference(predicted, reference),
+        "p999": quantile(predicted, reference, 0.999),
+        "psnr_db": psnr_db(predicted, reference),
+        **({"ssim": ssim(predicted, reference)} if min(predicted.shape) >= _SSIM_WINDOW else {}),
+        "correlation": correlation(predicted, reference),
+        **against_truth(predicted, reference),
+        **({name: measure(predicted, reference, band) for name, measure in inside.items()} if band.any() else {}),
+    }

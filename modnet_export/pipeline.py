@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.errors import CheckFailedError, ExportError
-from modnet_export import checkpoint, manifest, parity
+from converters.runtimes import ComputeUnit, Delegate, Image
+from modnet_export import checkpoint, harness, manifest, parity
+from modnet_export.checks import agreements, half_safety, suspect
 from modnet_export.contract import (
     INPUT_NAME,
     OPSET,
@@ -25,13 +27,27 @@ from modnet_export.contract import (
 )
 from modnet_export.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
 from modnet_export.imaging import demo_photo, fit_image
+from modnet_export.inputs import Input, builtin
 from modnet_export.manifest import Artefact, Manifest, SourceRecord
+from modnet_export.reference import Reference, TorchReference, open_reference
+from modnet_export.verification import (
+    Agreement,
+    HalfSafety,
+    Link,
+    Overrides,
+    Suspect,
+    TruthErrors,
+    Verdict,
+    Verification,
+    describe,
+    parent_of,
+    regressions,
+    stage_of,
+)
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
-
-    from converters.runtimes import ComputeUnit
 
 COREML_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8")
 
@@ -200,6 +216,10 @@ class _Chain:
             write_bytes(path, half_size_weights(self._flatbuffer(plan.tuning)))
 
 
+def _asked(plan: _Plan, inputs: Sequence[parity.Sample]) -> list[parity.Sample]:
+    return [sample for sample in inputs if parity.asked_of(plan.format, plan.precision, sample.name)]
+
+
 def export(request: Request, progress: Progress = lambda stage: None) -> Manifest:
     """Export, verify every artefact against the reference, and put ``dist/`` in place in one step.
 
@@ -214,7 +234,6 @@ def export(request: Request, progress: Progress = lambda stage: None) -> Manifes
 
     from converters.runtimes import open_runtime
     from modnet_export import onnx_export
-    from modnet_export.reference import TorchReference, open_reference
 
     reference = open_reference(source)
     progress("exporting to ONNX")
@@ -249,7 +268,7 @@ def export(request: Request, progress: Progress = lambda stage: None) -> Manifes
                     contract=Contract.of(plan.format, request.size, images=images),
                     tolerance=limits,
                     engine=runtime.engine,
-                    parity=parity.measure(runtime, parity.asked_of(plan.format, plan.precision, inputs), limits),
+                    parity=parity.measure(runtime, _asked(plan, inputs), limits),
                 )
             )
         result = Manifest(
@@ -270,41 +289,55 @@ def require_parity(artefacts: Sequence[Artefact]) -> None:
     if not failed:
         return
     lines = [f"{len(failed)} of {len(artefacts)} artefact(s) differ from the reference by more than their tolerance:"]
-    for artefact in failed:
-        for item in artefact.parity:
-            if not item.passed:
-                lines.append(
-                    f"  {artefact.file} on {item.input}: max {_shown(item.max_abs_difference)}, "
-                    f"mean {_shown(item.mad)}; allowed: {artefact.tolerance}"
-                )
+    lines += [f"  {artefact.file}: {describe(artefact.parity, artefact.tolerance)}" for artefact in failed]
     raise CheckFailedError(
         "\n".join(lines),
         next_step=f"{failed[0].file} is the first in the chain that differs: look there",
     )
 
 
-def _shown(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.2e}"
+@dataclass(frozen=True)
+class Checks:
+    """What ``verify`` does beyond measuring every artefact on the CPU."""
+
+    delegates: tuple[Delegate, ...] = ("cpu",)
+    compute_unit: ComputeUnit = "ALL"
+    tolerances: Overrides = field(default_factory=Overrides)
+    bisect: bool = False
+    half: bool = False
+    baseline: Verification | None = None
+    jobs: int | None = None
+    engine: harness.Engine = "processes"
+    address: str | None = None
+    """Of a running dask cluster."""
+    state: Path | None = None
+    """Keeps finished measurements, for a run that is stopped to go on from."""
 
 
 def verify(
     folder: Path,
+    inputs: Sequence[Input] = (),
     *,
-    images: Sequence[Path] = (),
     checkpoint_name: str | None = None,
     bundle: Path | None = None,
     results: Path | None = None,
-    compute_unit: ComputeUnit = "ALL",
-    progress: Progress = lambda stage: None,
-) -> Manifest:
-    """Check hashes and parity of a ``dist/`` folder again; returns the manifest with the new measurements.
+    checks: Checks | None = None,
+    progress: harness.Progress = harness.silent,
+) -> Verification:
+    """Check the hashes of a ``dist/`` folder and the parity of every artefact; whether all is well is in the result.
 
     The reference is the checkpoint that the manifest names (its hash must match), or
-    ``checkpoint_name``. ``bundle`` names a zip to write for a colleague with a Mac; ``results`` is
-    the file that came back, whose measurements then stand for the Core ML packages. Raises
-    CheckFailedError on a wrong hash; whether every tolerance holds is in the result.
+    ``checkpoint_name``. ``inputs``: the built-in ones where none are given. ``bundle`` names a zip to
+    write for a colleague with a Mac; ``results`` is the file that came back, whose measurements then
+    stand for the Core ML packages. Raises CheckFailedError on a wrong hash, ExportError for bad input.
     """
+    import tempfile
+    import time
+
+    started = time.monotonic()
+    checks = checks or Checks()
     recorded = manifest.load(folder)
+    checks.tolerances.check_names(recorded)
     manifest.check_hashes(recorded, folder)
     progress("loading the checkpoint")
     source = checkpoint.resolve(checkpoint_name or recorded.source.name)
@@ -315,27 +348,170 @@ def verify(
             expected=f"SHA-256 {recorded.source.sha256}, found {source.sha256}",
             next_step="pass the one that was: --checkpoint PATH",
         )
+    recorded = recorded.model_copy(
+        update={
+            "artefacts": tuple(
+                item.model_copy(update={"tolerance": checks.tolerances.of(item)}) for item in recorded.artefacts
+            )
+        }
+    )
+    inputs = list(inputs) or builtin()
+    ways = [
+        (artefact, delegate)
+        for artefact in recorded.artefacts
+        for delegate in checks.delegates
+        if delegate == "cpu" or artefact.format == "tflite"
+    ]
+    candidates = {
+        (artefact.file, delegate): harness.Candidate(
+            artefact.file,
+            (folder / artefact.file).resolve(),
+            artefact.sha256,
+            delegate,
+            checks.compute_unit if artefact.format == "coreml" else "ALL",
+        )
+        for artefact, delegate in ways
+    }
+    by_file = {artefact.file: artefact for artefact in recorded.artefacts}
 
-    from converters.runtimes import open_runtime
-    from modnet_export.reference import open_reference
+    def asked(candidate: harness.Candidate, item: Input) -> bool:
+        artefact = by_file[candidate.file]
+        return parity.asked_of(artefact.format, artefact.precision, item.name)
 
-    progress("running the reference")
-    inputs = parity.samples(open_reference(source), recorded.size, images)
-    if bundle is not None:
+    with tempfile.TemporaryDirectory(prefix="modnet_export_") as scratch:
+        measured = harness.run(
+            source,
+            recorded.size,
+            inputs,
+            list(candidates.values()),
+            state=checks.state or Path(scratch),
+            asked=asked,
+            jobs=checks.jobs,
+            engine=checks.engine,
+            address=checks.address,
+            progress=progress,
+        )
+    readable = [item for item in inputs if item.name not in measured.unreadable]
+    links = [
+        _link(
+            artefact,
+            candidates[artefact.file, delegate],
+            [i for i in readable if asked(candidates[artefact.file, delegate], i)],
+            measured,
+        )
+        for artefact, delegate in ways
+    ]
+    if results is not None:
+        from modnet_export.bundle import import_results
+
+        links = import_results(results, recorded, links)
+    reference_rows = [measured.of(None, item) for item in readable]
+    reference = open_reference(source) if bundle or checks.bisect else None
+    if bundle is not None and reference is not None:
         from modnet_export.bundle import write_bundle
 
         progress(f"writing {bundle.name}")
-        write_bundle(bundle, folder, recorded, inputs)
-    measured: list[Artefact] = []
+        write_bundle(bundle, folder, recorded, parity.samples(reference, recorded.size, readable))
+    first = readable[0].load(recorded.size)[0] if readable else None
+    agreed: list[Agreement] = []
+    half: list[HalfSafety] = []
     for artefact in recorded.artefacts:
-        progress(f"verifying {artefact.file}")
-        runtime = open_runtime(folder / artefact.file, compute_unit=compute_unit)
-        asked = parity.asked_of(artefact.format, artefact.precision, inputs)
-        measurements = parity.measure(runtime, asked, artefact.tolerance)
-        measured.append(artefact.model_copy(update={"parity": measurements, "engine": runtime.engine}))
-    verified = recorded.model_copy(update={"artefacts": tuple(measured)})
-    if results is None:
-        return verified
-    from modnet_export.bundle import import_results
+        if artefact.format != "tflite" or first is None:
+            continue
+        progress(f"comparing ways to run {artefact.file}")
+        agreed += agreements(folder / artefact.file, artefact, first)
+        if checks.half and artefact.precision == "fp16":
+            progress(f"examining {artefact.file} for fp16")
+            half.append(
+                half_safety(folder / artefact.file, artefact, (item.load(recorded.size)[0] for item in readable))
+            )
+    suspects: list[Suspect] = []
+    if checks.bisect and first is not None and reference is not None:
+        suspects = _suspects(folder, recorded, links, reference, first, progress)
+    return Verification(
+        source=recorded.source,
+        size=recorded.size,
+        reference=next((row.engine for row in reference_rows if row is not None), ""),
+        versions=_versions(),
+        environment=_environment(),
+        seconds=time.monotonic() - started,
+        inputs=tuple(item.name for item in readable),
+        unreadable=dict(measured.unreadable),
+        links=tuple(links),
+        truth=_mean_truth([row for row in reference_rows if row is not None]),
+        agreements=tuple(agreed),
+        half=tuple(half),
+        suspects=tuple(suspects),
+        regressions=() if checks.baseline is None else regressions(links, checks.baseline),
+    )
 
-    return import_results(results, verified)
+
+def _environment() -> dict[str, str]:
+    import os
+    import platform
+
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cpus": str(os.cpu_count()),
+    }
+
+
+def _mean_truth(rows: Sequence[harness.Row]) -> TruthErrors | None:
+    errors = [row.truth for row in rows if row.truth]
+    if not errors:
+        return None
+    means = {name: sum(item[name] for item in errors) / len(errors) for name in errors[0]}
+    return TruthErrors.model_validate({"images": len(errors), **means})
+
+
+def _link(artefact: Artefact, candidate: harness.Candidate, inputs: Sequence[Input], measured: harness.Results) -> Link:
+    rows = [(item, row) for item in inputs if (row := measured.of(candidate, item)) is not None]
+    refused = next((row.error for _, row in rows if row.error), None)
+    taken = [(item, row) for item, row in rows if not row.error]
+    measurements = tuple(parity.judge(item.name, row.values, artefact.tolerance) for item, row in taken)
+    notes = list(dict.fromkeys(note for _, row in taken for note in row.notes))
+    verdict: Verdict = "passed"
+    if refused is not None or not measurements:
+        verdict, reason = "not run", refused or "none of the inputs is one that it is judged on"
+    else:
+        reason = describe(measurements, artefact.tolerance)
+        if reason or harness.FALLBACK in notes:
+            verdict = "failed"
+        reason = "; ".join([*filter(None, [reason]), *notes])
+    return Link(
+        artefact=artefact.file,
+        delegate=candidate.delegate,
+        stage=stage_of(artefact),
+        engine=next((row.engine for _, row in taken), ""),
+        tolerance=artefact.tolerance,
+        verdict=verdict,
+        reason=reason,
+        measurements=measurements,
+        truth=_mean_truth([row for _, row in taken]),
+    )
+
+
+def _suspects(
+    folder: Path,
+    recorded: Manifest,
+    links: Sequence[Link],
+    reference: Reference,
+    image_nhwc: Image,
+    progress: harness.Progress,
+) -> list[Suspect]:
+    """For every failed artefact whose parent is sound: the op at which they part."""
+    from converters.tracing import trace
+
+    failed = {link.artefact for link in links if link.verdict == "failed" and link.delegate == "cpu"}
+    found: list[Suspect] = []
+    for artefact in recorded.artefacts:
+        parent = parent_of(artefact, recorded)
+        if artefact.file not in failed or (parent is not None and parent.file in failed):
+            continue
+        progress(f"looking for the op in {artefact.file}")
+        steps = reference.trace(image_nhwc) if parent is None else trace(folder / parent.file, image_nhwc)
+        name = "the reference" if parent is None else parent.file
+        one = suspect(artefact, trace(folder / artefact.file, image_nhwc), name, steps)
+        found += [] if one is None else [one]
+    return found

@@ -640,6 +640,17 @@ class Evaluator:
                 next_step="run the package with Core ML on a Mac",
             )
         self._constants = dict(self._load_constants())
+        last = {
+            binding.name: position
+            for position, item in enumerate(package.operations)
+            for argument in item.inputs.values()
+            for binding in argument.arguments
+            if binding.WhichOneof("binding") == "name"
+        }
+        self._last_read: dict[int, list[str]] = {}
+        for name, position in last.items():
+            if name not in self._constants and name not in package.output_names:
+                self._last_read.setdefault(position, []).append(name)
 
     def _load_constants(self) -> Iterator[tuple[str, Value]]:
         known: dict[str, Value] = {}
@@ -676,11 +687,16 @@ class Evaluator:
         kind = MIL_pb2.DataType.Name(item.outputs[index].type.tensorType.dataType)
         return value.to(torch.float16) if kind == "FLOAT16" else value
 
-    def run(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Execute the main function; float tensors in and out, as the program declares them."""
+    def run(
+        self, inputs: dict[str, Tensor], observe: Callable[[str, Tensor], None] = lambda name, value: None
+    ) -> dict[str, Tensor]:
+        """Execute the main function; float tensors in and out, as the program declares them.
+
+        ``observe`` is given every op's outputs by name. A tensor is dropped after its last reader.
+        """
         values = {**self._constants, **inputs}
         with torch.inference_mode():
-            for item in self.package.operations:
+            for position, item in enumerate(self.package.operations):
                 if item.outputs[0].name in self._constants:
                     continue
                 arguments = {key: self._argument(argument, values) for key, argument in item.inputs.items()}
@@ -690,6 +706,9 @@ class Evaluator:
                 outputs = result if isinstance(result, list) else [result]
                 for index, output in enumerate(item.outputs):
                     values[output.name] = self._rounded(item, index, outputs[index])
+                    observe(output.name, values[output.name])
+                for name in self._last_read.get(position, ()):
+                    values.pop(name, None)
         return {name: values[name].float() for name in self.package.output_names}
 
 

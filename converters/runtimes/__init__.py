@@ -33,12 +33,17 @@ class Runtime(Protocol):
 
 
 ComputeUnit = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
+Delegate = Literal["cpu", "builtin", "gpu"]
+"""How LiteRT runs a model: XNNPACK as on a phone's CPU, its built-in kernels, or its GPU accelerator."""
 
 
-def open_runtime(path: Path, *, threads: int | None = None, compute_unit: ComputeUnit = "ALL") -> Runtime:
+def open_runtime(
+    path: Path, *, threads: int | None = None, compute_unit: ComputeUnit = "ALL", delegate: Delegate = "cpu"
+) -> Runtime:
     """The engine for ``path`` by its suffix; None threads: the engine's choice.
 
-    ``compute_unit`` is where Core ML may run a package (on a Mac; the evaluator has no choice).
+    ``compute_unit`` is where Core ML may run a package (on a Mac; the evaluator has no choice);
+    ``delegate`` is LiteRT's.
 
     Raises ExportError when the file cannot be loaded or does not have one image in and one matte out.
     """
@@ -47,9 +52,9 @@ def open_runtime(path: Path, *, threads: int | None = None, compute_unit: Comput
 
         return _opened(OnnxRuntime, path, threads)
     if path.suffix == ".tflite":
-        from converters.runtimes.litert import LiteRt
+        from converters.runtimes.litert import LiteRt, LiteRtGpu
 
-        return _opened(LiteRt, path, threads)
+        return _opened(LiteRtGpu if delegate == "gpu" else partial(LiteRt, xnnpack=delegate == "cpu"), path, threads)
     if path.suffix == ".mlpackage":
         from converters.runtimes.coreml import CoreMl
 

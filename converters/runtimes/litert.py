@@ -1,27 +1,34 @@
-"""LiteRT (TensorFlow Lite's successor) on the CPU; tflite_runtime where LiteRT is not installed."""
+"""LiteRT (TensorFlow Lite's successor) on the CPU and the GPU; tflite_runtime where LiteRT is not installed."""
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import os
+import weakref
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from converters.errors import ExportError
 from converters.quiet import native_stderr
 from converters.runtimes import Image, one_port
 
 
-def _interpreter_class() -> tuple[Any, str]:
+def _interpreter_module() -> tuple[Any, str]:
     from importlib.metadata import version
 
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert import interpreter
 
-        return Interpreter, f"LiteRT {version('ai-edge-litert')}"
+        return interpreter, f"LiteRT {version('ai-edge-litert')}"
     except ImportError:
         try:
-            from tflite_runtime.interpreter import Interpreter
+            from tflite_runtime import interpreter
 
-            return Interpreter, f"tflite_runtime {version('tflite-runtime')}"
+            return interpreter, f"tflite_runtime {version('tflite-runtime')}"
         except ImportError:
             raise ExportError(
                 "no LiteRT is installed",
@@ -30,35 +37,151 @@ def _interpreter_class() -> tuple[Any, str]:
             ) from None
 
 
-def interpreter(path: Path, threads: int | None) -> tuple[Any, str]:
-    """An allocated interpreter (XNNPACK applied, as on a phone's CPU) and its engine's name and version."""
-    cls, engine = _interpreter_class()
+def interpreter(
+    model: Path | bytes, threads: int | None, *, xnnpack: bool = True, preserve: bool = False
+) -> tuple[Any, str]:
+    """An allocated interpreter and its engine's name and version.
+
+    ``xnnpack``: with the delegate that a phone's CPU uses by default; without it, the built-in kernels.
+    ``preserve``: every tensor can be read after a run (without XNNPACK, which keeps its own).
+    """
+    module, engine = _interpreter_module()
+    resolvers = module.OpResolverType
+    resolver = resolvers.AUTO if xnnpack else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
     with native_stderr():
-        loaded = cls(model_path=str(path), num_threads=threads)
+        loaded = module.Interpreter(
+            **source,
+            num_threads=threads,
+            experimental_op_resolver_type=resolver,
+            experimental_preserve_all_tensors=preserve,
+        )
         loaded.allocate_tensors()
-    return loaded, engine
+    return loaded, engine if xnnpack else f"{engine} without XNNPACK"
+
+
+class Ports:
+    """The ports of a TFLite model, float or 8-bit, as the contract's values in [0, 1]."""
+
+    def __init__(self, path: Path, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+        one_port(path, "output", [(item["name"], list(map(int, item["shape"]))) for item in outputs], 1, 3)
+        shapes = [(item["name"], list(map(int, item["shape"]))) for item in inputs]
+        _, height, width, _ = one_port(path, "input", shapes, 3, 3)
+        self.size = (height, width)
+        self._in_dtype, self.out_dtype = np.dtype(inputs[0]["dtype"]), np.dtype(outputs[0]["dtype"])
+        for kind, dtype in (("input", self._in_dtype), ("output", self.out_dtype)):
+            if dtype not in (np.float32, np.uint8):
+                raise ExportError(
+                    f"{path.name} has an {kind} of type {dtype}",
+                    where=path,
+                    expected="float32, or uint8 of scale 1/255",
+                )
+
+    def encode(self, image_nhwc: Image) -> Any:
+        if self._in_dtype == np.uint8:
+            return np.rint(image_nhwc.clip(0, 1) * 255).astype(np.uint8)
+        return np.ascontiguousarray(image_nhwc, np.float32)
+
+    def decode(self, matte_nhwc: Any) -> Image:
+        if self.out_dtype == np.uint8:
+            return np.asarray(matte_nhwc, np.float32) / np.float32(255)
+        return cast("Image", matte_nhwc)
 
 
 class LiteRt:
-    """A TFLite model with an NHWC image in and an NHWC matte out."""
+    """A TFLite model with an NHWC image in and an NHWC matte out, on the CPU."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._interpreter, self._engine = interpreter(path, threads)
+    def __init__(self, path: Path, threads: int | None = None, *, xnnpack: bool = True) -> None:
+        self._interpreter, self.engine = interpreter(path, threads, xnnpack=xnnpack)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        one_port(path, "output", [(item["name"], item["shape"].tolist()) for item in outputs], 1, 3)
-        _, height, width, _ = one_port(path, "input", [(item["name"], item["shape"].tolist()) for item in inputs], 3, 3)
-        self._input, self._output, self._size = inputs[0]["index"], outputs[0]["index"], (height, width)
-
-    @property
-    def engine(self) -> str:
-        return self._engine
+        self._ports = Ports(path, inputs, outputs)
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
 
     @property
     def size(self) -> tuple[int, int]:
-        return self._size
+        return self._ports.size
 
     def run(self, image_nhwc: Image) -> Image:
-        self._interpreter.set_tensor(self._input, image_nhwc)
+        self._interpreter.set_tensor(self._input, self._ports.encode(image_nhwc))
         self._interpreter.invoke()
-        matte: Image = self._interpreter.get_tensor(self._output)
-        return matte
+        return self._ports.decode(self._interpreter.get_tensor(self._output))
+
+
+def _vulkan_device() -> str:
+    """Make sure that there is one: the machine's own, or the software one; says which. Raises ExportError."""
+    from converters.runtimes import software_vulkan
+
+    if software_vulkan.active:
+        return software_vulkan.NAME
+    named = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
+    folders = (Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d"))
+    if named or any(item for folder in folders if folder.is_dir() for item in folder.glob("*.json")):
+        try:
+            ctypes.CDLL("libvulkan.so.1")
+            return "Vulkan"
+        except OSError:
+            pass
+    return software_vulkan.activate()
+
+
+def _release(held: list[Any]) -> None:
+    """Let go of the accelerator, which says so on stderr."""
+    with native_stderr(stdout=True):
+        held[0].close()
+        held.clear()
+
+
+@cache
+def _quiet_exit() -> None:
+    """The accelerator's own globals talk when the process has done everything else."""
+    atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
+
+
+class LiteRtGpu:
+    """A TFLite model on LiteRT's GPU accelerator: a GPU with Vulkan, or its emulation in software.
+
+    fp32 models compute in fp32; others in the precision that the accelerator chooses, as in an app.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            from ai_edge_litert.compiled_model import CompiledModel, GpuOptions, HardwareAccelerator, Options
+        except ImportError:
+            raise ExportError(
+                "LiteRT's GPU accelerator is not installed",
+                expected="the package ai-edge-litert, 2.1 or newer",
+                next_step="pip install ai-edge-litert",
+            ) from None
+        from importlib.metadata import version
+
+        from converters.tflite import flatbuffer as fb
+
+        device = _vulkan_device()
+        model = fb.read(path.read_bytes())
+        whole = not any(tensor.type == fb.TensorType.FLOAT16 for tensor in model.subgraphs[0].tensors)
+        options = Options(hardware_accelerators=HardwareAccelerator.GPU, gpu_options=GpuOptions(enforce_f32=whole))
+        with native_stderr(stdout=True):
+            model = CompiledModel.from_file(str(path), options=options)
+            self.fully_accelerated = bool(model.is_fully_accelerated())
+            signature = next(iter(model.get_signature_list()))
+            details = model.get_input_tensor_details(signature), model.get_output_tensor_details(signature)
+            self._ports = Ports(path, *(list(found.values()) for found in details))
+            # The model with its input and output, held in one place from which they are let go together.
+            self._held = [model, *model.create_input_buffers(0), *model.create_output_buffers(0)]
+            del model
+        weakref.finalize(self, _release, self._held)
+        _quiet_exit()
+        share = "" if self.fully_accelerated else ", partly on the CPU"
+        self.engine = f"LiteRT {version('ai-edge-litert')} GPU ({device}){share}"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._ports.size
+
+    def run(self, image_nhwc: Image) -> Image:
+        model, source, target = self._held
+        with native_stderr(stdout=True):
+            source.write(self._ports.encode(image_nhwc))
+            model.run_by_index(0, [source], [target])
+            found = target.read(self.size[0] * self.size[1], self._ports.out_dtype)
+        return self._ports.decode(np.asarray(found).reshape(1, *self.size, 1))

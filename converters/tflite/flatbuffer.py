@@ -83,3 +83,15 @@ def make_activation(model: Any, graph: Any, tensor: Any) -> None:
     buffer, tensor.buffer = tensor.buffer, 0  # buffer 0 is the empty one, by convention
     if all(other.buffer != buffer for other in graph.tensors):
         model.buffers[buffer].data = None
+
+
+def real_values(tensor: Any, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """What a tensor's stored numbers stand for: scale * (q - zero point) where it is quantized."""
+    quantization = tensor.quantization
+    if quantization is None or quantization.scale is None or len(quantization.scale) == 0:
+        return np.asarray(stored, np.float32)
+    shape = [1] * stored.ndim
+    shape[quantization.quantizedDimension if len(quantization.scale) > 1 else 0] = -1
+    scale = np.asarray(quantization.scale, np.float32).reshape(shape)
+    zero_point = np.asarray(quantization.zeroPoint, np.float32).reshape(shape)
+    return (stored.astype(np.float32) - zero_point) * scale

@@ -81,20 +81,20 @@ def replay(folder: Path, work: Path, offset: float = 0.0) -> Path:
 def test_results_come_back_as_core_mls_own(folder, tmp_path):
     result = verify(folder, results=replay(folder, tmp_path))
     assert result.passed
-    packages = [item for item in result.artefacts if item.format == "coreml"]
+    packages = [link for link in result.links if link.artefact.endswith(".mlpackage")]
     assert all(item.engine.startswith("predicted by Core ML on") for item in packages)
-    assert {item.input for item in packages[0].parity} == {
+    assert {item.input for item in packages[0].measurements} == {
         "photo CPU_ONLY",
         "photo ALL",
         "noise CPU_ONLY",
         "noise ALL",
     }
-    assert all("predicted" not in item.engine for item in result.artefacts if item.format == "onnx")
+    assert all("predicted" not in item.engine for item in result.links if item.artefact.endswith(".onnx"))
 
 
 def test_a_matte_that_is_off_on_the_mac_fails(folder, tmp_path):
     result = verify(folder, results=replay(folder, tmp_path, offset=0.1))
-    assert [item.passed for item in result.artefacts if item.format == "coreml"] == [False, False]
+    assert [link.verdict for link in result.links if link.artefact.endswith(".mlpackage")] == ["failed", "failed"]
 
 
 def test_results_of_other_packages_are_refused(folder, tmp_path):

@@ -53,7 +53,7 @@ def test_help_imports_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("export", "verify", "inspect", "matte", "demo", "doctor"):
+    for command in ("export", "verify", "report", "inspect", "matte", "demo", "doctor"):
         assert command in done.stdout
 
 
@@ -88,7 +88,9 @@ def test_verify_passes_and_fails_by_exit_code(run, dist, tmp_path, monkeypatch):
     code, out, err = run("verify", tmp_path)
     assert code == 1
     assert "FAILED" in out
-    assert "4 of 4 artefact(s) differ" in err
+    assert "4 check(s) failed" in err
+    assert "modnet_fp32.onnx is the first in the chain that differs: look at ONNX export" in err
+    assert_one_screen(err)
 
 
 def test_verify_refuses_a_changed_file(run, dist, tmp_path):

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from converters.errors import CheckFailedError, ExportError
-from modnet_export import Request, Size, export, files, pipeline, verify
+from modnet_export import Request, Size, export, files, verification, verify
 from modnet_export import manifest as manifests
+from modnet_export.inputs import images
 
 SMALL = Size(height=64, width=96)
 
@@ -77,15 +78,16 @@ def test_users_onnx_is_exported_and_verified(dist, tmp_path):
 
 class TestVerify:
     def test_repeats_the_measurements(self, dist):
-        assert verify(dist).artefacts == manifests.load(dist).artefacts
+        recorded = {item.file: item.parity for item in manifests.load(dist).artefacts}
+        assert {link.artefact: link.measurements for link in verify(dist).links} == recorded
 
     def test_takes_images(self, dist, tmp_path):
         from modnet_export.compositing import save_image
         from modnet_export.imaging import demo_photo
 
         save_image(tmp_path / "a.png", demo_photo()[:300, :200])
-        result = verify(dist, images=[tmp_path / "a.png"])
-        assert [item.input for item in result.artefacts[0].parity] == ["a.png"]
+        result = verify(dist, images([tmp_path / "a.png"]))
+        assert [[item.input for item in link.measurements] for link in result.links] == [["a.png"]] * 4
         assert result.passed
 
     def test_refuses_another_checkpoint(self, dist, tmp_path, modnet):
@@ -112,9 +114,9 @@ class TestVerify:
         updated = manifest.model_copy(update={"artefacts": tuple(changed)})
         (previous / "manifest.json").write_bytes(manifests.dump(updated))
         result = verify(previous)
-        assert [item.passed for item in result.artefacts] == [True, False, True, True]
-        with pytest.raises(CheckFailedError, match=r"modnet_opt_fp32\.onnx is the first"):
-            pipeline.require_parity(result.artefacts)
+        assert [link.verdict for link in result.links] == ["passed", "failed", "passed", "passed"]
+        with pytest.raises(CheckFailedError, match=r"modnet_opt_fp32\.onnx is the first.*look at graph passes"):
+            verification.require(result)
 
 
 def test_export_outside_its_tolerance_writes_nothing(tmp_path, monkeypatch):

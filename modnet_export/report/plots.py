@@ -1,0 +1,90 @@
+"""The plots of a report, as SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modnet_export.verification import Verification
+
+_INK = "#808080"
+"""Readable on white and on black; axes and labels."""
+_COLOURS = (
+    "#3b82f6",
+    "#ef4444",
+    "#10b981",
+    "#f59e0b",
+    "#8b5cf6",
+    "#ec4899",
+    "#14b8a6",
+    "#84cc16",
+    "#f97316",
+    "#6366f1",
+)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure((width, height), layout="constrained")
+    axes = figure.subplots()
+    for spine in axes.spines.values():
+        spine.set_color(_INK)
+    axes.tick_params(colors=_INK, which="both")
+    axes.grid(color=_INK, alpha=0.2)
+    return figure, axes
+
+
+def _svg(figure: Any, title: str) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # Scales with the page; named for those who do not see it.
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{title}"', text, count=1)
+    return re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+
+
+def histogram(differences: Mapping[str, Sequence[np.ndarray]]) -> str:
+    """How many pixels are off by how much, a line an artefact; both axes logarithmic."""
+    figure, axes = _figure(7.5, 3.6)
+    edges = np.geomspace(1e-6, 1, 49)
+    for index, (name, arrays) in enumerate(differences.items()):
+        values = np.concatenate([array.ravel() for array in arrays])
+        counts, _ = np.histogram(values[np.isfinite(values)].clip(edges[0], edges[-1]), edges)
+        share = counts / max(values.size, 1)
+        axes.step(edges[:-1], np.where(share > 0, share, np.nan), where="post", label=name, color=_colour(index))
+    axes.set(xscale="log", yscale="log")
+    axes.set_xlabel("absolute difference from the reference", color=_INK)
+    axes.set_ylabel("share of pixels", color=_INK)
+    _legend(axes)
+    return _svg(figure, "Histogram of absolute differences by artefact")
+
+
+def scatter(result: Verification) -> str:
+    """Every input's mean difference, a row an artefact."""
+    links = [link for link in result.links if link.measurements]
+    figure, axes = _figure(7.5, 0.9 + 0.32 * len(links))
+    for row, link in enumerate(links):
+        values = [item.mad for item in link.measurements if item.mad is not None]
+        axes.scatter([max(value, 1e-8) for value in values], [row] * len(values), s=22, alpha=0.7, color=_colour(row))
+        limit = link.tolerance.mad
+        if limit is not None:
+            axes.plot([limit, limit], [row - 0.35, row + 0.35], color=_INK, linewidth=2)
+    axes.set(xscale="log", yticks=range(len(links)), yticklabels=[link.name for link in links])
+    axes.invert_yaxis()
+    axes.set_xlabel("mean absolute difference of each input (bar: the limit, where it is one of the mean)", color=_INK)
+    return _svg(figure, "Mean absolute difference of every input by artefact")
+
+
+def _colour(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]
+
+
+def _legend(axes: Any) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False, labelcolor=_INK)

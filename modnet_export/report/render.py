@@ -1,0 +1,83 @@
+"""A verification result as HTML and as Markdown; both come from one set of rows."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from modnet_export.contract import AT_LEAST
+from modnet_export.report import plots
+from modnet_export.report.gather import Gallery
+from modnet_export.verification import Link, Verification
+
+COLUMNS = {
+    "max_abs_difference": "max",
+    "p999": "99.9 %",
+    "mad": "mean (MAD)",
+    "mse": "MSE",
+    "sad": "SAD",
+    "grad": "Grad",
+    "conn": "Conn",
+    "edge_mad": "edge mean",
+    "psnr_db": "PSNR dB",
+    "ssim": "SSIM",
+}
+"""The measures in the table; the first two are the worst over all inputs, the others means."""
+_OF_THE_WORST = ("max_abs_difference", "p999")
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("modnet_export", "report"),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def number(value: float | None) -> str:
+    """Three digits, and a word for what is not there."""
+    if value is None:
+        return "–"
+    return f"{value:.1e}" if value != 0 and abs(value) < 1e-3 else f"{value:.4g}"
+
+
+def _cells(link: Link) -> list[tuple[str, bool]]:
+    """The table's values with whether each misses its limit."""
+    missed = {name for item in link.measurements for name in item.missed}
+    return [
+        (number(link.worst(name) if name in _OF_THE_WORST or name in AT_LEAST else link.mean(name)), name in missed)
+        for name in COLUMNS
+    ]
+
+
+def _context(result: Verification) -> dict[str, Any]:
+    return {
+        "result": result,
+        "rows": [(link, _cells(link)) for link in result.links],
+        "columns": list(COLUMNS.values()),
+        "problems": list(result.problems()),
+        "number": number,
+    }
+
+
+def html(result: Verification, gallery: Gallery) -> str:
+    """One page that needs nothing else: no network, no other file."""
+    template = _environment().get_template("page.html.j2")
+    return str(
+        template.render(
+            **_context(result),
+            gallery=gallery,
+            histogram=plots.histogram(gallery.differences),
+            scatter=plots.scatter(result),
+        )
+    )
+
+
+def markdown(result: Verification) -> str:
+    """The verdict and the table, for a pull request."""
+    return str(_environment().get_template("summary.md.j2").render(**_context(result)))
