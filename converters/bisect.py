@@ -18,6 +18,8 @@ from converters.tracing import Step, Tensor
 
 _EXACT_DB = 120.0
 """What equal float32 computations reach; more is chance."""
+_MARGIN_DB = 30.0
+"""How far above the limit precision is still worth something."""
 _MOST = 0.8
 _TELLING = 512
 """Elements from which on a tensor's values say what it is."""
@@ -157,9 +159,14 @@ def diverge(graph: Sequence[Step], parent: Sequence[Step], limit_db: float) -> D
     return _largest_loss(graph, parent, near, limit_db)
 
 
-def _inputs_db(graph: Sequence[Step], nearest_db: Sequence[float], step: Step) -> float:
-    """Of the worst input that has a counterpart; no more than an exact one can have."""
-    return min((nearest_db[index] for index in step.inputs if nearest_db[index] > -math.inf), default=_EXACT_DB)
+def _inputs_db(graph: Sequence[Step], nearest_db: Sequence[float]) -> list[float]:
+    """For every step that of the worst of its inputs, looking through those that have no counterpart."""
+    worst: list[float] = []
+    through: list[float] = []
+    for step, own in zip(graph, nearest_db, strict=True):
+        worst.append(min((through[index] for index in step.inputs), default=_EXACT_DB))
+        through.append(worst[-1] if math.isnan(own) or own == -math.inf else own)
+    return worst
 
 
 def _divergence(
@@ -167,7 +174,7 @@ def _divergence(
 ) -> Divergence:
     step = graph[index]
     reader = next((item for item in graph if index in item.inputs), None)
-    return Divergence(step, reader, counterpart, nearest_db[index], _inputs_db(graph, nearest_db, step), kind)
+    return Divergence(step, reader, counterpart, nearest_db[index], _inputs_db(graph, nearest_db)[index], kind)
 
 
 def _largest_loss(
@@ -175,10 +182,9 @@ def _largest_loss(
 ) -> Divergence | None:
     """The op whose result is furthest below the worst of what it reads, first among those that read sound tensors."""
     losses = [
-        (inputs >= limit_db, min(inputs, _EXACT_DB) - max(value, -_EXACT_DB), index)
-        for index, (step, value) in enumerate(zip(graph, nearest_db, strict=True))
+        (inputs >= limit_db, min(inputs, limit_db + _MARGIN_DB) - max(value, -_EXACT_DB), index)
+        for index, (inputs, value) in enumerate(zip(_inputs_db(graph, nearest_db), nearest_db, strict=True))
         if not math.isnan(value)
-        for inputs in [_inputs_db(graph, nearest_db, step)]
     ]
     _, loss, index = max(losses, default=(False, 0.0, 0))
     if loss <= 0:
