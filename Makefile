@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint schema clean
+.PHONY: demo test test-slow lint schema setup-gpu-emulation clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -20,6 +20,9 @@ lint: $(VENV)/installed-dev
 
 schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
 	$(BIN)/python -c "from modnet_export.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
+
+setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify --delegate gpu` without a GPU
+	$(BIN)/python -m converters.runtimes.software_vulkan
 
 clean:
 	rm -rf $(VENV) dist

@@ -107,6 +107,9 @@ class LiteRt:
         return self._ports.decode(self._interpreter.get_tensor(self._output))
 
 
+_DRIVERS = (Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d"))
+
+
 def _vulkan_device() -> str:
     """Make sure that there is one: the machine's own, or the software one; says which. Raises ExportError."""
     from converters.runtimes import software_vulkan
@@ -114,8 +117,7 @@ def _vulkan_device() -> str:
     if software_vulkan.active:
         return software_vulkan.NAME
     named = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
-    folders = (Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d"))
-    if named or any(item for folder in folders if folder.is_dir() for item in folder.glob("*.json")):
+    if named or any(item for folder in _DRIVERS if folder.is_dir() for item in folder.glob("*.json")):
         try:
             ctypes.CDLL("libvulkan.so.1")
             return "Vulkan"
