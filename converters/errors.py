@@ -68,3 +68,7 @@ class UnsupportedModelError(ExportError):
             f"{target}: {len(self.nodes)} node(s) of this model cannot be lowered:\n" + "\n".join(shown),
             next_step="change these nodes in the model, or register a lowering for them",
         )
+
+
+class ExportWarning(UserWarning):
+    """Something that a user should know and that stops nothing."""

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from converters.errors import ExportError
+from converters.errors import ExportError, ExportWarning
 
 if TYPE_CHECKING:
     from modnet_export.inputs import Input
@@ -238,7 +238,11 @@ def export(
     size: Annotated[str, typer.Option(help="Height x width, multiples of 32.")] = "512x512",
     formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite",
     precisions: Annotated[
-        str, typer.Option(help="Comma-separated: fp32, fp16; for Core ML also int8, palettized6, palettized4, w8a8.")
+        str,
+        typer.Option(
+            help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic; "
+            "for Core ML int8, palettized6, palettized4, w8a8."
+        ),
     ] = "fp32,fp16",
     tune: Annotated[
         Tune | None,
@@ -250,21 +254,27 @@ def export(
     coreml_target: Annotated[
         CoreMlTarget, typer.Option(help="The oldest system that must run it.")
     ] = CoreMlTarget.ios16,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A folder of photographs to calibrate int8 with. Default: a built-in set.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist"),
     as_json: JsonOption = False,
 ) -> None:
     """Export a checkpoint to ONNX, TFLite and Core ML, each verified against the reference network."""
+    from typing import get_args
+
     from modnet_export import pipeline
-    from modnet_export.contract import Size
+    from modnet_export.contract import Precision, Size
 
     request = pipeline.Request(
         checkpoint=checkpoint,
         size=Size.parse(size),
         formats=_choices(formats, "--formats", ("onnx", "tflite", "coreml")),
-        precisions=_choices(precisions, "--precisions", ("fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8")),
+        precisions=_choices(precisions, "--precisions", get_args(Precision)),
         tune=None if tune is None else tune.value,
         coreml_ports=coreml_io.value,
         coreml_target=coreml_target.value,
+        calibration=calibration,
         out=out,
     )
     with _stages() as progress:
@@ -594,12 +604,28 @@ def main(arguments: list[str] | None = None) -> None:
     # Libraries that would talk over the results.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    _show_warnings()
     try:
         app(args=arguments, prog_name="modnet-export")
     except ExportError as error:
         _fail(error)
     except OSError as error:
         _fail(_as_export_error(error))
+
+
+def _show_warnings() -> None:
+    """Our own as a line on stderr; everybody else's as they are."""
+    import warnings
+
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        if issubclass(category, ExportWarning):
+            _err.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
+        else:
+            others(message, category, *rest, **options)
+
+    warnings.showwarning = show
 
 
 def _fail(error: ExportError) -> Any:

@@ -19,7 +19,7 @@ OUTPUT_NAME = "matte"
 OPSET = 18
 
 Format = Literal["onnx", "tflite", "coreml"]
-Precision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8"]
+Precision = Literal["fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "palettized6", "palettized4", "w8a8"]
 CoreMlPorts = Literal["image", "multiarray"]
 CoreMlTarget = Literal["iOS16", "iOS17", "iOS18"]
 Tuning = Literal["cpu", "gpu"]
@@ -157,6 +157,8 @@ SHORT_NAMES = {"max_abs_difference": "max", "mad": "mean"}
 TOLERANCES: dict[Precision, Tolerance] = {
     "fp32": Tolerance(max_abs_difference=1e-4),
     "fp16": Tolerance(mad=1e-3),
+    "int8-weights": Tolerance(mad=5e-3),
+    "int8-dynamic": Tolerance(mad=5e-3),
     "int8": Tolerance(mad=5e-3),
     "palettized6": Tolerance(mad=3e-2),
     "palettized4": Tolerance(mad=1e-1),

@@ -69,6 +69,8 @@ class Manifest(_Model):
     reference: str
     """The engine that computed the reference mattes."""
     versions: dict[str, str]
+    calibration: str | None = None
+    """What quantization was calibrated with; null where nothing was."""
     artefacts: tuple[Artefact, ...]
 
     @property

@@ -83,7 +83,8 @@ def asked_of(artefact_format: Format, precision: Precision, input_name: str) -> 
 
     Noise asks for exact arithmetic: it is no test of a program that computes in fp16 or with coarse weights.
     """
-    return input_name != NOISE or artefact_format != "coreml" or precision == "fp32"
+    exact = ("fp32", "fp16") if artefact_format == "tflite" else ("fp32",)
+    return input_name != NOISE or precision in exact
 
 
 def measure(runtime: Runtime, inputs: Iterable[Sample], tolerance: Tolerance) -> tuple[Measurement, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from converters.errors import CheckFailedError, ExportError
 from converters.runtimes import ComputeUnit, Delegate, Image
@@ -26,7 +26,6 @@ from modnet_export.contract import (
     tolerance,
 )
 from modnet_export.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
-from modnet_export.imaging import demo_photo, fit_image
 from modnet_export.inputs import Input, builtin
 from modnet_export.manifest import Artefact, Manifest, SourceRecord
 from modnet_export.reference import Reference, TorchReference, open_reference
@@ -49,6 +48,10 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
+    from converters.coreml.convert import Precision as CoreMl
+    from converters.tflite.calibration import Moments
+
+TFLITE_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8-weights", "int8-dynamic")
 COREML_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8")
 
 _PACKAGES = (
@@ -64,8 +67,6 @@ _PACKAGES = (
     "ai-edge-litert",
     "numpy",
 )
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Request:
     tune: Tuning | None = None
     coreml_ports: CoreMlPorts = "image"
     coreml_target: CoreMlTarget = "iOS16"
+    calibration: Path | None = None
+    """A folder of photographs for quantization; None: the built-in set."""
     out: Path = Path("dist")
 
     def plans(self) -> list[_Plan]:
@@ -96,8 +99,15 @@ class Request:
         every = [
             _Plan("modnet_fp32.onnx", "onnx", "fp32", None),
             _Plan("modnet_opt_fp32.onnx", "onnx", "fp32", self.tune or "cpu"),
-            _Plan("modnet_fp32.tflite", "tflite", "fp32", self.tune or "cpu"),
-            _Plan("modnet_fp16.tflite", "tflite", "fp16", self.tune or "gpu"),
+            *(
+                _Plan(
+                    f"modnet_{precision.replace('-', '_')}.tflite",
+                    "tflite",
+                    precision,
+                    self.tune or ("gpu" if precision == "fp16" else "cpu"),
+                )
+                for precision in TFLITE_PRECISIONS
+            ),
             *(
                 _Plan(f"modnet_{precision}.mlpackage", "coreml", precision, self.tune or "cpu")
                 for precision in COREML_PRECISIONS
@@ -146,8 +156,10 @@ def _old_artefacts(out: Path) -> set[str]:
 class _Chain:
     """One ONNX model and what is derived from it, each made once."""
 
-    def __init__(self, model: onnx.ModelProto, request: Request) -> None:
-        self._model, self._request = model, request
+    def __init__(self, model: onnx.ModelProto, request: Request, progress: harness.Progress = harness.silent) -> None:
+        self._model, self._request, self._progress = model, request, progress
+        self._images: Sequence[Image] | None = None
+        self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
 
@@ -172,7 +184,7 @@ class _Chain:
 
         convert(
             self._graph(plan.tuning or "cpu"),
-            precision=plan.precision,
+            precision=cast("CoreMl", plan.precision),  # the plans name only what it has
             target=self._request.coreml_target,
             ports=self._request.coreml_ports,
             metadata=Metadata(
@@ -186,17 +198,44 @@ class _Chain:
             representative=self._representative() if plan.precision == "w8a8" else (),
         )
 
-    def _representative(self) -> list[dict[str, object]]:
-        """Crops of the built-in portrait, as Core ML's Python interface takes them."""
-        import numpy as np
-        from PIL import Image
+    def _calibration_images(self) -> Sequence[Image]:
+        from converters.runtimes.litert import interpreter
+        from modnet_export import representative
 
-        photo, size = demo_photo(), (self._request.size.height, self._request.size.width)
-        crops = [photo, photo[:, ::-1], photo[:400, 60:460], photo[60:, :380], photo * np.float32(0.6)]
-        images = [fit_image(crop, size, "letterbox")[0] for crop in crops]
+        if self._images is None:
+            loaded, _ = interpreter(self._flatbuffer("cpu"), None)
+            source, target = loaded.get_input_details()[0]["index"], loaded.get_output_details()[0]["index"]
+
+            def matting(image_nhwc: Image) -> Image:
+                loaded.set_tensor(source, image_nhwc)
+                loaded.invoke()
+                matte_nhwc: Image = loaded.get_tensor(target)
+                return matte_nhwc
+
+            self._images = representative.images(self._request.calibration, self._request.size, matting)
+        return self._images
+
+    def _statistics(self, tuning: Tuning) -> Mapping[int, Moments]:
+        from converters.tflite.calibration import collect
+
+        if tuning not in self._moments:
+            images = self._calibration_images()
+            self._moments[tuning] = collect(
+                self._flatbuffer(tuning),
+                images,
+                lambda done: self._progress("calibrating", done, len(images)),
+            )
+        return self._moments[tuning]
+
+    def _representative(self) -> list[dict[str, object]]:
+        """The calibration images as Core ML's Python interface takes them."""
+        import numpy as np
+        from PIL import Image as Picture
+
+        images = self._calibration_images()
         if self._request.coreml_ports == "multiarray":
             return [{INPUT_NAME: image.transpose(0, 3, 1, 2)} for image in images]
-        return [{INPUT_NAME: Image.fromarray(np.rint(image[0] * 255).astype(np.uint8))} for image in images]
+        return [{INPUT_NAME: Picture.fromarray(np.rint(image[0] * 255).astype(np.uint8))} for image in images]
 
     def write(self, plan: _Plan, path: Path) -> None:
         """Make one artefact, a file or a package."""
@@ -211,16 +250,28 @@ class _Chain:
         elif plan.precision == "fp32":
             write_bytes(path, self._flatbuffer(plan.tuning))
         else:
-            from converters.tflite.quantize import half_size_weights
+            write_bytes(path, self._compressed(plan.precision, plan.tuning))
 
-            write_bytes(path, half_size_weights(self._flatbuffer(plan.tuning)))
+    def _compressed(self, precision: Precision, tuning: Tuning) -> bytes:
+        from converters.tflite.quantize import half_size_weights, int8_weights
+
+        data = self._flatbuffer(tuning)
+        if precision == "fp16":
+            return half_size_weights(data)
+        return int8_weights(data, self._statistics(tuning), "dynamic" if precision == "int8-dynamic" else "float")
+
+
+def _calibration_of(request: Request) -> str:
+    from modnet_export.representative import BUILT_IN
+
+    return BUILT_IN if request.calibration is None else str(request.calibration)
 
 
 def _asked(plan: _Plan, inputs: Sequence[parity.Sample]) -> list[parity.Sample]:
     return [sample for sample in inputs if parity.asked_of(plan.format, plan.precision, sample.name)]
 
 
-def export(request: Request, progress: Progress = lambda stage: None) -> Manifest:
+def export(request: Request, progress: harness.Progress = harness.silent) -> Manifest:
     """Export, verify every artefact against the reference, and put ``dist/`` in place in one step.
 
     The folder is written only if every artefact is within its tolerance: raises CheckFailedError
@@ -244,7 +295,7 @@ def export(request: Request, progress: Progress = lambda stage: None) -> Manifes
     progress("running the reference")
     inputs = parity.samples(reference, request.size)
 
-    chain = _Chain(onnx_model, request)
+    chain = _Chain(onnx_model, request, progress)
     artefacts: list[Artefact] = []
     stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
     with replaced_folder(request.out, keep=stay) as folder:
@@ -276,6 +327,7 @@ def export(request: Request, progress: Progress = lambda stage: None) -> Manifes
             size=request.size,
             reference=reference.engine,
             versions=_versions(),
+            calibration=_calibration_of(request) if any("int8" in plan.precision for plan in plans) else None,
             artefacts=tuple(artefacts),
         )
         require_parity(result.artefacts)

@@ -2,14 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from converters.errors import ExportError
 from converters.tflite import flatbuffer as fb
+from converters.tflite.calibration import Convolution, Moments, convolutions
+from converters.tflite.rounding import round_weights
 
 # Early and depthwise weights are few and matter most: leaving weights of up to this many elements in
 # fp32 adds 3 % to MODNet's fp16 file and divides its error by about five (docs/architecture.md).
 _SMALL = 16384
+
+
+# What the smallest weights may add to an int8 file by staying floats, as a share of the fp32 file. They are few, early
+# and depthwise, and matter most. int8 itself leaves 0.265; the goal is 0.28.
+_KEPT_SHARE = 0.0135
+_KEPT_WHOLE = 4096
+"""Elements up to which they stay fp32; larger ones become fp16."""
+# The first versions of the operators that take a float input and int8 weights with a scale a channel
+# (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc).
+_HYBRID_VERSIONS = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "DEQUANTIZE": 5}
+
+
+def _kept(found: list[Convolution], file_size: int) -> set[int]:
+    """The convolutions whose weights stay floats: the smallest ones, as far as the share goes."""
+    budget, kept = _KEPT_SHARE * file_size, set[int]()
+    for item in sorted(found, key=lambda item: item.weight.size):
+        budget -= item.weight.size * (3 if item.weight.size <= _KEPT_WHOLE else 1)
+        if budget < 0:
+            break
+        kept.add(item.index)
+    return kept
+
+
+def int8_weights(
+    fp32: bytes,
+    moments: Mapping[int, Moments],
+    arithmetic: Literal["float", "dynamic"] = "float",
+    *,
+    compensate: bool = True,
+    keep_small: bool = True,
+) -> bytes:
+    """The same graph with int8 convolution weights, a scale an output channel, float activations.
+
+    Given:  CONV_2D(x, weight: fp32, bias)
+    Result: CONV_2D(x, DEQUANTIZE(weight: int8), bias')     ``float``: XNNPACK and delegates unpack them once
+            CONV_2D(x, weight: int8, bias')                 ``dynamic``: x is quantized at run time, integer sums
+
+    Weights are rounded for the outputs that ``moments`` (of a representative dataset) tell of, see
+    ``rounding``. ``compensate`` and ``keep_small`` switch that, and fp32 for the smallest weights,
+    off for the ablation. Raises ExportError for weights that are not finite.
+    """
+    model = fb.read(fp32)
+    (graph,) = model.subgraphs
+    found = convolutions(model)
+    kept = _kept(found, len(fp32)) if keep_small else set[int]()
+
+    @cache
+    def versioned(name: str) -> int:
+        operator = getattr(fb.BuiltinOperator, name)
+        code = fb.schema.OperatorCodeT()
+        code.builtinCode, code.deprecatedBuiltinCode = operator, min(operator, 127)
+        code.version = _HYBRID_VERSIONS[name]
+        model.operatorCodes.append(code)
+        return len(model.operatorCodes) - 1
+
+    unpacking: list[Any] = []
+    for item in found:
+        if not np.isfinite(item.weight).all():
+            raise ExportError(
+                f"weight {graph.tensors[item.op.inputs[1]].name.decode()} is not finite",
+                expected="numbers",
+                next_step="check the checkpoint",
+            )
+        if item.index in kept:
+            if item.weight.size > _KEPT_WHOLE:
+                unpacking.append(_halved(model, graph, item.op.inputs[1]))
+            continue
+        rounded = round_weights(item, moments.get(item.index), compensate=compensate)
+        index = item.op.inputs[1]
+        readers = [op for op in graph.operators if index in op.inputs]
+        stored = _add_quantized(model, graph, graph.tensors[index].name + b"/int8", rounded.weight, rounded.scale, item)
+        if item.bias is not None and len(readers) == 1 and rounded.bias_change.any():
+            name = graph.tensors[item.op.inputs[2]].name + b"/corrected"
+            corrected = fb.add_constant(model, graph, name, item.bias + rounded.bias_change)
+            item.op.inputs = [*item.op.inputs[:2], corrected]
+        if arithmetic == "dynamic":
+            for op in readers:
+                op.inputs = [stored if tensor == index else tensor for tensor in op.inputs]
+                op.opcodeIndex = versioned(fb.operator_name(fb.builtin(model, op)))
+        else:
+            unpack = fb.schema.OperatorT()
+            unpack.opcodeIndex, unpack.inputs, unpack.outputs = versioned("DEQUANTIZE"), [stored], [index]
+            unpacking.append(unpack)
+        fb.make_activation(model, graph, graph.tensors[index])
+    graph.operators = unpacking + list(graph.operators)
+    return fb.write(model)
+
+
+def _add_quantized(
+    model: Any,
+    graph: Any,
+    name: bytes,
+    array: npt.NDArray[np.int8],
+    scale: npt.NDArray[np.float32],
+    convolution: Convolution,
+) -> int:
+    index = fb.add_constant(model, graph, name, array)
+    quantization = fb.schema.QuantizationParametersT()
+    quantization.scale, quantization.zeroPoint = scale, np.zeros(len(scale), np.int64)
+    quantization.quantizedDimension = 3 if convolution.depthwise else 0
+    graph.tensors[index].quantization = quantization
+    return index
 
 
 def half_size_weights(fp32: bytes) -> bytes:
@@ -23,29 +132,32 @@ def half_size_weights(fp32: bytes) -> bytes:
     """
     model = fb.read(fp32)
     (graph,) = model.subgraphs
-    dequantize = fb.builtin_code(model, fb.BuiltinOperator.DEQUANTIZE)
-    casts = []
     weights = {
         op.inputs[1]
         for op in graph.operators
         if fb.builtin(model, op) in (fb.BuiltinOperator.CONV_2D, fb.BuiltinOperator.FULLY_CONNECTED)
     }
+    casts = []
     for index in sorted(weights):
-        tensor = graph.tensors[index]
-        array = fb.constant(model, tensor)
-        if array is None or array.dtype != np.float32 or array.size <= _SMALL:
-            continue
-        half = array.astype(np.float16)
-        if not np.isfinite(half).all():
-            raise ExportError(
-                f"weight {tensor.name.decode()} is beyond fp16's largest number, 65504",
-                expected="weights that fp16 can hold",
-                next_step="leave fp16 out of --precisions, or check the checkpoint",
-            )
-        stored = fb.add_constant(model, graph, tensor.name + b"/fp16", half)
-        fb.make_activation(model, graph, tensor)
-        cast = fb.schema.OperatorT()
-        cast.opcodeIndex, cast.inputs, cast.outputs = dequantize, [stored], [index]
-        casts.append(cast)
+        array = fb.constant(model, graph.tensors[index])
+        if array is not None and array.dtype == np.float32 and array.size > _SMALL:
+            casts.append(_halved(model, graph, index))
     graph.operators = casts + list(graph.operators)
     return fb.write(model)
+
+
+def _halved(model: Any, graph: Any, index: int) -> Any:
+    """Store a weight as fp16; returns the DEQUANTIZE that brings it back. Raises ExportError beyond fp16."""
+    tensor = graph.tensors[index]
+    half = np.asarray(fb.constant(model, tensor), np.float16)
+    if not np.isfinite(half).all():
+        raise ExportError(
+            f"weight {tensor.name.decode()} is beyond fp16's largest number, 65504",
+            expected="weights that fp16 can hold",
+            next_step="leave fp16 out of --precisions, or check the checkpoint",
+        )
+    cast = fb.schema.OperatorT()
+    cast.inputs = [fb.add_constant(model, graph, tensor.name + b"/fp16", half)]
+    cast.opcodeIndex, cast.outputs = fb.builtin_code(model, fb.BuiltinOperator.DEQUANTIZE), [index]
+    fb.make_activation(model, graph, tensor)
+    return cast

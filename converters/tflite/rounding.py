@@ -1,0 +1,115 @@
+"""Rounding weights so that the convolution's output stays, not each weight.
+
+Rounding W to Wq changes the output by (W - Wq) x. Its mean square over the data is the trace of D H D^T, D = W - Wq and
+H the covariance of x. Nearest rounding ignores H, and a depthwise filter whose weights nearly cancel then gets a wrong
+gain: that is most of what plain int8 costs MODNet. Here one weight is rounded at a time and the error that it makes is
+compensated by those that are not rounded yet (Frantar et al., "GPTQ", ICLR 2023, algorithm 1; Hassibi and Stork,
+"Optimal Brain Surgeon", 1993). The mean of (W - Wq) x goes into the bias, so H is the covariance about the mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.tflite.calibration import Convolution, Moments
+
+Array = npt.NDArray[np.float64]
+_LEVELS = 127
+# Scales below the largest weight's clip a few weights and round all others more finely.
+_SHRINKS = (1.0, 0.92, 0.84, 0.76)
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """int8 weights with a scale an output channel; ``bias_change`` is to be added to the float bias."""
+
+    weight: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+    bias_change: npt.NDArray[np.float32]
+
+
+def _plain_scale(rows: Array) -> Array:
+    scale = np.abs(rows).max(axis=-1) / _LEVELS
+    return np.asarray(np.where(scale == 0, 1.0, scale))
+
+
+def _nearest(rows: Array, scale: Array) -> Array:
+    return np.asarray(np.clip(np.rint(rows / scale[..., None]), -_LEVELS, _LEVELS))
+
+
+def _damped(covariance: Array, share: float) -> Array:
+    """Positive definite: directions that the data does not have cost a little too."""
+    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
+    extra = share * diagonal.mean(axis=-1, keepdims=True) + 1e-12
+    size = covariance.shape[-1]
+    return np.asarray(covariance + np.eye(size) * extra[..., None])
+
+
+def compensated(rows: Array, covariance: Array, scale: Array) -> Array:
+    """The integers of O x K rows under one K x K covariance, or of C x K rows under C x K x K.
+
+    Columns are rounded from the most to the least important.
+    """
+    each = covariance.ndim == 3
+    importance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    order = np.argsort(-(importance.mean(axis=0) if each else importance))
+    left = rows[:, order].copy()
+    spread = covariance[..., order[:, None], order]
+    # Upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
+    pass_on = np.linalg.cholesky(np.linalg.inv(spread)).swapaxes(-2, -1)
+    result = np.empty_like(left)
+    size = rows.shape[1]
+    for start in range(0, size, _BLOCK):
+        stop = min(start + _BLOCK, size)
+        errors = np.empty((len(rows), stop - start))
+        for k in range(start, stop):
+            result[:, k] = np.clip(np.rint(left[:, k] / scale), -_LEVELS, _LEVELS)
+            errors[:, k - start] = (left[:, k] - result[:, k] * scale) / pass_on[..., k, k]
+            step = pass_on[:, k, k:stop] if each else pass_on[k, k:stop][None]
+            left[:, k:stop] -= errors[:, k - start, None] * step
+        if stop < size:
+            if each:
+                left[:, stop:] -= np.einsum("ck,ckj->cj", errors, pass_on[:, start:stop, stop:])
+            else:
+                left[:, stop:] -= errors @ pass_on[start:stop, stop:]
+    unordered = np.empty_like(result)
+    unordered[:, order] = result
+    return unordered
+
+
+def output_error(change: Array, covariance: Array) -> Array:
+    """Mean square change of every output channel, D H D^T row by row."""
+    if covariance.ndim == 3:
+        return np.asarray(np.einsum("ck,ckj,cj->c", change, covariance, change))
+    return np.asarray(((change @ covariance) * change).sum(axis=1))
+
+
+def round_weights(convolution: Convolution, moments: Moments | None, *, compensate: bool = True) -> Rounded:
+    """int8 weights of one convolution; plain nearest rounding without (enough) data."""
+    rows = convolution.rows.astype(np.float64)
+    plain = _plain_scale(rows)
+    if moments is None or not compensate or (moments.samples < rows.shape[1] and not convolution.depthwise):
+        integers, scale = _nearest(rows, plain), plain
+        change = np.zeros(len(rows))
+    else:
+        mean = moments.mean
+        outer = mean[..., :, None] * mean[..., None, :]
+        # A bias takes the mean of the error; without one, the mean is an error like any other.
+        covariance = _damped(
+            moments.second - outer if convolution.bias is not None else moments.second,
+            1e-4 if convolution.depthwise else 1e-2,
+        )
+        integers, scale, best = np.zeros_like(rows), plain.copy(), np.full(len(rows), np.inf)
+        for shrink in _SHRINKS:
+            tried = compensated(rows, covariance, plain * shrink)
+            error = output_error(rows - tried * (plain * shrink)[:, None], covariance)
+            better = error < best
+            integers[better], scale[better], best[better] = tried[better], (plain * shrink)[better], error[better]
+        change = ((rows - integers * scale[:, None]) * mean).sum(axis=1)
+        if convolution.bias is None:
+            change[:] = 0
+    return Rounded(convolution.shaped(integers).astype(np.int8), scale.astype(np.float32), change.astype(np.float32))
