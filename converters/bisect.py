@@ -127,7 +127,7 @@ class _Matches:
         )
 
 
-def _by_name(graph: Sequence[Step], parent: Sequence[Step]) -> list[float] | None:
+def by_name(graph: Sequence[Step], parent: Sequence[Step]) -> list[float] | None:
     """Every step's SNR against the parent's of the same name, NaN without one; None unless most have one.
 
     Compressing weights keeps a graph's ops and names; Core ML's fp16 programs add a suffix.
@@ -142,7 +142,7 @@ def _by_name(graph: Sequence[Step], parent: Sequence[Step]) -> list[float] | Non
 
 def diverge(graph: Sequence[Step], parent: Sequence[Step], limit_db: float) -> Divergence | None:
     """Where ``graph`` leaves ``parent``; None when no op loses anything worth naming."""
-    named = _by_name(graph, parent)
+    named = by_name(graph, parent)
     if named is not None:
         return _largest_loss(graph, parent, named, limit_db)
     matches = _Matches(graph, parent, limit_db)
@@ -159,7 +159,7 @@ def diverge(graph: Sequence[Step], parent: Sequence[Step], limit_db: float) -> D
     return _largest_loss(graph, parent, near, limit_db)
 
 
-def _inputs_db(graph: Sequence[Step], nearest_db: Sequence[float]) -> list[float]:
+def inputs_db(graph: Sequence[Step], nearest_db: Sequence[float]) -> list[float]:
     """For every step that of the worst of its inputs, looking through those that have no counterpart."""
     worst: list[float] = []
     through: list[float] = []
@@ -174,7 +174,7 @@ def _divergence(
 ) -> Divergence:
     step = graph[index]
     reader = next((item for item in graph if index in item.inputs), None)
-    return Divergence(step, reader, counterpart, nearest_db[index], _inputs_db(graph, nearest_db)[index], kind)
+    return Divergence(step, reader, counterpart, nearest_db[index], inputs_db(graph, nearest_db)[index], kind)
 
 
 def _largest_loss(
@@ -183,7 +183,7 @@ def _largest_loss(
     """The op whose result is furthest below the worst of what it reads, first among those that read sound tensors."""
     losses = [
         (inputs >= limit_db, min(inputs, limit_db + _MARGIN_DB) - max(value, -_EXACT_DB), index)
-        for index, (inputs, value) in enumerate(zip(_inputs_db(graph, nearest_db), nearest_db, strict=True))
+        for index, (inputs, value) in enumerate(zip(inputs_db(graph, nearest_db), nearest_db, strict=True))
         if not math.isnan(value)
     ]
     _, loss, index = max(losses, default=(False, 0.0, 0))

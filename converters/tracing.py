@@ -30,6 +30,14 @@ class Tensor:
     shape: tuple[int, ...]
     values: Array
 
+    @staticmethod
+    def places(size: int) -> npt.NDArray[np.int64]:
+        """Which of ``size`` flattened elements a sample holds."""
+        if size <= _SAMPLED:
+            return np.arange(size, dtype=np.int64)
+        # A stride that is coprime to every axis walks through all rows, columns and channels.
+        return (np.arange(_SAMPLED, dtype=np.int64) * 1_000_003) % size
+
 
 @dataclass(frozen=True)
 class Step:
@@ -46,10 +54,7 @@ def sample(array_nchw: npt.NDArray[Any]) -> Tensor:
     """At most 65536 elements, spread over the whole tensor and the same for every tensor of its shape."""
     shape = tuple(size for size in array_nchw.shape if size != 1)
     flat = np.ascontiguousarray(array_nchw, np.float32).reshape(-1)
-    if flat.size > _SAMPLED:
-        # A stride that is coprime to every axis walks through all rows, columns and channels.
-        flat = flat[(np.arange(_SAMPLED, dtype=np.int64) * 1_000_003) % flat.size]
-    return Tensor(shape, flat.copy())
+    return Tensor(shape, flat[Tensor.places(flat.size)])
 
 
 def _nchw(array_nhwc: npt.NDArray[Any]) -> npt.NDArray[Any]:

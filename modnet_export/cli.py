@@ -463,6 +463,59 @@ def inspect(
 
 
 @app.command()
+def explain(
+    model: Annotated[Path, typer.Argument(help="A compressed .tflite or .mlpackage.")],
+    against: Annotated[
+        Path | None, typer.Option(help="The float model that it was made from. Default: modnet_fp32 beside it.")
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="A photo, instead of the built-in one.")] = None,
+    plot: Annotated[Path | None, typer.Option("-o", "--plot", help="A .png to write: the SNR of every op.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a compressed model loses precision: the ten worst ops, and why."""
+    from dataclasses import asdict
+
+    from converters.drift import drift
+    from converters.runtimes import open_runtime
+    from converters.tracing import trace
+    from modnet_export import inputs
+    from modnet_export.contract import Size
+    from modnet_export.files import write_bytes
+    from modnet_export.report import plots
+
+    parent = against or model.with_name(f"modnet_fp32{model.suffix}")
+    height, width = open_runtime(model).size
+    open_runtime(parent)  # one clear error where it is not a model
+    photo = inputs.builtin()[0] if image is None else inputs.images([image])[0]
+    image_nhwc, _ = photo.load(Size(height=height, width=width))
+    found = drift(trace(model, image_nhwc), trace(parent, image_nhwc))
+    if plot is not None:
+        write_bytes(plot, plots.snr(found, f"{model.name} against {parent.name}"))
+    if as_json:
+        _print_json(json.dumps([asdict(item) for item in found], indent=2))
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("op", "tensor", "SNR dB", "lost dB", "why"):
+        table.add_column(heading, justify="right" if "dB" in heading else "left")
+    for item in sorted(found, key=lambda item: -item.added)[:10]:
+        row = (
+            item.op,
+            escape(item.name),
+            f"{item.snr_db:.0f}",
+            f"{item.loss_db:.0f}",
+            item.reason if item.reason == "rounding" else f"{item.reason}: {item.detail}",
+        )
+        table.add_row(*row)
+    _print(f"[bold]{escape(model.name)}[/] against {escape(parent.name)} on {escape(photo.name)}")
+    _out.print(table)
+    _print(
+        f"At the matte: {found[-1].snr_db:.1f} dB. The ops that add most noise of their own; lost: below the worst input."
+    )
+    if plot is not None:
+        _print(f"Wrote {escape(str(plot))}.")
+
+
+@app.command()
 def matte(
     model: Annotated[
         str, typer.Argument(help="A .onnx, .tflite or .mlpackage model, a checkpoint's path, or its name (demo).")

@@ -111,6 +111,7 @@ class Tolerance(_Frozen):
     edge_mse: float | None = None
     edge_sad: float | None = None
     edge_grad: float | None = None
+    edge_conn: float | None = None
     flicker: float | None = None
     psnr_db: float | None = None
     """At least."""

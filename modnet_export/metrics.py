@@ -189,6 +189,7 @@ def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
         "edge_mse": mse,
         "edge_sad": sad,
         "edge_grad": gradient_error,
+        "edge_conn": connectivity_error,
     }
     return {
         "max_abs_difference": max_abs_difference(predicted, reference),

@@ -40,6 +40,7 @@ class Measurement(BaseModel):
     edge_mse: float | None = None
     edge_sad: float | None = None
     edge_grad: float | None = None
+    edge_conn: float | None = None
     flicker: float | None = None
     """For a frame that follows another one."""
     missed: tuple[str, ...] = ()

@@ -25,7 +25,12 @@ _DTYPES: dict[int, npt.DTypeLike] = {
 
 def read(data: bytes) -> Any:
     """The model as a mutable object tree (``schema.ModelT``)."""
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # some writers keep constants behind the flatbuffer
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def write(model: Any) -> bytes:

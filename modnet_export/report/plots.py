@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.drift import Drift
 from modnet_export.verification import Verification
 
 _INK = "#808080"
@@ -88,3 +89,23 @@ def _colour(index: int) -> str:
 def _legend(axes: Any) -> None:
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False, labelcolor=_INK)
+
+
+def snr(drifts: Sequence[Drift], title: str) -> bytes:
+    """The signal-to-noise ratio of every op along a graph, as a PNG; the ten that add most noise are named."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((11, 5), layout="constrained")
+    axes = figure.subplots()
+    values = [item.snr_db for item in drifts]
+    axes.plot(values, color=_colour(0), linewidth=1)
+    worst = sorted(range(len(drifts)), key=lambda index: -drifts[index].added)[:10]
+    axes.scatter(worst, [values[index] for index in worst], color=_colour(1), zorder=3)
+    for index in worst:
+        label = f"{drifts[index].op} {drifts[index].name}"[:34]
+        axes.annotate(label, (index, values[index]), fontsize=6, rotation=30, xytext=(3, 3), textcoords="offset points")
+    axes.set(xlabel="op, in the order of the graph", ylabel="SNR against the float model, dB", title=title)
+    axes.grid(alpha=0.3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    return buffer.getvalue()

@@ -53,7 +53,7 @@ def test_help_imports_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("export", "verify", "report", "inspect", "matte", "demo", "doctor"):
+    for command in ("export", "verify", "report", "explain", "inspect", "matte", "demo", "doctor"):
         assert command in done.stdout
 
 

@@ -140,3 +140,25 @@ def test_calibration_folder_is_used_and_recorded(tmp_path, capsys):
         main(["export", *arguments, "--calibration", str(tmp_path / "photos"), "--out", str(tmp_path / "dist")])
     assert not stop.value.code, capsys.readouterr().err
     assert manifest.load(tmp_path / "dist").calibration == str(tmp_path / "photos")
+
+
+def test_explain_names_the_worst_ops_and_draws_them(quantized, tmp_path, capsys):
+    from modnet_export.cli import main
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main(["explain", *map(str, arguments)])
+        return int(stop.value.code or 0), capsys.readouterr()
+
+    model = quantized / "modnet_int8_weights.tflite"
+    code, printed = call(model, "-o", tmp_path / "snr.png")
+    assert code == 0
+    assert "CONV_2D" in printed.out
+    assert Image.open(tmp_path / "snr.png").size[0] > 800
+    found = json.loads(call(model, "--json")[1].out)
+    assert len(found) > 200
+    assert found[0]["snr_db"] == 120
+    assert 30 < found[-1]["snr_db"] < 70
+    code, printed = call(model, "--against", quantized / "nothing.tflite")
+    assert code == 2
+    assert "cannot load nothing.tflite" in printed.err

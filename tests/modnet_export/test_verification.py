@@ -370,6 +370,7 @@ class TestFp16Safety:
         assert all(item.what == "sum" and item.largest > 65504 for item in found.overflows)
 
 
+@pytest.mark.gpu
 class TestGpu:
     @pytest.fixture(autouse=True)
     def device(self):
