@@ -10,6 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from converters.errors import ExportError
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,12 @@ class Run:
     samples_ms: tuple[float, ...]
     warmup_ms: tuple[float, ...]
     conditions: Mapping[str, str | int] = field(default_factory=dict)
+    init_ms: float | None = None
+    """Loading the model, up to the first run."""
+    first_ms: float | None = None
+    """The first run, in which engines finish their preparations."""
+    peak_memory_bytes: int | None = None
+    """The process's high-water mark above what it had before it loaded the model."""
 
     @property
     def min_ms(self) -> float:
@@ -28,6 +39,62 @@ class Run:
     @property
     def median_ms(self) -> float:
         return statistics.median(self.samples_ms)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What one `modnet-export bench` took, raw; its runs took turns, so their samples are paired."""
+
+    session: str
+    """Tells one from another: samples are paired only within a session."""
+    runs: tuple[Run, ...]
+    schema_version: Literal[1] = 1
+
+
+def dump(bench: Bench) -> bytes:
+    """As JSON."""
+    return TypeAdapter(Bench).dump_json(bench, indent=2) + b"\n"
+
+
+def load(path: Path) -> Bench:
+    """What ``dump`` wrote; raises ExportError for anything else."""
+    try:
+        return TypeAdapter(Bench).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ExportError(
+            f"cannot read {path.name} as a benchmark: {str(error).splitlines()[0]}",
+            where=path,
+            expected="what `modnet-export bench DIST -o FILE` wrote",
+        ) from error
+
+
+# What two runs may differ in and still be compared: it is what one compares.
+_MAY_DIFFER = frozenset({"sha256", "modnet-export"})
+
+
+def comparable(first: Bench, second: Bench) -> list[tuple[Run, Run]]:
+    """Runs of the same name; raises ExportError where none are, or where their conditions do not agree."""
+    others = {run.name: run for run in second.runs}
+    pairs = [(run, others[run.name]) for run in first.runs if run.name in others]
+    if not pairs:
+        raise ExportError(
+            "the two files have no run in common",
+            expected=f"one of {', '.join(run.name for run in first.runs)}",
+        )
+    differing = sorted(
+        {
+            f"{key}: {a.conditions.get(key)} and {b.conditions.get(key)}"
+            for a, b in pairs
+            for key in {*a.conditions, *b.conditions} - _MAY_DIFFER
+            if a.conditions.get(key) != b.conditions.get(key)
+        }
+    )
+    if differing:
+        raise ExportError(
+            "\n  ".join(["the two were not measured under the same conditions:", *differing]),
+            next_step="measure both on one machine, with the same versions and threads",
+        )
+    return pairs
 
 
 def host_conditions(threads: int, packages: Sequence[str]) -> dict[str, str | int]:

@@ -22,6 +22,7 @@ from rich.table import Table
 from converters.errors import ExportError, ExportWarning
 
 if TYPE_CHECKING:
+    from converters.runtimes import Delegate
     from modnet_export.inputs import Input
     from modnet_export.manifest import Manifest
     from modnet_export.verification import Verification
@@ -92,6 +93,14 @@ def _choices(text: str, option: str, allowed: tuple[C, ...]) -> tuple[C, ...]:
             expected=f"one or more of {', '.join(allowed)}, separated by commas",
         )
     return tuple(word for word in allowed if word in words)
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    """Comma-separated whole numbers from 1; raises ExportError."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdecimal() and int(word) for word in words):
+        raise ExportError(f"'{text}' is not a list of numbers", where=option, expected="for example 1,2,4")
+    return [int(word) for word in words]
 
 
 @contextmanager
@@ -427,6 +436,117 @@ def report(
 
 
 @app.command()
+def bench(
+    dist: Annotated[Path, typer.Argument(help="A folder that export wrote.")],
+    artefact: Annotated[
+        list[str] | None, typer.Option(help="One of its files; may be repeated. Default: all that run here.")
+    ] = None,
+    threads: Annotated[str, typer.Option(help="Comma-separated numbers of threads.")] = "1",
+    delegate: Annotated[str, typer.Option(help="Comma-separated, for TFLite: cpu, builtin, gpu.")] = "cpu",
+    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each, after three to warm up.")] = 50,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Raw samples as .json, or a table as .csv.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure latency and memory on this machine; the models take turns, each in a pinned process."""
+    from benchmarks import host, measure
+    from benchmarks.statistics import summarise
+    from modnet_export import inputs, manifest
+    from modnet_export.files import write_bytes
+
+    recorded = manifest.load(dist)
+    manifest.check_hashes(recorded, dist)
+    names = artefact or [item.file for item in recorded.artefacts if item.format != "coreml"]
+    known = {item.file: item for item in recorded.artefacts}
+    if unknown := [name for name in names if name not in known]:
+        raise ExportError(f"there is no {', '.join(unknown)} in {dist}", where=dist, expected=", ".join(known))
+    counts = _numbers(threads, "--threads")
+    delegates: tuple[Delegate, ...] = _choices(delegate, "--delegate", ("cpu", "builtin", "gpu"))
+    candidates = [
+        host.Candidate(name, (dist / name).resolve(), known[name].sha256, count, way)
+        for name in names
+        for way in delegates
+        if way == "cpu" or known[name].format == "tflite"
+        for count in counts
+    ]
+    image_nhwc, _ = inputs.builtin()[0].load(recorded.size)
+    with _stages() as stage:
+        result = host.measure(
+            candidates, image_nhwc, rounds=runs, progress=lambda done, total: stage("measuring", done, total)
+        )
+    rows = [(run, summarise(run.samples_ms)) for run in result.runs]
+    if out is not None and out.suffix.lower() == ".csv":
+        lines = ["name,median_ms,min_ms,p90_ms,p99_ms,mean_ms,init_ms,first_ms,peak_memory_bytes"]
+        lines += [
+            f"{run.name},{item.median_ms},{item.min_ms},{item.p90_ms},{item.p99_ms},{item.mean_ms},"
+            f"{run.init_ms},{run.first_ms},{run.peak_memory_bytes}"
+            for run, item in rows
+        ]
+        write_bytes(out, ("\n".join(lines) + "\n").encode())
+    elif out is not None:
+        write_bytes(out, measure.dump(result))
+    if as_json:
+        _print_json(measure.dump(result).decode())
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("model", "median", "p90", "p99", "mean", "init", "MB"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "model" else "right")
+    for run, item in rows:
+        table.add_row(
+            escape(run.name),
+            *(f"{value:.1f}" for value in (item.median_ms, item.p90_ms, item.p99_ms)),
+            f"{item.mean_ms:.0f} ± {(item.mean_high_ms - item.mean_low_ms) / 2:.0f}",
+            f"{run.init_ms or 0:.0f}",
+            f"{(run.peak_memory_bytes or 0) / 1e6:.0f}",
+        )
+    _out.print(table)
+    _print(
+        f"Milliseconds of {runs} runs that took turns, on {escape(str(result.runs[0].conditions['cpu']))}; peak memory"
+    )
+    _print("above the process's own. Numbers of this machine, not of a phone.")
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A .json that bench wrote.")],
+    second: Annotated[Path | None, typer.Argument(help="Another one. Left out: the models of the first.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, help="How much slower fails, as a share: 0.05 is 5 %. Exit code 1.")
+    ] = 0.05,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which of two measurements is faster, or that it cannot be told."""
+    from benchmarks import measure
+    from benchmarks.statistics import compare as tell
+    from converters.errors import CheckFailedError
+
+    old = measure.load(first)
+    if second is None:
+        if len(old.runs) < 2:
+            raise ExportError(f"{first.name} holds one run", where=first, expected="two, or a second file")
+        pairs = [(old.runs[0], run) for run in old.runs[1:]]
+    else:
+        pairs = measure.comparable(old, measure.load(second))
+    found = [
+        (a, b, tell(a.samples_ms, b.samples_ms, interleaved=second is None and len(a.samples_ms) == len(b.samples_ms)))
+        for a, b in pairs
+    ]
+    if as_json:
+        _print_json(json.dumps([{"first": a.name, "second": b.name, **c.model_dump()} for a, b, c in found], indent=2))
+    else:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for heading in ("first", "second", "ratio", "95 % interval", "second is"):
+            table.add_column(heading)
+        for a, b, item in found:
+            table.add_row(
+                escape(a.name), escape(b.name), f"{item.ratio:.3f}", f"{item.low:.3f} to {item.high:.3f}", item.verdict
+            )
+        _out.print(table)
+    slower = [b.name for _, b, item in found if item.verdict == "slower" and item.ratio > 1 + threshold]
+    if slower and second is not None:
+        raise CheckFailedError(f"slower by more than {threshold:.0%}: {', '.join(slower)}", where=second)
+
+
+@app.command()
 def inspect(
     model: Annotated[Path, typer.Argument(help="A .onnx or .tflite file, or an .mlpackage.")],
     as_json: JsonOption = False,
@@ -509,7 +629,8 @@ def explain(
     _print(f"[bold]{escape(model.name)}[/] against {escape(parent.name)} on {escape(photo.name)}")
     _out.print(table)
     _print(
-        f"At the matte: {found[-1].snr_db:.1f} dB. The ops that add most noise of their own; lost: below the worst input."
+        f"At the matte: {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
+        "lost: how far they are below their worst input."
     )
     if plot is not None:
         _print(f"Wrote {escape(str(plot))}.")

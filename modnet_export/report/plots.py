@@ -95,15 +95,16 @@ def snr(drifts: Sequence[Drift], title: str) -> bytes:
     """The signal-to-noise ratio of every op along a graph, as a PNG; the ten that add most noise are named."""
     from matplotlib.figure import Figure
 
-    figure = Figure((11, 5), layout="constrained")
+    figure = Figure((13, 5), layout="constrained")
     axes = figure.subplots()
     values = [item.snr_db for item in drifts]
     axes.plot(values, color=_colour(0), linewidth=1)
     worst = sorted(range(len(drifts)), key=lambda index: -drifts[index].added)[:10]
-    axes.scatter(worst, [values[index] for index in worst], color=_colour(1), zorder=3)
-    for index in worst:
-        label = f"{drifts[index].op} {drifts[index].name}"[:34]
-        axes.annotate(label, (index, values[index]), fontsize=6, rotation=30, xytext=(3, 3), textcoords="offset points")
+    for rank, index in enumerate(worst, 1):
+        label = f"{rank}  {drifts[index].op} {drifts[index].name}"
+        axes.scatter([index], [values[index]], color=_colour(1), zorder=3, label=label[:48])
+        axes.annotate(str(rank), (index, values[index]), xytext=(0, -12), textcoords="offset points", ha="center")
+    axes.legend(title="add most noise", loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, markerscale=0)
     axes.set(xlabel="op, in the order of the graph", ylabel="SNR against the float model, dB", title=title)
     axes.grid(alpha=0.3)
     buffer = io.BytesIO()
