@@ -12,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from converters.errors import ExportError
+from modnet_export.files import read_validated
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,9 @@ def dump(bench: Bench) -> bytes:
 
 def load(path: Path) -> Bench:
     """What ``dump`` wrote; raises ExportError for anything else."""
-    try:
-        return TypeAdapter(Bench).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ExportError(
-            f"cannot read {path.name} as a benchmark: {str(error).splitlines()[0]}",
-            where=path,
-            expected="what `modnet-export bench DIST -o FILE` wrote",
-        ) from error
+    return read_validated(
+        path, TypeAdapter(Bench).validate_json, "a benchmark", "what `modnet-export bench DIST -o FILE` wrote"
+    )
 
 
 # What two runs may differ in and still be compared: it is what one compares.

@@ -10,10 +10,10 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from converters.errors import CheckFailedError, ExportError
-from modnet_export.files import files_in, write_bytes
+from modnet_export.files import files_in, read_validated, write_bytes
 from modnet_export.manifest import Artefact, Manifest, Sha256
 from modnet_export.metrics import psnr_of_mse
 from modnet_export.parity import Sample, asked_of, judge
@@ -99,14 +99,9 @@ def import_results(path: Path, manifest: Manifest, links: Sequence[Link]) -> lis
 
     Raises ExportError for a file that is not a result, CheckFailedError for results of other packages.
     """
-    try:
-        results = _Results.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ExportError(
-            f"cannot read {path.name} as replay results: {str(error).splitlines()[0]}",
-            where=path,
-            expected="the results.json that replay.py wrote",
-        ) from error
+    results = read_validated(
+        path, _Results.model_validate_json, "replay results", "the results.json that replay.py wrote"
+    )
     hashes = {artefact.file: artefact.sha256 for artefact in _packages(manifest)}
     foreign = sorted({item.file for item in results.results if hashes.get(item.file) != item.sha256})
     missing = sorted(set(hashes) - {item.file for item in results.results})

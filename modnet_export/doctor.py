@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from converters.runtimes import software_vulkan
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -78,7 +80,9 @@ def _litert_gpu() -> str | None:
     drivers = [
         item for folder in ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d") for item in Path(folder).glob("*.json")
     ]
-    return f"Vulkan driver {drivers[0].name}" if drivers else None
+    if drivers:
+        return f"Vulkan driver {drivers[0].name}"
+    return None if software_vulkan.find() is None else f"{software_vulkan.NAME}: functional checks only"
 
 
 _CHECKS: tuple[tuple[str, str, Callable[[], str | None], str], ...] = (
@@ -97,7 +101,12 @@ _CHECKS: tuple[tuple[str, str, Callable[[], str | None], str], ...] = (
         "pip install ai-edge-litert",
     ),
     ("GPU", "faster reference runs", _gpu, "not needed: everything runs on the CPU"),
-    ("Vulkan", "LiteRT's GPU accelerator", _litert_gpu, "install your GPU's Vulkan driver"),
+    (
+        "Vulkan",
+        "LiteRT's GPU accelerator",
+        _litert_gpu,
+        "install your GPU's Vulkan driver, or: make setup-gpu-emulation",
+    ),
     (
         "adb",
         "measuring on Android devices",

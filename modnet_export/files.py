@@ -7,11 +7,16 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from converters.errors import ExportError
+
+T = TypeVar("T")
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -35,6 +40,16 @@ def sha256(path: Path) -> str:
 def size_in_bytes(path: Path) -> int:
     """Of a file, or of all files in a folder."""
     return sum(item.stat().st_size for item in (files_in(path) if path.is_dir() else [path]))
+
+
+def read_validated(path: Path, validate: Callable[[bytes], T], what: str, expected: str) -> T:
+    """A JSON file as a pydantic model or dataclass; raises ExportError for one that is missing or something else."""
+    try:
+        return validate(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ExportError(
+            f"cannot read {path.name} as {what}: {str(error).splitlines()[0]}", where=path, expected=expected
+        ) from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from converters.errors import CheckFailedError, ExportError
 from converters.runtimes import Delegate
 from modnet_export.contract import AT_LEAST, SHORT_NAMES, Size, Tolerance
+from modnet_export.files import read_validated
 from modnet_export.manifest import Artefact, Manifest, SourceRecord
 from modnet_export.parity import MEASURES, Measurement
 
@@ -312,14 +313,12 @@ class Overrides:
 
 def load(path: Path) -> Verification:
     """A result that ``verify --json`` printed; raises ExportError for anything else."""
-    try:
-        return Verification.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ExportError(
-            f"cannot read {path.name} as the result of a verification: {str(error).splitlines()[0]}",
-            where=path,
-            expected="what `modnet-export verify DIST --json` printed",
-        ) from error
+    return read_validated(
+        path,
+        Verification.model_validate_json,
+        "the result of a verification",
+        "what `modnet-export verify DIST --json` printed",
+    )
 
 
 _COMPARED = ("max_abs_difference", "p999", "mad", "sad", "grad", "conn", "edge_mad", "psnr_db", "ssim")
