@@ -186,7 +186,7 @@ def _print_verification(result: Verification) -> None:
         table.add_row(
             escape(link.name),
             *(_number(value, "-") for value in worst),
-            "-" if ssim is None else f"{ssim:.4f}",
+            "-" if ssim is None else f"{ssim:.3f}",
             verdicts[link.verdict],
         )
     _out.print(table)
