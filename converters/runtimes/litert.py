@@ -18,23 +18,22 @@ from converters.runtimes import Image, one_port
 
 
 def _interpreter_module() -> tuple[Any, str]:
+    from importlib import import_module
     from importlib.metadata import version
 
-    try:
-        from ai_edge_litert import interpreter
-
-        return interpreter, f"LiteRT {version('ai-edge-litert')}"
-    except ImportError:
+    for package, module, name in (
+        ("ai-edge-litert", "ai_edge_litert.interpreter", "LiteRT"),
+        ("tflite-runtime", "tflite_runtime.interpreter", "tflite_runtime"),
+    ):
         try:
-            from tflite_runtime import interpreter
-
-            return interpreter, f"tflite_runtime {version('tflite-runtime')}"
+            return import_module(module), f"{name} {version(package)}"
         except ImportError:
-            raise ExportError(
-                "no LiteRT is installed",
-                expected="the package ai-edge-litert, or tflite-runtime",
-                next_step="pip install ai-edge-litert",
-            ) from None
+            continue
+    raise ExportError(
+        "no LiteRT is installed",
+        expected="the package ai-edge-litert, or tflite-runtime",
+        next_step="pip install ai-edge-litert",
+    )
 
 
 def interpreter(
@@ -46,16 +45,13 @@ def interpreter(
     ``preserve``: every tensor can be read after a run (without XNNPACK, which keeps its own).
     """
     module, engine = _interpreter_module()
-    resolvers = module.OpResolverType
-    resolver = resolvers.AUTO if xnnpack else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
+    options: dict[str, Any] = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
+    if not xnnpack:
+        options["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    if preserve:
+        options["experimental_preserve_all_tensors"] = True
     with native_stderr():
-        loaded = module.Interpreter(
-            **source,
-            num_threads=threads,
-            experimental_op_resolver_type=resolver,
-            experimental_preserve_all_tensors=preserve,
-        )
+        loaded = module.Interpreter(**options, num_threads=threads)
         loaded.allocate_tensors()
     return loaded, engine if xnnpack else f"{engine} without XNNPACK"
 
