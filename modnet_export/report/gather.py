@@ -20,7 +20,7 @@ from modnet_export.imaging import Pixels
 from modnet_export.inputs import NOISE, Input, builtin
 from modnet_export.parity import samples
 from modnet_export.reference import open_reference
-from modnet_export.verification import Link, Verification
+from modnet_export.verification import Verification
 
 _SHOWN = 3
 _AMPLIFIED = 16
@@ -118,8 +118,3 @@ def pictures(
 
 def _cutout(image_nhwc: Image, matte_nhwc: Image) -> str:
     return _uri(composite(image_nhwc[0], np.nan_to_num(matte_nhwc[0, :, :, 0]), Background()), "WEBP")
-
-
-def worst_input(link: Link) -> str:
-    """The input with the largest mean difference."""
-    return max(link.measurements, key=lambda item: item.mad if item.mad is not None else np.inf).input
