@@ -130,10 +130,10 @@ class _Matches:
 def by_name(graph: Sequence[Step], parent: Sequence[Step]) -> list[float] | None:
     """Every step's SNR against the parent's of the same name, NaN without one; None unless most have one.
 
-    Compressing weights keeps a graph's ops and names; Core ML's fp16 programs add a suffix.
+    Compressing weights keeps a graph's ops and names.
     """
     named = {step.name: step.output for step in parent}
-    pairs = [(step.output, named.get(step.name.removesuffix("_cast_fp16"))) for step in graph]
+    pairs = [(step.output, named.get(step.origin)) for step in graph]
     found = [
         snr_db(mine, other) if other is not None and other.shape == mine.shape else math.nan for mine, other in pairs
     ]
@@ -189,6 +189,6 @@ def _largest_loss(
     _, loss, index = max(losses, default=(False, 0.0, 0))
     if loss <= 0:
         return None
-    counterpart = next((item for item in parent if item.name == graph[index].name.removesuffix("_cast_fp16")), None)
+    counterpart = next((item for item in parent if item.name == graph[index].origin), None)
     kind = "leaves" if nearest_db[index] < limit_db else "drops"
     return _divergence(graph, index, counterpart, nearest_db, kind)

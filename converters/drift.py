@@ -80,6 +80,6 @@ def drift(graph: Sequence[Step], parent: Sequence[Step]) -> list[Drift]:
             continue
         snr, inputs = (min(max(value, -_EXACT_DB), _EXACT_DB) for value in (snr, inputs))
         loss, added = max(inputs - snr, 0.0), max(10 ** (-snr / 10) - 10 ** (-inputs / 10), 0.0)
-        reason, detail = _why(step.output, named[step.name.removesuffix("_cast_fp16")], loss)
+        reason, detail = _why(step.output, named[step.origin], loss)
         found.append(Drift(step.name, step.op, snr, loss, added, reason, detail))
     return found

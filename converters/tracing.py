@@ -49,6 +49,11 @@ class Step:
     inputs: tuple[int, ...]
     output: Tensor
 
+    @property
+    def origin(self) -> str:
+        """The step's name in the graph that this one was made from: Core ML's fp16 programs add a suffix."""
+        return self.name.removesuffix("_cast_fp16")
+
 
 def sample(array_nchw: npt.NDArray[Any]) -> Tensor:
     """At most 65536 elements, spread over the whole tensor and the same for every tensor of its shape."""
@@ -117,8 +122,8 @@ def _trace_tflite(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Seq
     loaded.invoke()
     for op in graph.operators:
         operator = fb.operator_name(fb.builtin(model, op))
-        if all(item < 0 or fb.constant(model, graph.tensors[item]) is not None for item in op.inputs):
-            continue  # a weight that is unpacked
+        if fb.reads_only_constants(model, graph, op):
+            continue
         index = op.outputs[0]
         tensor = graph.tensors[index]
         value = fb.real_values(tensor, loaded.get_tensor(index))

@@ -10,7 +10,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -228,16 +228,17 @@ def _workers(
                 expected="the package distributed",
                 next_step="pip install 'modnet-export[cluster]'",
             ) from None
-        cluster = None if address else LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
-        with Client(address or cluster) as client:
+        with ExitStack() as stack:
+            cluster = address or stack.enter_context(
+                LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+            )
+            client = stack.enter_context(Client(cluster))
 
             def run_dask(tasks: Iterable[Callable[[], R]]) -> Iterator[R]:
                 for _, result in as_completed(client.map(_call, list(tasks), pure=False), with_results=True):
                     yield result
 
             yield run_dask
-        if cluster is not None:
-            cluster.close()
     elif jobs == 1:
         yield partial(map, _call)
     else:

@@ -198,6 +198,11 @@ class _Chain:
             representative=self._representative() if plan.precision == "w8a8" else (),
         )
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether an artefact so far needed the calibration images."""
+        return self._images is not None
+
     def _calibration_images(self) -> Sequence[Image]:
         from converters.runtimes.litert import interpreter
         from modnet_export import representative
@@ -327,7 +332,7 @@ def export(request: Request, progress: harness.Progress = harness.silent) -> Man
             size=request.size,
             reference=reference.engine,
             versions=_versions(),
-            calibration=_calibration_of(request) if any("int8" in plan.precision for plan in plans) else None,
+            calibration=_calibration_of(request) if chain.calibrated else None,
             artefacts=tuple(artefacts),
         )
         require_parity(result.artefacts)

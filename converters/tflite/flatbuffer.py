@@ -47,13 +47,13 @@ def builtin(model: Any, op: Any) -> int:
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
-def builtin_code(model: Any, operator: int) -> int:
-    """The index of a built-in operator in the model's table, added where it is missing."""
+def builtin_code(model: Any, operator: int, version: int = 1) -> int:
+    """The index of a built-in operator, of at least ``version``, in the model's table; added where it is missing."""
     for index, code in enumerate(model.operatorCodes):
-        if max(code.builtinCode, code.deprecatedBuiltinCode) == operator:
+        if max(code.builtinCode, code.deprecatedBuiltinCode) == operator and code.version >= version:
             return index
     code = schema.OperatorCodeT()
-    code.builtinCode, code.deprecatedBuiltinCode, code.version = operator, min(operator, 127), 1
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = operator, min(operator, 127), version
     model.operatorCodes.append(code)
     return len(model.operatorCodes) - 1
 
@@ -69,6 +69,11 @@ def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
     if tensor.buffer == 0 or data is None or tensor.type not in _DTYPES:
         return None
     return np.asarray(data, np.uint8).view(_DTYPES[tensor.type]).reshape(tensor.shape)
+
+
+def reads_only_constants(model: Any, graph: Any, op: Any) -> bool:
+    """Whether an op computes no activation: it unpacks a weight."""
+    return all(item < 0 or constant(model, graph.tensors[item]) is not None for item in op.inputs)
 
 
 def add_constant(model: Any, graph: Any, name: bytes, array: npt.NDArray[Any]) -> int:

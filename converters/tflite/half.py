@@ -70,7 +70,7 @@ def round_activations(data: bytes) -> bytes:
             renamed[index] = new_tensor(index, b"/rounded", fb.TensorType.FLOAT32)
             operators += rounding(index, renamed[index])
     for op in list(graph.operators):
-        weights_only = all(item < 0 or fb.constant(model, graph.tensors[item]) is not None for item in op.inputs)
+        weights_only = fb.reads_only_constants(model, graph, op)
         op.inputs = [renamed.get(item, item) for item in op.inputs]
         operators.append(op)
         if weights_only:
@@ -84,7 +84,7 @@ def round_activations(data: bytes) -> bytes:
     return fb.write(model)
 
 
-def _sum(op: Any, operator: str, values: npt.NDArray[np.float32], constants: list[Any]) -> float:
+def _sum(op: Any, operator: str, values: npt.NDArray[np.float32], axes: npt.NDArray[Any] | None) -> float:
     """The largest sum of magnitudes that a reduction adds up: no order of adding can exceed it."""
     magnitudes = np.abs(values.astype(np.float64))
     if operator == "AVERAGE_POOL_2D":
@@ -92,8 +92,8 @@ def _sum(op: Any, operator: str, values: npt.NDArray[np.float32], constants: lis
         rows, columns = options.filterHeight, options.filterWidth
         windows = np.lib.stride_tricks.sliding_window_view(magnitudes, (rows, columns), axis=(1, 2))
         return float(windows[:, :: options.strideH, :: options.strideW].sum(axis=(-2, -1)).max())
-    axes = tuple(int(axis) % values.ndim for axis in np.ravel(constants[1]))
-    return float(magnitudes.sum(axis=axes).max())
+    along = None if axes is None else tuple(int(axis) % values.ndim for axis in axes.ravel())
+    return float(magnitudes.sum(axis=along).max())
 
 
 def magnitudes(data: bytes, images: Iterable[npt.NDArray[Any]]) -> list[Magnitude]:
@@ -108,8 +108,7 @@ def magnitudes(data: bytes, images: Iterable[npt.NDArray[Any]]) -> list[Magnitud
         loaded.set_tensor(port, image)
         loaded.invoke()
         for op in graph.operators:
-            constants = [fb.constant(model, graph.tensors[item]) if item >= 0 else None for item in op.inputs]
-            if all(array is not None for array, item in zip(constants, op.inputs, strict=True) if item >= 0):
+            if fb.reads_only_constants(model, graph, op):
                 continue
             operator, tensor = fb.operator_name(fb.builtin(model, op)), graph.tensors[op.outputs[0]]
             name = tensor.name.decode()
@@ -118,7 +117,8 @@ def magnitudes(data: bytes, images: Iterable[npt.NDArray[Any]]) -> list[Magnitud
             }
             if operator in _REDUCTIONS:
                 source = fb.real_values(graph.tensors[op.inputs[0]], loaded.get_tensor(op.inputs[0]))
-                found["sum"] = _sum(op, operator, source, constants)
+                axes = None if operator == "AVERAGE_POOL_2D" else fb.constant(model, graph.tensors[op.inputs[1]])
+                found["sum"] = _sum(op, operator, source, axes)
             for what, value in found.items():
                 key = (operator, name, what)
                 largest[key] = max(largest.get(key, 0.0), value) if value == value else float("inf")

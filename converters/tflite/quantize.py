@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -63,14 +62,8 @@ def int8_weights(
     found = convolutions(model)
     kept = _kept(found, len(fp32)) if keep_small else set[int]()
 
-    @cache
     def versioned(name: str) -> int:
-        operator = getattr(fb.BuiltinOperator, name)
-        code = fb.schema.OperatorCodeT()
-        code.builtinCode, code.deprecatedBuiltinCode = operator, min(operator, 127)
-        code.version = _HYBRID_VERSIONS[name]
-        model.operatorCodes.append(code)
-        return len(model.operatorCodes) - 1
+        return fb.builtin_code(model, getattr(fb.BuiltinOperator, name), _HYBRID_VERSIONS[name])
 
     unpacking: list[Any] = []
     for item in found:

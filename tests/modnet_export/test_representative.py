@@ -102,6 +102,12 @@ def test_manifest_says_what_it_was_calibrated_with(quantized, dist):
     assert manifest.load(dist).calibration is None
 
 
+def test_int8_weights_that_need_no_calibration_claim_none(tmp_path):
+    out = tmp_path / "dist"
+    export(Request(size=Size(height=64, width=64), formats=("coreml",), precisions=("int8",), out=out))
+    assert manifest.load(out).calibration is None
+
+
 def test_wrong_scale_of_one_weight_is_caught_and_located(quantized, tmp_path):
     from converters.tflite import flatbuffer as fb
     from modnet_export import files, inputs, verify
