@@ -6,37 +6,23 @@ import json
 import subprocess
 import sys
 import tempfile
-import uuid
-from collections.abc import Callable, Sequence
+import threading
+import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.measure import Bench, Run, host_conditions
+from benchmarks.measure import Run, host_conditions
+from benchmarks.profile import profile
+from benchmarks.session import HOST, Candidate, Plan, Record, missing, resumed
 from converters.errors import ExportError
-from converters.runtimes import Delegate, Image
 
 WARMUP_ROUNDS = 3
+_KEEP_SECONDS = 2.0
 _PACKAGES = ("ai-edge-litert", "onnxruntime", "modnet-export")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One model, run in one way."""
-
-    file: str
-    path: Path
-    sha256: str
-    threads: int
-    delegate: Delegate = "cpu"
-
-    @property
-    def name(self) -> str:
-        delegate = "" if self.delegate == "cpu" else f" {self.delegate}"
-        return f"{self.file} {self.threads}T{delegate}"
 
 
 class _Worker:
@@ -51,6 +37,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the parent, which ends it in order
         )
         self.started = self._answer()
 
@@ -86,53 +73,94 @@ class _Worker:
             self._process.wait()
 
 
-def measure(
-    candidates: Sequence[Candidate],
-    image_nhwc: Image,
-    *,
-    rounds: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Bench:
-    """One run of every model a round, A B C A B C: what disturbs the machine disturbs them all alike.
+@dataclass(frozen=True)
+class HostTarget:
+    """This machine."""
 
-    Raises ExportError for a model that does not load or a process that dies.
-    """
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="modnet_export_"))
-        photo = Path(folder) / "image.npy"
-        np.save(photo, image_nhwc)
-        workers: list[_Worker] = []
-        for candidate in candidates:
-            workers.append(_Worker(candidate, photo))
-            stack.callback(workers[-1].close)
-        taken: list[list[float]] = [[] for _ in candidates]
-        peaks = [0] * len(candidates)
-        for done in range(WARMUP_ROUNDS + rounds):
-            for index, worker in enumerate(workers):
-                answer = worker.run(1)
-                taken[index] += answer["samples_ms"]
-                peaks[index] = answer["peak_bytes"]
-            progress(done + 1, WARMUP_ROUNDS + rounds)
-    return Bench(
-        session=uuid.uuid4().hex,
-        runs=tuple(
-            Run(
-                candidate.name,
-                tuple(samples[WARMUP_ROUNDS:]),
-                tuple(samples[:WARMUP_ROUNDS]),
-                {
+    name: str = HOST
+
+    def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
+        """One run of every model a round, A B C A B C: what disturbs the machine disturbs them all alike.
+
+        Raises ExportError for a model that does not load or a process that dies; what was measured stays.
+        """
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="modnet_export_"))
+            photo = Path(folder) / "image.npy"
+            np.save(photo, plan.image_nhwc)
+            workers: dict[str, _Worker] = {}
+            runs: dict[str, Run] = {}
+            for candidate in plan.candidates:
+                if candidate.delegate == "nnapi":
+                    record.fail(candidate.name, "NNAPI is Android's: measure it with --target adb")
+                    continue
+                record.status(self.name, f"loading {candidate.name}", 0, 0)
+                conditions = {
                     **host_conditions(candidate.threads, _PACKAGES),
-                    "target": "host",
+                    "target": self.name,
                     "artefact": candidate.file,
                     "sha256": candidate.sha256,
                     "delegate": candidate.delegate,
-                    "engine": worker.started["engine"],
-                    "size": "x".join(map(str, image_nhwc.shape[1:3])),
-                },
-                init_ms=worker.started["init_ms"],
-                first_ms=worker.started["first_ms"],
-                peak_memory_bytes=peak,
-            )
-            for candidate, samples, worker, peak in zip(candidates, taken, workers, peaks, strict=True)
-        ),
-    )
+                    "size": "x".join(map(str, plan.image_nhwc.shape[1:3])),
+                }
+                try:
+                    worker = _Worker(candidate, photo)
+                except ExportError as error:
+                    record.fail(candidate.name, str(error))
+                    continue
+                stack.callback(worker.close)
+                run = resumed(record, candidate.name, {**conditions, "engine": worker.started["engine"]})
+                runs[candidate.name] = replace(
+                    run, init_ms=worker.started["init_ms"], first_ms=worker.started["first_ms"]
+                )
+                workers[candidate.name] = worker
+            self._rounds(plan, record, stop, workers, runs)
+            if plan.profile:
+                for candidate in plan.candidates:
+                    if candidate.name in runs and not stop.is_set():
+                        record.status(self.name, f"profiling {candidate.name}", 0, 0)
+                        ops = profile(candidate.path, plan.image_nhwc, candidate.threads)
+                        record.keep(replace(runs[candidate.name], profile=ops))
+
+    def _rounds(
+        self, plan: Plan, record: Record, stop: threading.Event, workers: dict[str, _Worker], runs: dict[str, Run]
+    ) -> None:
+        def answers(name: str) -> dict[str, Any]:
+            try:
+                return workers[name].run(1)
+            except ExportError as error:
+                record.fail(name, str(error))
+                del workers[name]
+                return {}
+
+        for done in range(WARMUP_ROUNDS):
+            record.status(self.name, "warming up", done, WARMUP_ROUNDS)
+            for name in list(workers):
+                taken = answers(name).get("samples_ms", ())
+                runs[name] = replace(runs[name], warmup_ms=(*runs[name].warmup_ms, *taken))
+        started, kept = time.monotonic(), time.monotonic()
+        while not stop.is_set() and any(_wanted(plan, runs[name]) for name in workers):
+            for name in list(workers):
+                at_s = time.monotonic() - started
+                if not _wanted(plan, runs[name]) or not (answer := answers(name)):
+                    continue
+                before = runs[name]
+                runs[name] = replace(
+                    before,
+                    samples_ms=(*before.samples_ms, *answer["samples_ms"]),
+                    at_s=(*before.at_s, at_s),
+                    peak_memory_bytes=max(before.peak_memory_bytes or 0, answer["peak_bytes"]),
+                )
+            if time.monotonic() - kept > _KEEP_SECONDS:  # not after each of thousands of fast runs
+                record.keep(*runs.values())
+                kept = time.monotonic()
+            first = next(iter(runs.values()))
+            done, total = len(first.samples_ms), plan.runs if plan.seconds is None else 0
+            record.status(self.name, "measuring", done, total)
+        record.keep(*runs.values())
+
+
+def _wanted(plan: Plan, run: Run) -> bool:
+    if plan.sustained_minutes is not None:
+        return not run.at_s or run.at_s[-1] < plan.sustained_minutes * 60
+    return missing(plan, run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import platform
 import statistics
@@ -14,8 +16,24 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from benchmarks.benchmark_model import Block, OpTime
 from converters.errors import ExportError
 from modnet_export.files import read_validated
+
+Delegate = Literal["cpu", "builtin", "gpu", "nnapi"]
+"""LiteRT's: XNNPACK, its built-in kernels, a GPU, Android's NNAPI."""
+FUNCTIONAL = "functional only"
+"""Marks latencies that say nothing of a device's: those of an emulator."""
+THROTTLED = "throttled"
+
+
+@dataclass(frozen=True)
+class Energy:
+    """An estimate, from the battery's current and voltage sampled while the model ran; of the whole device."""
+
+    mean_watts: float
+    joules_per_inference: float
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,22 @@ class Run:
     samples_ms: tuple[float, ...]
     warmup_ms: tuple[float, ...]
     conditions: Mapping[str, str | int] = field(default_factory=dict)
+    """What must agree before two runs are compared."""
+    before: Mapping[str, str | int | float] = field(default_factory=dict)
+    after: Mapping[str, str | int | float] = field(default_factory=dict)
+    """What varies: temperatures, thermal status, frequencies, battery."""
+    marks: tuple[str, ...] = ()
+    """What a reader of the numbers must know."""
+    blocks: tuple[Block, ...] = ()
+    """Where a tool ran the model in blocks and tells only each one's statistics: a sample is a block's mean."""
+    at_s: tuple[float, ...] = ()
+    """When each sample was taken, in seconds from the first one's start, where that matters."""
+    profile: tuple[OpTime, ...] = ()
+    pss_bytes: tuple[int, ...] = ()
+    """Proportional set sizes, sampled in a pass of their own."""
+    energy: Energy | None = None
+    energy_refused: str | None = None
+    """Why there is no estimate, where one was asked for."""
     init_ms: float | None = None
     """Loading the model, up to the first run."""
     first_ms: float | None = None
@@ -35,11 +69,30 @@ class Run:
 
     @property
     def min_ms(self) -> float:
-        return min(self.samples_ms)
+        return min([*self.samples_ms, *(block.statistics["min"] for block in self.blocks if "min" in block.statistics)])
 
     @property
     def median_ms(self) -> float:
         return statistics.median(self.samples_ms)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A measurement that did not come about, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One artefact's matte, computed where it was measured, against the reference's."""
+
+    name: str
+    input: str
+    max_abs_difference: float | None
+    mad: float | None
+    passed: bool
 
 
 @dataclass(frozen=True)
@@ -48,7 +101,9 @@ class Bench:
 
     session: str
     """Tells one from another: samples are paired only within a session."""
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    parity: tuple[Parity, ...] = ()
     schema_version: Literal[1] = 1
 
 
@@ -62,6 +117,26 @@ def load(path: Path) -> Bench:
     return read_validated(
         path, TypeAdapter(Bench).validate_json, "a benchmark", "what `modnet-export bench DIST -o FILE` wrote"
     )
+
+
+def as_csv(bench: Bench) -> str:
+    """A line a run: its name, what derives from its samples, and its marks."""
+    from benchmarks.statistics import summarise
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    derived = ("median_ms", "min_ms", "p90_ms", "p99_ms", "mean_ms")
+    writer.writerow(["name", *derived, "init_ms", "first_ms", "peak_memory_bytes", "samples", "marks"])
+    for run in bench.runs:
+        summary = summarise(run.samples_ms)
+        writer.writerow(
+            [
+                run.name,
+                *(run.min_ms if name == "min_ms" else getattr(summary, name) for name in derived),
+                *(run.init_ms, run.first_ms, run.peak_memory_bytes, len(run.samples_ms), "; ".join(run.marks)),
+            ]
+        )
+    return buffer.getvalue()
 
 
 # What two runs may differ in and still be compared: it is what one compares.
@@ -84,6 +159,11 @@ def comparable(first: Bench, second: Bench) -> list[tuple[Run, Run]]:
             for key in {*a.conditions, *b.conditions} - _MAY_DIFFER
             if a.conditions.get(key) != b.conditions.get(key)
         }
+    )
+    differing += sorted(
+        f"{a.name}: {', '.join(a.marks) or 'no marks'} and {', '.join(b.marks) or 'no marks'}"
+        for a, b in pairs
+        if set(a.marks) != set(b.marks)
     )
     if differing:
         raise ExportError(

@@ -22,9 +22,12 @@ from rich.table import Table
 from converters.errors import ExportError, ExportWarning
 
 if TYPE_CHECKING:
-    from converters.runtimes import Delegate
+    from benchmarks.android import Settings
+    from benchmarks.measure import Bench
+    from benchmarks.session import Target
     from modnet_export.inputs import Input
     from modnet_export.manifest import Manifest
+    from modnet_export.parity import Sample
     from modnet_export.verification import Verification
 
 
@@ -32,6 +35,12 @@ class Stages(Protocol):
     """Told of the present stage and, where it is known, how much of it is done."""
 
     def __call__(self, stage: str, done: int = 0, total: int = 0, /) -> None: ...
+
+
+class TargetStages(Protocol):
+    """The same of one of several targets."""
+
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0, /) -> None: ...
 
 
 app = typer.Typer(
@@ -435,74 +444,292 @@ def report(
     verification.require(result)
 
 
+class CoresChoice(str, Enum):
+    all = "all"
+    big = "big"
+    little = "little"
+
+
+_BENCH_ANDROID = "Android devices"
+
+
 @app.command()
 def bench(
     dist: Annotated[Path, typer.Argument(help="A folder that export wrote.")],
     artefact: Annotated[
-        list[str] | None, typer.Option(help="One of its files; may be repeated. Default: all that run here.")
+        list[str] | None, typer.Option(help="One of its files; may be repeated. Default: all that run there.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="host, adb (the only device), adb:SERIAL, emulator:AVD or qemu-arm64 (parity only); may be repeated, "
+            "or separated by commas: all are measured at once. Default: host."
+        ),
     ] = None,
     threads: Annotated[str, typer.Option(help="Comma-separated numbers of threads.")] = "1",
-    delegate: Annotated[str, typer.Option(help="Comma-separated, for TFLite: cpu, builtin, gpu.")] = "cpu",
-    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each, after three to warm up.")] = 50,
+    delegate: Annotated[
+        str, typer.Option(help="Comma-separated, for TFLite: cpu, builtin, gpu, nnapi (Android).")
+    ] = "cpu",
+    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each, after those to warm up.")] = 50,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds of timed runs for each, instead of --runs.")
+    ] = None,
+    sustained: Annotated[
+        float | None, typer.Option(min=0.05, help="Minutes without a pause: shows what heat does over time.")
+    ] = None,
+    profile: Annotated[bool, typer.Option(help="Also where the time goes, op by op.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with what --out already holds.")] = False,
+    benchmark_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            help="LiteRT's native tool for the device: a file, or a link with its hash, https://...#sha256=HEX.",
+            envvar="MODNET_EXPORT_BENCHMARK_MODEL",
+            rich_help_panel=_BENCH_ANDROID,
+        ),
+    ] = None,
+    app_activity: Annotated[
+        str | None,
+        typer.Option(
+            "--app",
+            metavar="PACKAGE/ACTIVITY",
+            help="Measure inside an app instead.",
+            rich_help_panel=_BENCH_ANDROID,
+        ),
+    ] = None,
+    cores: Annotated[
+        CoresChoice, typer.Option(help="Pin to the big or the little cores.", rich_help_panel=_BENCH_ANDROID)
+    ] = CoresChoice.all,
+    fixed_performance: Annotated[
+        bool, typer.Option(help="Android 11's mode of even clocks, where there is one.", rich_help_panel=_BENCH_ANDROID)
+    ] = True,
+    memory: Annotated[
+        bool, typer.Option(help="Sample the PSS, in a pass of its own.", rich_help_panel=_BENCH_ANDROID)
+    ] = True,
+    energy: Annotated[
+        bool, typer.Option(help="Estimate the energy of an inference; unplugged only.", rich_help_panel=_BENCH_ANDROID)
+    ] = False,
+    keep_files: Annotated[
+        bool, typer.Option(help="Leave models and tool on the device.", rich_help_panel=_BENCH_ANDROID)
+    ] = False,
+    cool_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a cool device.", rich_help_panel=_BENCH_ANDROID)
+    ] = 300,
+    block_timeout: Annotated[
+        float,
+        typer.Option(
+            min=1, help="Seconds after which a fifth of the runs counts as hung.", rich_help_panel=_BENCH_ANDROID
+        ),
+    ] = 300,
+    return_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a device that went away.", rich_help_panel=_BENCH_ANDROID)
+    ] = 60,
+    boot_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait for an emulator.", rich_help_panel=_BENCH_ANDROID)
+    ] = 300,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Raw samples as .json, or a table as .csv.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure latency and memory on this machine; the models take turns, each in a pinned process."""
-    from benchmarks import host, measure
-    from benchmarks.statistics import summarise
+    """Measure latency, memory and more on this machine, on phones, or in emulators. Exit code 1 where some failed."""
+    from benchmarks import android, measure, session
+    from converters.errors import CheckFailedError
     from modnet_export import inputs, manifest
     from modnet_export.files import write_bytes
 
     recorded = manifest.load(dist)
     manifest.check_hashes(recorded, dist)
-    names = artefact or [item.file for item in recorded.artefacts if item.format != "coreml"]
+    words = [word.strip() for text in target or ["host"] for word in text.split(",") if word.strip()]
+    named = artefact or [item.file for item in recorded.artefacts if item.format != "coreml"]
     known = {item.file: item for item in recorded.artefacts}
-    if unknown := [name for name in names if name not in known]:
+    if unknown := [name for name in named if name not in known]:
         raise ExportError(f"there is no {', '.join(unknown)} in {dist}", where=dist, expected=", ".join(known))
-    counts = _numbers(threads, "--threads")
-    delegates: tuple[Delegate, ...] = _choices(delegate, "--delegate", ("cpu", "builtin", "gpu"))
-    candidates = [
-        host.Candidate(name, (dist / name).resolve(), known[name].sha256, count, way)
-        for name in names
+    if resume and (out is None or out.suffix.lower() == ".csv"):
+        raise ExportError("there is nothing to go on with", where="--resume", expected="--out FILE.json as well")
+    delegates: tuple[measure.Delegate, ...] = _choices(delegate, "--delegate", ("cpu", "builtin", "gpu", "nnapi"))
+    candidates = tuple(
+        session.Candidate(
+            name,
+            (dist / name).resolve(),
+            known[name].sha256,
+            count,
+            way,
+            known[name].contract,
+            known[name].tolerance,
+        )
+        for name in named
         for way in delegates
         if way == "cpu" or known[name].format == "tflite"
-        for count in counts
-    ]
-    image_nhwc, _ = inputs.builtin()[0].load(recorded.size)
-    with _stages() as stage:
-        result = host.measure(
-            candidates, image_nhwc, rounds=runs, progress=lambda done, total: stage("measuring", done, total)
+        for count in _numbers(threads, "--threads")
+    )
+    settings = android.Settings(
+        cores=cores.value,
+        fixed_performance=fixed_performance,
+        memory=memory,
+        keep_files=keep_files,
+        cool_seconds=cool_timeout,
+        block_seconds=block_timeout,
+        return_seconds=return_timeout,
+        profiles=out.with_suffix(".profiles") if profile and out is not None else None,
+        app=app_activity,
+    )
+    targets = _bench_targets(words, settings, benchmark_model, boot_timeout)
+    shown = inputs.builtin()[0]
+    with _live([item.name for item in targets]) as status:
+        samples: tuple[Sample, ...] = ()
+        if any(item.name != session.HOST for item in targets):
+            from modnet_export import checkpoint
+            from modnet_export.parity import samples as referenced
+            from modnet_export.reference import open_reference
+
+            status(targets[0].name, "running the reference")
+            reference = open_reference(checkpoint.resolve(recorded.source.name))
+            samples = tuple(referenced(reference, recorded.size, [shown]))
+        plan = session.Plan(
+            candidates,
+            shown.load(recorded.size)[0],
+            runs=runs,
+            seconds=duration,
+            sustained_minutes=sustained,
+            profile=profile,
+            energy=energy,
+            samples=samples,
         )
-    rows = [(run, summarise(run.samples_ms)) for run in result.runs]
+        kept = out if out is not None and out.suffix.lower() != ".csv" else None
+        record = session.continued(kept, status) if resume and kept else session.Record(kept, status=status)
+        result = session.measure(targets, plan, record)
     if out is not None and out.suffix.lower() == ".csv":
-        lines = ["name,median_ms,min_ms,p90_ms,p99_ms,mean_ms,init_ms,first_ms,peak_memory_bytes"]
-        lines += [
-            f"{run.name},{item.median_ms},{item.min_ms},{item.p90_ms},{item.p99_ms},{item.mean_ms},"
-            f"{run.init_ms},{run.first_ms},{run.peak_memory_bytes}"
-            for run, item in rows
-        ]
-        write_bytes(out, ("\n".join(lines) + "\n").encode())
-    elif out is not None:
-        write_bytes(out, measure.dump(result))
+        write_bytes(out, measure.as_csv(result).encode())
     if as_json:
         _print_json(measure.dump(result).decode())
-        return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("model", "median", "p90", "p99", "mean", "init", "MB"):
-        table.add_column(heading, no_wrap=True, justify="left" if heading == "model" else "right")
-    for run, item in rows:
-        table.add_row(
-            escape(run.name),
-            *(f"{value:.1f}" for value in (item.median_ms, item.p90_ms, item.p99_ms)),
-            f"{item.mean_ms:.0f} ± {(item.mean_high_ms - item.mean_low_ms) / 2:.0f}",
-            f"{run.init_ms or 0:.0f}",
-            f"{(run.peak_memory_bytes or 0) / 1e6:.0f}",
+    else:
+        _print_bench(result)
+    problems = [f"{item.name}: {item.reason}" for item in result.failures]
+    problems += [
+        f"{item.name}: its matte is off by {_number(item.mad, '?')} (mean), "
+        f"{_number(item.max_abs_difference, '?')} (max)"
+        for item in result.parity
+        if not item.passed
+    ]
+    if problems:
+        raise CheckFailedError(
+            "\n".join([f"{len(problems)} measurement(s) failed:", *(f"  {line}" for line in problems)]),
+            next_step="what was measured is kept; the same command with --resume goes on" if kept else None,
         )
-    _out.print(table)
-    _print(
-        f"Milliseconds of {runs} runs that took turns, on {escape(str(result.runs[0].conditions['cpu']))}; peak memory"
-    )
-    _print("above the process's own. Numbers of this machine, not of a phone.")
+
+
+def _bench_targets(words: list[str], settings: Settings, tool_name: str | None, boot_seconds: float) -> list[Target]:
+    """The targets that words name; raises ExportError."""
+    from dataclasses import replace
+
+    from benchmarks import app, tool
+    from benchmarks.android import AdbTarget
+    from benchmarks.emulator import EmulatorTarget
+    from benchmarks.host import HostTarget
+    from benchmarks.qemu import QemuTarget
+
+    found: list[Target] = []
+    for word in dict.fromkeys(words):
+        kind, _, which = word.partition(":")
+        if word == "host":
+            found.append(HostTarget())
+        elif word == "qemu-arm64":
+            found.append(QemuTarget())
+        elif kind == "adb" or (kind == "emulator" and which):
+            if settings.app is not None:
+                app.component(settings.app)
+            elif settings.tool is None:
+                settings = replace(settings, tool=tool.find(tool_name))
+            found.append(
+                AdbTarget(which or None, settings) if kind == "adb" else EmulatorTarget(which, settings, boot_seconds)
+            )
+        else:
+            raise ExportError(
+                f"'{word}' is no target",
+                where="--target",
+                expected="host, adb, adb:SERIAL, emulator:AVD or qemu-arm64",
+            )
+    return found
+
+
+@contextmanager
+def _live(names: list[str]) -> Iterator[TargetStages]:
+    """A table with a line a target while they are measured; lines of text without a terminal."""
+    from threading import Lock
+
+    lock = Lock()
+    if not _err.is_terminal:
+        last: dict[str, str] = {}
+
+        def line(name: str, stage: str, done: int = 0, total: int = 0, /) -> None:
+            with lock:
+                if last.get(name) != stage:
+                    _err.print(f"  {name}: {stage}", highlight=False, markup=False, soft_wrap=True)
+                last[name] = stage
+
+        yield line
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.fields[target]}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TextColumn("{task.description}"), TimeElapsedColumn(), console=_err) as progress:
+        tasks = {name: progress.add_task("waiting", total=None, target=escape(name)) for name in names}
+
+        def bar(name: str, stage: str, done: int = 0, total: int = 0, /) -> None:
+            progress.update(tasks[name], description=escape(stage), completed=done, total=total or None)
+
+        yield bar
+
+
+def _print_bench(result: Bench) -> None:
+    from benchmarks.measure import FUNCTIONAL
+    from benchmarks.statistics import summarise
+
+    if result.runs:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for heading in ("model", "median", "p90", "p99", "mean", "init", "MB"):
+            table.add_column(heading, no_wrap=True, justify="left" if heading == "model" else "right")
+        for run in result.runs:
+            item = summarise(run.samples_ms)
+            table.add_row(
+                escape(run.name) + ("" if not run.marks else " [yellow]*[/]"),
+                *(f"{value:.1f}" for value in (item.median_ms, item.p90_ms, item.p99_ms)),
+                f"{item.mean_ms:.0f} ± {(item.mean_high_ms - item.mean_low_ms) / 2:.0f}",
+                f"{run.init_ms or 0:.0f}",
+                f"{(run.peak_memory_bytes or 0) / 1e6:.0f}",
+            )
+        _out.print(table)
+    where = {str(run.conditions.get("device") or run.conditions.get("cpu")): None for run in result.runs}
+    if result.runs:
+        _print(f"Milliseconds, on {escape(', '.join(where))}; peak memory")
+    if any(run.conditions.get("target") == "host" for run in result.runs):
+        _print("above the process's own. Those of the host are numbers of this machine, not of a phone.")
+    elif result.runs:
+        _print("as benchmark_model tells it.")
+    if any(run.blocks for run in result.runs):
+        _print("On devices a sample is the mean of one process's runs: p90 and p99 are those of the means.")
+    for run in result.runs:
+        if run.marks:
+            _print(f"[yellow]*[/] {escape(run.name)}: {escape(', '.join(run.marks))}")
+            if FUNCTIONAL in run.marks:
+                _print("  Latencies of an emulator say nothing of a phone's.")
+        if run.pss_bytes:
+            _print(f"{escape(run.name)}: PSS up to {max(run.pss_bytes) / 1e6:.0f} MB in {len(run.pss_bytes)} samples")
+        if run.energy is not None:
+            _print(
+                f"{escape(run.name)}: about {run.energy.joules_per_inference:.2g} J an inference, an estimate from "
+                f"{run.energy.samples} readings of the battery, of the whole device"
+            )
+        if run.energy_refused is not None:
+            _print(f"{escape(run.name)}: no energy: {escape(run.energy_refused)}")
+        if run.profile:
+            slowest = sorted(run.profile, key=lambda op: -op.mean_ms)[:5]
+            _print(f"{escape(run.name)}: {len(run.profile)} ops, the slowest:")
+            for op in slowest:
+                _print(f"  {op.mean_ms:8.2f} ms {op.share:5.1%}  {escape(op.op)}  {escape(op.name[:60])}")
+    for check in result.parity:
+        verdict = "[green]gives the reference's matte[/]" if check.passed else "[bold red]DIFFERS[/]"
+        _print(
+            f"{escape(check.name)}: {verdict} (mean {_number(check.mad, '?')}, "
+            f"max {_number(check.max_abs_difference, '?')}, {escape(check.input)})"
+        )
 
 
 @app.command()

@@ -1,0 +1,214 @@
+"""ARM64 kernels without a phone: LiteRT's arm64 build under QEMU's user emulation, for parity and never for latency.
+
+``python -m benchmarks.qemu`` fetches what it needs, from Debian's or Ubuntu's packages and PyPI, without root. LiteRT
+2.2 and 2.3 crash under QEMU 7.2 when they prepare a model, with and without XNNPACK and on every CPU that it knows;
+2.1.6 is the newest that runs, and computes what 2.3 computes on x86 to 4e-7.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import Parity
+from benchmarks.session import Candidate, Plan, Record, labelled
+from benchmarks.tool import cache
+from converters.errors import ExportError
+from modnet_export.parity import compare
+
+LITERT = "2.1.6"
+_WHEELS = {
+    f"ai-edge-litert=={LITERT}": "manylinux_2_27_aarch64",
+    "numpy==1.26.4": "manylinux2014_aarch64",
+}
+_PYTHON = "3.11"
+_PACKAGES = (
+    "libbz2-1.0", "libc6", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libpython3.11-minimal",
+    "libpython3.11-stdlib", "libssl3", "libstdc++6", "python3.11-minimal", "zlib1g",
+)  # fmt: skip
+_SECONDS = 1800
+
+
+def folder() -> Path:
+    """Where ``install`` puts the arm64 system."""
+    return cache() / f"arm64-litert-{LITERT}"
+
+
+def _qemu() -> str | None:
+    own = folder() / "root-host" / "usr" / "bin" / "qemu-aarch64"
+    return str(own) if own.is_file() else shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+
+
+def installed() -> bool:
+    """Whether everything that the target needs is here."""
+    return (folder() / "complete").is_file() and _qemu() is not None
+
+
+def install() -> Path:
+    """Fetch QEMU and an arm64 Python with LiteRT into the cache; raises ExportError where that is not possible."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise ExportError("the arm64 system is made of Debian's or Ubuntu's packages", expected="apt-get and dpkg-deb")
+    target = folder()
+    if installed():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="arm64.", dir=target.parent) as name:
+        scratch = Path(name)
+        made = scratch / "made"
+        try:
+            _packages(scratch, made / "root", "arm64", _PACKAGES)
+            if shutil.which("qemu-aarch64") is None:
+                _packages(scratch, made / "root-host", "amd64", ("qemu-user-static",))
+                binary = made / "root-host/usr/bin/qemu-aarch64-static"
+                binary.rename(binary.with_name("qemu-aarch64"))
+            _wheels(scratch, made / "site")
+        except (OSError, subprocess.SubprocessError) as error:
+            output = getattr(error, "stderr", b"") or b""
+            last = output.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]
+            raise ExportError(
+                f"cannot fetch the arm64 system: {last[0][:300]}",
+                expected=f"a Debian or Ubuntu with Python {_PYTHON} packages, and PyPI",
+                next_step="run it again; on another system run the arm64 checks in a Debian 12 container",
+            ) from error
+        (made / "complete").write_text(f"LiteRT {LITERT}\n", encoding="ascii")
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
+    return target
+
+
+def _packages(scratch: Path, root: Path, architecture: str, names: tuple[str, ...]) -> None:
+    """Unpack packages of another architecture, with package lists of our own: the system's stay as they are."""
+    state = scratch / f"apt-{architecture}"
+    (state / "lists" / "partial").mkdir(parents=True)
+    (state / "cache" / "archives" / "partial").mkdir(parents=True)
+    (state / "status").touch()
+    options = [
+        f"-oDir::State={state}", f"-oDir::State::status={state / 'status'}", f"-oDir::State::Lists={state / 'lists'}",
+        f"-oDir::Cache={state / 'cache'}", f"-oAPT::Architecture={architecture}",
+        f"-oAPT::Architectures={architecture}", "-oAPT::Sandbox::User=",
+    ]  # fmt: skip
+    for command in (["update", "-q"], ["download", "-q", *names]):
+        subprocess.run(["apt-get", *options, *command], cwd=state, check=True, capture_output=True, timeout=_SECONDS)
+    root.mkdir(parents=True, exist_ok=True)
+    for package in sorted(state.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True, capture_output=True, timeout=_SECONDS)
+
+
+def _wheels(scratch: Path, site: Path) -> None:
+    wheels = scratch / "wheels"
+    for requirement, platform in _WHEELS.items():
+        command = [
+            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest",
+            str(wheels), "--python-version", _PYTHON, "--platform", platform, requirement,
+        ]  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(site)
+
+
+# Runs inside: needs nothing but numpy and LiteRT.
+_SCRIPT = """
+import json, sys
+import numpy as np
+from ai_edge_litert import interpreter
+model, image, matte, threads, xnnpack = sys.argv[1:]
+resolver = interpreter.OpResolverType
+kind = resolver.AUTO if xnnpack == "1" else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+loaded = interpreter.Interpreter(model, num_threads=int(threads), experimental_op_resolver_type=kind)
+loaded.allocate_tensors()
+loaded.set_tensor(loaded.get_input_details()[0]["index"], np.load(image))
+loaded.invoke()
+np.save(matte, loaded.get_tensor(loaded.get_output_details()[0]["index"]))
+print(json.dumps({"machine": __import__("platform").machine()}))
+"""
+
+
+@dataclass(frozen=True)
+class QemuTarget:
+    """Parity on ARM64's kernels. It takes no latency: that of an emulated CPU means nothing."""
+
+    name: str = "qemu-arm64"
+    cpu: str = "max"
+
+    def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
+        """See ``session.Target``; only the inputs' parity is taken."""
+        if not installed():
+            raise ExportError(
+                "the arm64 system is not here",
+                where=folder(),
+                expected="QEMU, and an arm64 Python with LiteRT",
+                next_step="make setup-arm64",
+            )
+        for candidate in plan.candidates:
+            name = labelled(candidate, self.name)
+            if candidate.path.suffix != ".tflite" or candidate.contract is None or candidate.tolerance is None:
+                continue
+            if candidate.delegate not in ("cpu", "builtin"):
+                record.fail(name, f"{candidate.delegate} is not emulated: cpu and builtin are")
+                continue
+            for done, sample in enumerate(plan.samples):
+                if stop.is_set():
+                    return
+                if record.has_parity(name, sample.name):
+                    continue
+                record.status(self.name, f"emulating {candidate.name}", done, len(plan.samples))
+                try:
+                    matte_nhwc = self._run(candidate, sample.image_nhwc, stop)
+                except ExportError as error:
+                    record.fail(name, str(error))
+                    break
+                found = compare(sample.name, matte_nhwc, sample.matte_nhwc, candidate.tolerance)
+                record.agree(Parity(name, sample.name, found.max_abs_difference, found.mad, found.passed))
+
+    def _run(self, candidate: Candidate, image_nhwc: np.ndarray, stop: threading.Event) -> np.ndarray:
+        assert candidate.contract is not None
+        root, qemu = folder(), _qemu()
+        image, matte = candidate.contract.image, candidate.contract.matte
+        with tempfile.TemporaryDirectory(prefix="modnet_export_") as name:
+            scratch = Path(name)
+            np.save(
+                scratch / "image.npy",
+                np.rint(image_nhwc * 255).astype(np.uint8) if image.dtype == "uint8" else image_nhwc,
+            )
+            (scratch / "run.py").write_text(_SCRIPT, encoding="utf-8")
+            command = [
+                str(qemu), "-cpu", self.cpu, "-L", str(root / "root"),
+                "-E", f"PYTHONHOME={root / 'root' / 'usr'}", "-E", f"PYTHONPATH={root / 'site'}",
+                str(root / "root/usr/bin/python3.11"), str(scratch / "run.py"), str(candidate.path),
+                str(scratch / "image.npy"), str(scratch / "matte.npy"), str(candidate.threads),
+                "1" if candidate.delegate == "cpu" else "0",
+            ]  # fmt: skip
+            environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+            )
+            while True:
+                try:
+                    out, err = process.communicate(timeout=0.5)
+                    break
+                except subprocess.TimeoutExpired:
+                    if stop.is_set():
+                        process.kill()
+            if process.returncode or json.loads(out.splitlines()[-1])["machine"] != "aarch64":
+                last = err.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+                raise ExportError(f"LiteRT under QEMU ended with {process.returncode}: {last[0][:300]}")
+            values = np.load(scratch / "matte.npy").astype(np.float32)
+        return np.asarray(values / matte.maximum, np.float32)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"The arm64 system is in {install()}; use it with: modnet-export bench DIST --target qemu-arm64")
+    except ExportError as problem:
+        raise SystemExit(str(problem)) from None

@@ -1,0 +1,425 @@
+"""A device for the real ``adb``: speaks adbd's protocol on a loopback port, with a folder as its file system.
+
+From the protocol's description in AOSP (packages/modules/adb: protocol.txt, SYNC.TXT, shell_protocol.h). Commands run in
+the host's own /bin/sh, with stand-ins for Android's programs before the host's: what is quoted badly breaks as on a
+phone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+
+_CNXN, _AUTH, _OPEN, _OKAY, _WRTE, _CLSE = (
+    int.from_bytes(word, "little") for word in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE")
+)
+_VERSION, _LARGEST = 0x01000001, 1 << 18
+_STDOUT, _STDERR, _EXIT = 1, 2, 3
+MAPPED = ("/data/local/tmp", "/sys/", "/sdcard")
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong when a command or a sync request matches, the first ``times`` it does."""
+
+    pattern: str
+    action: str
+    """``disconnect``, ``hang``, ``cut`` (half of the output), ``full``, ``exit:N``, ``swallow`` (prints nothing)."""
+    times: int = 1
+    skip: int = 0
+    after: float = 0.0
+    """For ``disconnect``: seconds after the command began."""
+
+
+@dataclass
+class Device:
+    """One scripted device. ``folder`` holds its files, ``bin`` its programs, ``commands`` all that was asked of it."""
+
+    folder: Path
+    state: str = "device"
+    """Or ``offline``, ``unauthorized``."""
+    faults: list[Fault] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    pushed: list[str] = field(default_factory=list)
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        self._connections: list[_Connection] = []
+        self._listener: socket.socket | None = None
+
+    @property
+    def serial(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> Device:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        return self
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection = _Connection(self, peer)
+                self._connections.append(connection)
+                threading.Thread(target=connection.serve, daemon=True).start()
+
+    def disconnect(self) -> None:
+        """As when the cable is pulled: what runs on the device goes on."""
+        for connection in self._connections:
+            connection.drop()
+        self._connections.clear()
+
+    def stop(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        for connection in self._connections:
+            connection.end_all()
+        self.disconnect()
+
+    def path(self, remote: str) -> Path:
+        for prefix in MAPPED:
+            if remote.startswith(prefix):
+                return Path(f"{self.folder}{remote}")
+        return self.folder / "elsewhere" / remote.strip("/").replace("/", "_")
+
+    def translated(self, command: str) -> str:
+        for prefix in MAPPED:
+            command = command.replace(prefix, f"{self.folder}{prefix}")
+        return command
+
+    def fault(self, command: str) -> Fault | None:
+        for item in self.faults:
+            if re.search(item.pattern, command) and item.times > 0:
+                if item.skip:
+                    item.skip -= 1
+                    continue
+                item.times -= 1
+                return item
+        return None
+
+
+class _Stream:
+    def __init__(self, connection: _Connection, own: int, remote: int) -> None:
+        self.connection, self.own, self.remote = connection, own, remote
+        self.received: Queue[bytes | None] = Queue()
+        self._ready = threading.Semaphore(0)
+        self._rest = b""
+        self.closed = False
+
+    def acknowledge(self) -> None:
+        self._ready.release()
+
+    def write(self, data: bytes) -> None:
+        for start in range(0, len(data), _LARGEST):
+            if self.closed or self.connection.dropped:
+                raise ConnectionError
+            self.connection.send(_WRTE, self.own, self.remote, data[start : start + _LARGEST])
+            if not self._ready.acquire(timeout=30) or self.closed:
+                raise ConnectionError
+
+    def read(self, count: int) -> bytes:
+        while len(self._rest) < count:
+            more = self.received.get()
+            if more is None:
+                raise ConnectionError
+            self._rest += more
+        data, self._rest = self._rest[:count], self._rest[count:]
+        return data
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.connection.send(_CLSE, self.own, self.remote)
+        self.ended()
+
+    def ended(self) -> None:
+        self.closed = True
+        self.received.put(None)
+        self._ready.release()
+
+
+class _Connection:
+    def __init__(self, device: Device, peer: socket.socket) -> None:
+        self.device, self._peer = device, peer
+        self._lock = threading.Lock()
+        self._streams: dict[int, _Stream] = {}
+        self._next = 1
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.dropped = False
+
+    def send(self, command: int, first: int, second: int, data: bytes = b"") -> None:
+        head = struct.pack("<6I", command, first, second, len(data), 0, command ^ 0xFFFFFFFF)
+        try:
+            with self._lock:
+                self._peer.sendall(head + data)
+        except OSError as error:
+            raise ConnectionError from error
+
+    def drop(self) -> None:
+        self.dropped = True
+        with suppress(OSError):
+            self._peer.shutdown(socket.SHUT_RDWR)
+        self._peer.close()
+        for stream in list(self._streams.values()):
+            stream.ended()
+
+    def end_all(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _read(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            more = self._peer.recv(count - len(data))
+            if not more:
+                raise ConnectionError
+            data += more
+        return data
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                command, first, second, length, _, _ = struct.unpack("<6I", self._read(24))
+                data = self._read(length)
+                if command in (_CNXN, _AUTH):
+                    self._greet()
+                elif command == _OPEN:
+                    self._open(first, data.rstrip(b"\0").decode(errors="replace"))
+                elif command == _WRTE and second in self._streams:
+                    self._streams[second].received.put(data)
+                    self.send(_OKAY, second, first)
+                elif command == _OKAY and second in self._streams:
+                    self._streams[second].acknowledge()
+                elif command == _CLSE and second in self._streams:
+                    self._streams.pop(second).ended()
+
+    def _greet(self) -> None:
+        if self.device.state == "unauthorized":
+            self.send(_AUTH, 1, 0, os.urandom(20))
+        elif self.device.state == "device":
+            banner = b"device::ro.product.name=fake;ro.product.model=Fake;ro.product.device=fake;features=shell_v2,cmd"
+            self.send(_CNXN, _VERSION, _LARGEST, banner)
+
+    def _open(self, remote: int, service: str) -> None:
+        stream = _Stream(self, self._next, remote)
+        self._streams[stream.own] = stream
+        self._next += 1
+        self.send(_OKAY, stream.own, remote)
+        kind, _, rest = service.partition(":")
+        work: Callable[[], None] = lambda: self._shell(stream, rest, "v2" in kind.split(","))
+        if kind == "sync":
+            work = lambda: self._sync(stream)
+        threading.Thread(target=self._guarded, args=(work, stream), daemon=True).start()
+
+    def _guarded(self, work: Callable[[], None], stream: _Stream) -> None:
+        with suppress(ConnectionError, OSError):
+            work()
+            stream.close()
+
+    def _shell(self, stream: _Stream, command: str, framed: bool) -> None:
+        device = self.device
+        device.commands.append(command)
+        fault = device.fault(command)
+        action = fault.action if fault else ""
+        if action == "hang":
+            while not self.dropped and not stream.closed:
+                time.sleep(0.05)
+            return
+        if fault and action == "disconnect" and not fault.after:
+            device.disconnect()
+            return
+        environment = {
+            "PATH": f"{device.folder / 'bin'}:{os.environ['PATH']}",
+            "FAKE_DEVICE": str(device.folder),
+            "HOME": str(device.folder),
+        }
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", device.translated(command)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=device.folder,
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        if fault and action == "disconnect":
+            threading.Timer(fault.after, device.disconnect).start()
+        out, err = process.communicate()
+        code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        if action == "cut":
+            out, err = out[: len(out) // 2], b""
+        elif action == "swallow":
+            out, err = b"", b""
+        elif action.startswith("exit:"):
+            code = int(action.split(":")[1])
+        # What the device's programs name are its own paths.
+        out, err = (data.replace(str(device.folder).encode(), b"") for data in (out, err))
+        if not framed:
+            stream.write(out + err)
+            return
+        for number, data in ((_STDOUT, out), (_STDERR, err)):
+            for start in range(0, len(data), 30000):
+                part = data[start : start + 30000]
+                stream.write(struct.pack("<BI", number, len(part)) + part)
+        stream.write(struct.pack("<BIB", _EXIT, 1, code & 255))
+
+    def _sync(self, stream: _Stream) -> None:
+        device = self.device
+        while True:
+            name, length = struct.unpack("<4sI", stream.read(8))
+            if name == b"QUIT":
+                return
+            path = stream.read(length).decode()
+            if name in (b"STAT", b"LSTA"):
+                try:
+                    found = device.path(path).stat()
+                    stream.write(struct.pack("<4sIII", b"STAT", found.st_mode, found.st_size, int(found.st_mtime)))
+                except OSError:
+                    stream.write(struct.pack("<4sIII", b"STAT", 0, 0, 0))
+            elif name == b"SEND":
+                self._receive(stream, *path.rsplit(",", 1))
+            elif name == b"RECV":
+                self._give(stream, path)
+
+    def _receive(self, stream: _Stream, path: str, mode: str) -> None:
+        device = self.device
+        device.pushed.append(path)
+        fault = device.fault(f"push {path}")
+        local = device.path(path)
+        failed = b"" if local.parent.is_dir() else b"couldn't create file: No such file or directory"
+        chunks: list[bytes] = []
+        while True:
+            name, length = struct.unpack("<4sI", stream.read(8))
+            if name == b"DONE":
+                break
+            chunks.append(stream.read(length))
+            if fault and fault.action == "disconnect":
+                local.write_bytes(b"".join(chunks))
+                device.disconnect()
+                return
+            if fault and fault.action == "full":
+                local.write_bytes(b"".join(chunks))
+                failed = b"couldn't write file: No space left on device"
+        if failed:
+            stream.write(struct.pack("<4sI", b"FAIL", len(failed)) + failed)
+            return
+        data = b"".join(chunks)
+        local.write_bytes(data[: len(data) // 2] if fault and fault.action == "cut" else data)
+        local.chmod(stat.S_IMODE(int(mode)))
+        stream.write(struct.pack("<4sI", b"OKAY", 0))
+
+    def _give(self, stream: _Stream, path: str) -> None:
+        device = self.device
+        fault = device.fault(f"pull {path}")
+        try:
+            data = device.path(path).read_bytes()
+        except OSError as error:
+            text = str(error.strerror).encode()
+            stream.write(struct.pack("<4sI", b"FAIL", len(text)) + text)
+            return
+        for start in range(0, len(data), 65536):
+            part = data[start : start + 65536]
+            stream.write(struct.pack("<4sI", b"DATA", len(part)) + part)
+            if fault and fault.action == "disconnect":
+                device.disconnect()
+                return
+        stream.write(struct.pack("<4sI", b"DONE", 0))
+
+
+def program(device: Path, name: str, script: str) -> None:
+    """One of the device's programs, in /bin/sh; $FAKE_DEVICE is the device's folder."""
+    path = device / "bin" / name
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+PROPERTIES = {
+    "ro.product.manufacturer": "Google",
+    "ro.product.model": "Pixel 8",
+    "ro.soc.model": "Tensor G3",
+    "ro.product.cpu.abi": "arm64-v8a",
+    "ro.build.version.release": "15",
+    "ro.build.version.sdk": "35",
+    "ro.build.fingerprint": "google/shiba/shiba:15/AP4A/1:user/release-keys",
+    "sys.boot_completed": "1",
+}
+BATTERY = """Current Battery Service state:
+  AC powered: false
+  USB powered: {powered}
+  Wireless powered: false
+  Dock powered: false
+  Max charging current: 0
+  status: 3
+  health: 2
+  present: true
+  level: 83
+  scale: 100
+  voltage: 4012
+  temperature: 287
+  technology: Li-ion
+"""
+THERMAL = """IsStatusOverride: false
+ThermalEventListeners:
+\tcallbacks: 2
+Thermal Status: {status}
+Cached temperatures:
+\tTemperature{{mValue=31.1, mType=3, mName=VIRTUAL-SKIN, mStatus=0}}
+HAL Ready: true
+"""
+FREQUENCIES = {0: 1704000, 1: 1704000, 2: 2367000, 3: 2914000}
+
+
+def make(folder: Path, *, powered: bool = True, properties: dict[str, str] | None = None) -> Device:
+    """A phone with four cores; its programs print what real ones print."""
+    for name in ("bin", "data/local/tmp", "dumpsys", "elsewhere", "sys/class/power_supply/battery"):
+        (folder / name).mkdir(parents=True)
+    props = "".join(f"[{key}]: [{value}]\n" for key, value in (PROPERTIES | (properties or {})).items())
+    (folder / "props").write_text(props, encoding="utf-8")
+    (folder / "dumpsys/battery").write_text(BATTERY.format(powered=str(powered).lower()), encoding="utf-8")
+    (folder / "dumpsys/thermalservice").write_text(THERMAL.format(status=0), encoding="utf-8")
+    (folder / "sys/class/power_supply/battery/current_now").write_text("-612000\n", encoding="ascii")
+    for cpu, khz in FREQUENCIES.items():
+        place = folder / f"sys/devices/system/cpu/cpu{cpu}/cpufreq"
+        place.mkdir(parents=True)
+        for name, value in (
+            ("cpuinfo_max_freq", khz),
+            ("scaling_max_freq", khz),
+            ("scaling_cur_freq", khz // 2),
+            ("scaling_governor", "sched_pixel"),
+        ):
+            (place / name).write_text(f"{value}\n", encoding="ascii")
+    program(
+        folder,
+        "getprop",
+        'if [ $# = 0 ]; then cat "$FAKE_DEVICE/props"; else sed -n "s/^\\[$1\\]: \\[\\(.*\\)\\]$/\\1/p" '
+        '"$FAKE_DEVICE/props"; fi',
+    )
+    program(
+        folder,
+        "dumpsys",
+        'if [ -f "$FAKE_DEVICE/dumpsys/$1" ]; then cat "$FAKE_DEVICE/dumpsys/$1"; '
+        'else echo "Can\'t find service: $1" >&2; exit 20; fi',
+    )
+    program(folder, "cmd", 'echo "$@" >> "$FAKE_DEVICE/cmd.log"')
+    program(folder, "taskset", 'echo "$1" >> "$FAKE_DEVICE/taskset.log"; shift; exec "$@"')
+    return Device(folder)
+
