@@ -169,6 +169,7 @@ class Adb:
                 where="adb devices",
                 expected="a device that is ready",
                 next_step={
+                    "authorizing": "unlock it and accept 'Allow USB debugging?' on its screen",
                     "unauthorized": "unlock it and accept 'Allow USB debugging?' on its screen",
                     "offline": "unplug it and plug it in again, or: adb reconnect offline",
                     "no permissions": "add a udev rule for it: developer.android.com/studio/run/device",
@@ -244,7 +245,7 @@ class Device:
     def _run(self, arguments: Sequence[str], seconds: float, heed_stop: bool = True) -> Answer:
         answer = self.adb.run(["-s", self.serial, *arguments], seconds=seconds, heed_stop=heed_stop)
         # adb's own failures are 1 or 255 with a line of its own; a program's line may only look like one.
-        if answer.code in (1, 255) and re.search(r"^(adb: )?(error: )", answer.err, re.MULTILINE):
+        if answer.code in (1, 255) and re.search(r"^(adb: |error: )", answer.err, re.MULTILINE):
             if _FULL.search(answer.err):
                 self._refuse(answer, "no room")
             if _GONE.search(answer.err):

@@ -117,7 +117,8 @@ class HostTarget:
             self._rounds(plan, record, stop, workers, runs)
             if plan.profile:
                 for candidate in plan.candidates:
-                    if candidate.name in runs and not stop.is_set():
+                    # What a GPU does op by op is not to be seen from here.
+                    if candidate.name in workers and candidate.delegate == "cpu" and not stop.is_set():
                         record.status(self.name, f"profiling {candidate.name}", 0, 0)
                         ops = profile(candidate.path, plan.image_nhwc, candidate.threads)
                         record.keep(replace(runs[candidate.name], profile=ops))

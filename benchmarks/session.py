@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.adb import DeviceGoneError, StoppedError
 from benchmarks.measure import Bench, Delegate, Failure, Parity, Run, dump, load
 from converters.errors import ExportError
 from converters.runtimes import Image
@@ -167,11 +168,10 @@ def measure(targets: Sequence[Target], plan: Plan, record: Record) -> Bench:
     A target on which nothing can be measured is a failure under its own name; with one target only it raises.
     """
     stop = threading.Event()
+    ended = {target.name: threading.Event() for target in targets}
     unexpected: list[BaseException] = []
 
     def work(target: Target) -> None:
-        from benchmarks.adb import StoppedError
-
         try:
             target.measure(plan, record, stop)
             record.status(target.name, "done", 1, 1)
@@ -180,20 +180,23 @@ def measure(targets: Sequence[Target], plan: Plan, record: Record) -> Bench:
         except ExportError as error:
             record.fail(target.name, str(error))
             record.status(target.name, f"failed: {error.what.splitlines()[0]}", 0, 0)
-            if len(targets) == 1 and not record.bench.runs:
+            # A device that went away leaves what was measured; anything else is known before that.
+            if len(targets) == 1 and not (isinstance(error, DeviceGoneError) and record.bench.runs):
                 unexpected.append(error)
         except BaseException as error:
             unexpected.append(error)
             stop.set()
+        finally:
+            ended[target.name].set()
 
-    threads = [threading.Thread(target=work, args=(target,), name=target.name) for target in targets]
-    for thread in threads:
-        thread.start()
+    for target in targets:
+        threading.Thread(target=work, args=(target,), name=target.name).start()
     interrupted = False
-    while any(thread.is_alive() for thread in threads):
+    # Not by Thread.join: an interrupted one takes a running thread for ended (Python 3.11).
+    while not all(item.is_set() for item in ended.values()):
         try:
-            for thread in threads:
-                thread.join(0.2)
+            for item in ended.values():
+                item.wait(0.2)
         except KeyboardInterrupt:
             interrupted = True
             stop.set()

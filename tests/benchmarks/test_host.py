@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from benchmarks import host, measure
+from benchmarks import host, measure, session
 from converters.errors import ExportError
 from modnet_export import inputs, manifest
 from modnet_export.cli import main
@@ -17,11 +18,18 @@ def bench(dist):
     recorded = manifest.load(dist)
     image_nhwc, _ = inputs.builtin()[0].load(recorded.size)
     candidates = [
-        host.Candidate(item.file, dist / item.file, item.sha256, threads)
+        session.Candidate(item.file, dist / item.file, item.sha256, threads)
         for item in recorded.artefacts[1:3]
         for threads in (1, 2)
     ]
-    return host.measure(candidates, image_nhwc, rounds=5)
+    plan = session.Plan(tuple(candidates), image_nhwc, runs=5, profile=True)
+    return session.measure([host.HostTarget()], plan, session.Record())
+
+
+def failures(candidate, dist):
+    image_nhwc, _ = inputs.builtin()[0].load(manifest.load(dist).size)
+    plan = session.Plan((candidate,), image_nhwc, runs=2)
+    return session.measure([host.HostTarget()], plan, session.Record()).failures
 
 
 def test_every_sample_is_kept_with_its_conditions(bench, dist):
@@ -37,6 +45,37 @@ def test_every_sample_is_kept_with_its_conditions(bench, dist):
     assert bench.runs[0].conditions["size"] == "96x128"
 
 
+def test_time_is_told_op_by_op(bench):
+    for run in bench.runs:
+        assert len(run.profile) > 100
+        assert sum(item.share for item in run.profile) == pytest.approx(1)
+        # Timed one by one; the machine is shared.
+        assert 0.2 < sum(item.mean_ms for item in run.profile) / run.median_ms < 5
+    assert max(bench.runs[2].profile, key=lambda item: item.mean_ms).op == "CONV_2D"
+
+
+def test_resume_goes_on_where_a_file_ends(dist, tmp_path):
+    item = manifest.load(dist).artefacts[2]
+    candidate = session.Candidate(item.file, dist / item.file, item.sha256, 1)
+    image_nhwc, _ = inputs.builtin()[0].load(manifest.load(dist).size)
+    path = tmp_path / "b.json"
+    plan = session.Plan((candidate,), image_nhwc, runs=3)
+    first = session.measure([host.HostTarget()], plan, session.Record(path)).runs[0]
+    again = session.measure([host.HostTarget()], replace(plan, runs=5), session.continued(path)).runs[0]
+    assert again.samples_ms[:3] == first.samples_ms
+    assert len(again.samples_ms) == 5
+    assert measure.load(path).runs[0] == again
+
+
+def test_duration_bounds_the_time_of_each(dist):
+    item = manifest.load(dist).artefacts[2]
+    candidate = session.Candidate(item.file, dist / item.file, item.sha256, 1)
+    image_nhwc, _ = inputs.builtin()[0].load(manifest.load(dist).size)
+    plan = session.Plan((candidate,), image_nhwc, seconds=0.3)
+    (run,) = session.measure([host.HostTarget()], plan, session.Record()).runs
+    assert 300 <= sum(run.samples_ms) < 300 + max(run.samples_ms)
+
+
 def test_result_round_trips(bench, tmp_path):
     (tmp_path / "b.json").write_bytes(measure.dump(bench))
     assert measure.load(tmp_path / "b.json") == bench
@@ -47,14 +86,12 @@ def test_result_round_trips(bench, tmp_path):
 
 def test_model_that_does_not_load_is_one_clear_error(tmp_path, dist):
     (tmp_path / "broken.tflite").write_bytes(b"no model")
-    image_nhwc, _ = inputs.builtin()[0].load(manifest.load(dist).size)
-    with pytest.raises(ExportError, match=r"broken\.tflite 1T did not run: cannot load"):
-        host.measure([host.Candidate("broken.tflite", tmp_path / "broken.tflite", "0", 1)], image_nhwc, rounds=2)
+    (failure,) = failures(session.Candidate("broken.tflite", tmp_path / "broken.tflite", "0", 1), dist)
+    assert "broken.tflite 1T did not run: cannot load" in failure.reason
 
 
 def test_process_that_dies_is_one_clear_error(dist, monkeypatch):
     """As when the kernel ends it for its memory."""
-    image_nhwc, _ = inputs.builtin()[0].load(manifest.load(dist).size)
     real = host._Worker.run
 
     def killed(self, count):
@@ -63,9 +100,8 @@ def test_process_that_dies_is_one_clear_error(dist, monkeypatch):
         return real(self, count)
 
     monkeypatch.setattr(host._Worker, "run", killed)
-    candidate = host.Candidate("modnet_fp32.tflite", dist / "modnet_fp32.tflite", "0", 1)
-    with pytest.raises(ExportError, match="did not run"):
-        host.measure([candidate], image_nhwc, rounds=2)
+    (failure,) = failures(session.Candidate("modnet_fp32.tflite", dist / "modnet_fp32.tflite", "0", 1), dist)
+    assert "did not run" in failure.reason
 
 
 def test_only_like_conditions_are_compared(bench):
@@ -125,7 +161,14 @@ class TestCommands:
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
-        [(["--threads", "0"], "not a list of numbers"), (["--artefact", "x.tflite"], "there is no x.tflite")],
+        [
+            (["--threads", "0"], "not a list of numbers"),
+            (["--artefact", "x.tflite"], "there is no x.tflite"),
+            (["--target", "phone"], "'phone' is no target"),
+            (["--target", "adb"], "needs benchmark_model"),
+            (["--target", "adb", "--app", "x;reboot"], "'x;reboot' is no activity"),
+            (["--resume"], "there is nothing to go on with"),
+        ],
     )
     def test_mistakes_are_one_clear_error(self, call, dist, arguments, message):
         code, printed = call("bench", dist, *arguments)

@@ -1,7 +1,7 @@
 """A device for the real ``adb``: speaks adbd's protocol on a loopback port, with a folder as its file system.
 
-From the protocol's description in AOSP (packages/modules/adb: protocol.txt, SYNC.TXT, shell_protocol.h). Commands run in
-the host's own /bin/sh, with stand-ins for Android's programs before the host's: what is quoted badly breaks as on a
+From the protocol's description in AOSP (packages/modules/adb: protocol.txt, SYNC.TXT, shell_protocol.h). Commands run
+in the host's own /bin/sh, with stand-ins for Android's programs before the host's: what is quoted badly breaks as on a
 phone.
 """
 
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
@@ -224,9 +225,8 @@ class _Connection:
         self._next += 1
         self.send(_OKAY, stream.own, remote)
         kind, _, rest = service.partition(":")
-        work: Callable[[], None] = lambda: self._shell(stream, rest, "v2" in kind.split(","))
-        if kind == "sync":
-            work = lambda: self._sync(stream)
+        framed = "v2" in kind.split(",")
+        work = partial(self._sync, stream) if kind == "sync" else partial(self._shell, stream, rest, framed)
         threading.Thread(target=self._guarded, args=(work, stream), daemon=True).start()
 
     def _guarded(self, work: Callable[[], None], stream: _Stream) -> None:
@@ -315,7 +315,7 @@ class _Connection:
             if fault and fault.action == "disconnect":
                 local.write_bytes(b"".join(chunks))
                 device.disconnect()
-                return
+                raise ConnectionError
             if fault and fault.action == "full":
                 local.write_bytes(b"".join(chunks))
                 failed = b"couldn't write file: No space left on device"
@@ -341,7 +341,7 @@ class _Connection:
             stream.write(struct.pack("<4sI", b"DATA", len(part)) + part)
             if fault and fault.action == "disconnect":
                 device.disconnect()
-                return
+                raise ConnectionError
         stream.write(struct.pack("<4sI", b"DONE", 0))
 
 
@@ -422,4 +422,3 @@ def make(folder: Path, *, powered: bool = True, properties: dict[str, str] | Non
     program(folder, "cmd", 'echo "$@" >> "$FAKE_DEVICE/cmd.log"')
     program(folder, "taskset", 'echo "$1" >> "$FAKE_DEVICE/taskset.log"; shift; exec "$@"')
     return Device(folder)
-

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-_TEXT = '''#!{python}
+_TEXT = """#!{python}
 import json, os, sys, time
 settings = json.loads({settings!r})
 flags = dict(item[2:].split("=", 1) for item in sys.argv[1:] if item.startswith("--") and "=" in item)
@@ -85,7 +85,7 @@ else:
 if flags.get("enable_op_profiling") == "true":
     open(flags["op_profiling_output_file"], "w").write(open({profile!r}).read())
 sys.exit(settings.get("exit", 0))
-'''
+"""
 PROFILE = Path(__file__).parent.parent / "benchmarks" / "data" / "op_profile.csv"
 
 
