@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint schema setup-gpu-emulation clean
+.PHONY: demo test test-slow lint schema setup-gpu-emulation setup-arm64 clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -23,6 +23,9 @@ schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
 
 setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify --delegate gpu` without a GPU
 	$(BIN)/python -m converters.runtimes.software_vulkan
+
+setup-arm64: $(VENV)/installed  ## LiteRT's arm64 build under QEMU, for `bench --target qemu-arm64`
+	$(BIN)/python -m benchmarks.qemu
 
 clean:
 	rm -rf $(VENV) dist

@@ -6,7 +6,6 @@ apart (shell protocol v2), and it can be ended when a device hangs.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from converters.errors import ExportError
+from modnet_export.doctor import android_sdk
 
 _SECONDS = 30.0
 """What an answer may take where nothing longer is expected."""
@@ -64,13 +64,6 @@ class Answer:
     def last_line(self) -> str:
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return lines[-1][:300] if lines else ""
-
-
-def android_sdk() -> Path | None:
-    """The Android SDK's folder: $ANDROID_HOME, $ANDROID_SDK_ROOT, or where Android Studio puts it."""
-    named = [os.environ.get(name, "") for name in ("ANDROID_HOME", "ANDROID_SDK_ROOT")]
-    places = [*named, str(Path.home() / "Android/Sdk"), str(Path.home() / "Library/Android/sdk")]
-    return next((Path(place) for place in places if place and Path(place).is_dir()), None)
 
 
 def find_adb() -> Path:

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.adb import Adb, Device, DeviceGoneError, StoppedError, android_sdk
+from benchmarks.adb import Adb, Device, DeviceGoneError, StoppedError
 from benchmarks.android import AdbTarget, Settings
 from benchmarks.session import Plan, Record
 from converters.errors import ExportError
+from modnet_export.doctor import android_sdk
 
 _PORTS = range(5554, 5682, 2)
 

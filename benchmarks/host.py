@@ -110,9 +110,8 @@ class HostTarget:
                     continue
                 stack.callback(worker.close)
                 run = resumed(record, candidate.name, {**conditions, "engine": worker.started["engine"]})
-                runs[candidate.name] = replace(
-                    run, init_ms=worker.started["init_ms"], first_ms=worker.started["first_ms"]
-                )
+                started = {name: worker.started[name] for name in ("init_ms", "first_ms", "allocated_bytes")}
+                runs[candidate.name] = replace(run, **started)
                 workers[candidate.name] = worker
             self._rounds(plan, record, stop, workers, runs)
             if plan.profile:

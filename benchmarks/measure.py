@@ -66,6 +66,8 @@ class Run:
     """The first run, in which engines finish their preparations."""
     peak_memory_bytes: int | None = None
     """The process's high-water mark above what it had before it loaded the model."""
+    allocated_bytes: int | None = None
+    """What the engine had allocated after its first run, mapped files apart: its arena and the weights it packed."""
 
     @property
     def min_ms(self) -> float:

@@ -28,6 +28,15 @@ def _peak_bytes() -> int:
         return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _allocated_bytes() -> int | None:
+    """The process's memory that is no mapped file; None where the system does not tell."""
+    try:
+        with Path("/proc/self/status").open(encoding="ascii") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon:")), None)
+    except OSError:
+        return None
+
+
 def main() -> None:
     model, photo, threads, delegate = sys.argv[1:]
     if hasattr(os, "sched_setaffinity"):  # Linux: threads that wander between cores are slower and less even
@@ -38,15 +47,16 @@ def main() -> None:
     image_nhwc = np.load(photo)
     answer: dict[str, Any]
     try:
-        before, start = _peak_bytes(), time.perf_counter()
+        before, own, start = _peak_bytes(), _allocated_bytes(), time.perf_counter()
         runtime = open_runtime(Path(model), threads=int(threads), delegate=delegate)  # type: ignore[arg-type]
         loaded = time.perf_counter()
         runtime.run(image_nhwc)
-        first = time.perf_counter()
+        first, after = time.perf_counter(), _allocated_bytes()
     except ExportError as error:
         print(json.dumps({"error": str(error)}), flush=True)
         return
     answer = {"engine": runtime.engine, "init_ms": (loaded - start) * 1e3, "first_ms": (first - loaded) * 1e3}
+    answer["allocated_bytes"] = None if own is None or after is None else max(after - own, 0)
     print(json.dumps(answer), flush=True)
     for line in sys.stdin:
         samples: list[float] = []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modnet_export.inputs import Input
     from modnet_export.manifest import Manifest
     from modnet_export.parity import Sample
+    from modnet_export.report.latency import Latencies
     from modnet_export.verification import Verification
 
 
@@ -422,6 +423,9 @@ def report(
     results: Annotated[
         Path | None, typer.Option("--results", help="An earlier `verify --json`, instead of verifying again.")
     ] = None,
+    measured: Annotated[
+        Path | None, typer.Option("--bench", help="A .json that bench wrote: adds latency and memory.")
+    ] = None,
 ) -> None:
     """Verify, and write one self-contained page with the verdicts and pictures. Exit code 1 when a check fails."""
     from modnet_export import pipeline, verification
@@ -429,6 +433,7 @@ def report(
     from modnet_export.report import gather, render
 
     chosen = _inputs(images, video, ground_truth)
+    latencies = [] if measured is None else _latencies(measured)
     with _stages() as progress:
         if results is not None:
             result = verification.load(results)
@@ -436,12 +441,40 @@ def report(
             checks = pipeline.Checks(tolerances=verification.Overrides(tolerance or ()), bisect=True, half=True)
             result = pipeline.verify(dist, chosen, checkpoint_name=checkpoint, checks=checks, progress=progress)
         if out.suffix.lower() == ".md":
-            page = render.markdown(result)
+            page = render.markdown(result, latencies)
         else:
-            page = render.html(result, gather.pictures(dist, result, chosen, checkpoint, progress))
+            page = render.html(result, gather.pictures(dist, result, chosen, checkpoint, progress), latencies)
         write_bytes(out, page.encode())
     _print(f"Wrote {escape(str(out))}.")
     verification.require(result)
+
+
+def _latencies(path: Path) -> list[Latencies]:
+    """A benchmark as the report shows it; raises ExportError for another file."""
+    from benchmarks import measure
+    from benchmarks.statistics import summarise
+    from modnet_export.report.latency import Latencies
+
+    found: list[Latencies] = []
+    for run in measure.load(path).runs:
+        item = summarise(run.samples_ms)
+        memory = run.peak_memory_bytes
+        energy = run.energy
+        columns = {
+            "median ms": f"{item.median_ms:.1f}",
+            "mean ms (95 %)": f"{item.mean_ms:.1f} ({item.mean_low_ms:.1f} to {item.mean_high_ms:.1f})",
+            "min": f"{run.min_ms:.1f}",
+            "p90": f"{item.p90_ms:.1f}",
+            "p99": f"{item.p99_ms:.1f}",
+            "init": "–" if run.init_ms is None else f"{run.init_ms:.0f}",
+            "first": "–" if run.first_ms is None else f"{run.first_ms:.0f}",
+            "peak MB": "–" if memory is None else f"{memory / 1e6:.0f}",
+            "PSS MB": f"{max(run.pss_bytes) / 1e6:.0f}" if run.pss_bytes else "–",
+            "J (estimate)": "–" if energy is None else f"{energy.joules_per_inference:.2g}",
+        }
+        conditions = ", ".join(f"{key} {value}" for key, value in run.conditions.items() if key != "sha256")
+        found.append(Latencies(run.name, run.samples_ms, run.at_s, columns, conditions, run.marks))
+    return found
 
 
 class CoresChoice(str, Enum):

@@ -59,15 +59,28 @@ def _gpu() -> str | None:
 def _adb() -> str | None:
     found = _first_line("adb", "version")
     if found is None:
-        sdk = _android_sdk()
-        found = _first_line(str(Path(sdk) / "platform-tools" / "adb"), "version") if sdk else None
+        sdk = android_sdk()
+        found = _first_line(str(sdk / "platform-tools" / "adb"), "version") if sdk else None
+    if found is None and (package := _package("adbutils")):
+        found = f"the one that comes with {package}"
     return found
 
 
-def _android_sdk() -> str | None:
-    candidates = [os.environ.get(name, "") for name in ("ANDROID_HOME", "ANDROID_SDK_ROOT")]
-    candidates += [str(Path.home() / "Android/Sdk"), str(Path.home() / "Library/Android/sdk")]
-    return next((path for path in candidates if path and Path(path).is_dir()), None)
+def android_sdk() -> Path | None:
+    """The Android SDK's folder: $ANDROID_HOME, $ANDROID_SDK_ROOT, or where Android Studio puts it."""
+    named = [os.environ.get(name, "") for name in ("ANDROID_HOME", "ANDROID_SDK_ROOT")]
+    places = [*named, str(Path.home() / "Android/Sdk"), str(Path.home() / "Library/Android/sdk")]
+    return next((Path(place) for place in places if place and Path(place).is_dir()), None)
+
+
+def _emulator() -> str | None:
+    sdk = android_sdk()
+    return shutil.which(str(sdk / "emulator" / "emulator")) if sdk else shutil.which("emulator")
+
+
+def _sdk() -> str | None:
+    sdk = android_sdk()
+    return None if sdk is None else str(sdk)
 
 
 def _litert_gpu() -> str | None:
@@ -113,7 +126,8 @@ _CHECKS: tuple[tuple[str, str, Callable[[], str | None], str], ...] = (
         _adb,
         "install Android platform-tools: developer.android.com/tools/releases/platform-tools",
     ),
-    ("Android SDK", "building the Android app", _android_sdk, "install Android Studio and set ANDROID_HOME"),
+    ("Android SDK", "building the Android app", _sdk, "install Android Studio and set ANDROID_HOME"),
+    ("emulator", "bench --target emulator:AVD", _emulator, "sdkmanager emulator, and set ANDROID_HOME"),
     ("Xcode", "running Core ML, building the iOS app", lambda: _first_line("xcodebuild", "-version"), "needs a Mac"),
 )
 

@@ -10,6 +10,7 @@ import sys
 import time
 import venv
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.measure import Run, host_conditions, interleaved
 from converters.errors import ExportError
-from converters.runtimes import open_runtime
+from converters.runtimes import Image, open_runtime
 from modnet_export import Request, Size, export, metrics
 from modnet_export.checkpoint import resolve
 from modnet_export.files import write_bytes
@@ -49,11 +50,44 @@ def _convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
     stamp = environment / "installed.txt"
     if not stamp.exists() or stamp.read_text() != requirements.read_text():
         venv.create(environment, with_pip=True, clear=True)
-        _call([python, "-m", "pip", "install", "--quiet", "-r", requirements], f"installing {peer}")
+        options = ["--no-deps"] if peer == "ncnn" else []
+        _call([python, "-m", "pip", "install", "--quiet", *options, "-r", requirements], f"installing {peer}")
         stamp.write_text(requirements.read_text())
     start = time.perf_counter()
     _call([python, HERE / f"convert_{peer.replace('-', '_')}.py", *arguments], f"converting with {peer}")
     return time.perf_counter() - start
+
+
+class _Peer:
+    """A peer's own engine in a process of its environment."""
+
+    def __init__(self, peer: str, model: Path, image_nhwc: Image, threads: int, work: Path) -> None:
+        image, matte = work / "image.npy", work / f"{peer}.matte.npy"
+        np.save(image, image_nhwc)
+        command = [work / f"venv-{peer}" / "bin" / "python", HERE / f"run_{peer}.py", model, image, threads, matte]
+        self._peer = peer
+        self._process = subprocess.Popen(
+            [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._expect("ready")
+        self.matte_nhwc: Image = np.load(matte).astype(np.float32)
+
+    def _expect(self, word: str) -> None:
+        assert self._process.stdout is not None
+        # MNN prints what the processor can do first.
+        if not any(line.strip() == word for line in self._process.stdout):
+            raise ExportError(f"{self._peer} ended with {self._process.wait()}")
+
+    def __call__(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._expect("done")
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
 
 
 def _call(command: Sequence[object], what: str) -> None:
@@ -79,14 +113,18 @@ def compare(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result
     save_file({key: value.clone() for key, value in reference.modnet.state_dict().items()}, weights)
 
     models = {OURS: work / "dist" / "modnet_fp32.tflite"}
+    plain = work / "dist" / "modnet_fp32.onnx"
     jobs: dict[str, tuple[object, ...]] = {
-        "onnx2tf": (work / "dist" / "modnet_fp32.onnx", work / "onnx2tf.tflite"),
+        "onnx2tf": (plain, work / "onnx2tf.tflite"),
         "litert-torch": (weights, work / "litert-torch.tflite", size.height, size.width),
     }
     for peer, arguments in jobs.items():
         seconds[peer] = _convert_with(peer, arguments, work)
         models[peer] = work / f"{peer}.tflite"
-    models["ONNX Runtime, plain"] = work / "dist" / "modnet_fp32.onnx"
+    engines = {"mnn": work / "modnet.mnn", "ncnn": work / "modnet.param"}
+    for peer, model in engines.items():
+        seconds[peer] = _convert_with(peer, (plain, model, size.height, size.width), work)
+    models["ONNX Runtime, plain"] = plain
     models["ONNX Runtime, optimised"] = work / "dist" / "modnet_opt_fp32.onnx"
 
     (photo, _) = samples(reference, size)
@@ -94,14 +132,16 @@ def compare(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result
     calls: dict[str, Callable[[], object]] = {
         name: partial(runtime.run, photo.image_nhwc) for name, runtime in runtimes.items()
     }
-    conditions = host_conditions(threads, ("ai-edge-litert", "onnxruntime")) | {"size": str(size)}
-    runs = interleaved(calls, rounds=rounds, conditions=conditions)
+    mattes = {name: np.asarray(runtime.run(photo.image_nhwc)) for name, runtime in runtimes.items()}
+    with ExitStack() as stack:
+        for peer, model in engines.items():
+            calls[peer] = process = _Peer(peer, model, photo.image_nhwc, threads, work)
+            stack.callback(process.close)
+            mattes[peer] = process.matte_nhwc
+        conditions = host_conditions(threads, ("ai-edge-litert", "onnxruntime")) | {"size": str(size)}
+        runs = interleaved(calls, rounds=rounds, conditions=conditions)
     return [
-        Result(
-            run,
-            metrics.max_abs_difference(np.asarray(runtimes[run.name].run(photo.image_nhwc)), photo.matte_nhwc),
-            seconds.get(run.name),
-        )
+        Result(run, metrics.max_abs_difference(mattes[run.name], photo.matte_nhwc), seconds.get(run.name))
         for run in runs
     ]
 

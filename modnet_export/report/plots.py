@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters.drift import Drift
+from modnet_export.report.latency import Latencies
 from modnet_export.verification import Verification
 
 _INK = "#808080"
@@ -80,6 +81,37 @@ def scatter(result: Verification) -> str:
     axes.invert_yaxis()
     axes.set_xlabel("mean absolute difference of each input (bar: the limit, where it is one of the mean)", color=_INK)
     return _svg(figure, "Mean absolute difference of every input by artefact")
+
+
+def latencies(rows: Sequence[Latencies]) -> str:
+    """Every sample of every run, a row a run, with its median."""
+    figure, axes = _figure(7.5, 0.9 + 0.4 * len(rows))
+    for row, item in enumerate(rows):
+        # Side by side in the order they were taken, so that a drift is seen as a slope.
+        offsets = np.linspace(-0.3, 0.3, len(item.samples_ms)) if len(item.samples_ms) > 1 else np.zeros(1)
+        axes.scatter(item.samples_ms, row + offsets, s=9, alpha=0.6, color=_colour(row))
+        middle = float(np.median(item.samples_ms))
+        axes.plot([middle, middle], [row - 0.4, row + 0.4], color=_INK, linewidth=2)
+    axes.set(yticks=range(len(rows)), yticklabels=[item.name for item in rows])
+    axes.set_xlim(left=0)
+    axes.invert_yaxis()
+    axes.set_xlabel("milliseconds (bar: median; down each row: in time)", color=_INK)
+    return _svg(figure, "Latency of every sample by run")
+
+
+def over_time(rows: Sequence[Latencies]) -> str:
+    """Latency along the time it was taken at, a line a run; empty where none has times."""
+    timed = [item for item in rows if len(item.at_s) == len(item.samples_ms) > 1]
+    if not timed:
+        return ""
+    figure, axes = _figure(7.5, 3.6)
+    for index, item in enumerate(timed):
+        axes.plot(item.at_s, item.samples_ms, marker=".", markersize=4, label=item.name, color=_colour(index))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds from the start", color=_INK)
+    axes.set_ylabel("milliseconds", color=_INK)
+    _legend(axes)
+    return _svg(figure, "Latency over time")
 
 
 def _colour(index: int) -> str:

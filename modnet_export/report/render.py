@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from modnet_export.contract import AT_LEAST
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
+from modnet_export.report.latency import Latencies
 from modnet_export.verification import Link, Verification
 
 COLUMNS = {
@@ -55,8 +57,9 @@ def _cells(link: Link) -> list[tuple[str, bool]]:
     ]
 
 
-def _context(result: Verification) -> dict[str, Any]:
+def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, Any]:
     return {
+        "measured": measured,
         "result": result,
         "rows": [(link, _cells(link)) for link in result.links],
         "columns": list(COLUMNS.values()),
@@ -65,19 +68,21 @@ def _context(result: Verification) -> dict[str, Any]:
     }
 
 
-def html(result: Verification, gallery: Gallery) -> str:
-    """One page that needs nothing else: no network, no other file."""
+def html(result: Verification, gallery: Gallery, measured: Sequence[Latencies] = ()) -> str:
+    """One page that needs nothing else: no network, no other file; ``measured`` adds a section on latency."""
     template = _environment().get_template("page.html.j2")
     return str(
         template.render(
-            **_context(result),
+            **_context(result, measured),
             gallery=gallery,
+            latencies=plots.latencies(measured) if measured else "",
+            over_time=plots.over_time(measured),
             histogram=plots.histogram(gallery.differences),
             scatter=plots.scatter(result),
         )
     )
 
 
-def markdown(result: Verification) -> str:
+def markdown(result: Verification, measured: Sequence[Latencies] = ()) -> str:
     """The verdict and the table, for a pull request."""
-    return str(_environment().get_template("summary.md.j2").render(**_context(result)))
+    return str(_environment().get_template("summary.md.j2").render(**_context(result, measured)))

@@ -41,6 +41,7 @@ def test_every_sample_is_kept_with_its_conditions(bench, dist):
         assert run.init_ms > 0 < run.first_ms
         # The weights alone are 26 MB.
         assert run.peak_memory_bytes > 20e6
+        assert 5e6 < run.allocated_bytes < run.peak_memory_bytes * 1.5
         assert {"cpu", "threads", "engine", "sha256", "size", "ai-edge-litert"} <= set(run.conditions)
     assert bench.runs[0].conditions["size"] == "96x128"
 

@@ -16,9 +16,15 @@ from modnet_export.compositing import save_image
 from modnet_export.imaging import demo_photo
 from modnet_export.pipeline import Checks
 from modnet_export.report import gather, render
+from modnet_export.report.latency import Latencies
 from modnet_export.verification import Overrides, Suspect
 from tests.conftest import DATA
 
+COLUMNS = {"median ms": "10.5", "peak MB": "93"}
+MEASURED = [
+    Latencies("a.tflite 1T", (10.0, 10.5, 11.0), (0.0, 1.0, 2.0), COLUMNS, "cpu Some CPU, build " + "x/" * 60),
+    Latencies("a.tflite 1T gpu on adb:<1>", (5.0, 5.1), (), COLUMNS, "device Pixel", ("throttled",)),
+]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -49,7 +55,8 @@ def pages(passing, failing, dist, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("report")
     gallery = gather.pictures(dist, passing)
     for name, result in (("passing", passing), ("failing", failing)):
-        (folder / f"{name}.html").write_text(render.html(result, gallery), encoding="utf-8")
+        page = render.html(result, gallery, MEASURED if name == "passing" else ())
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in ("passing", "failing")}
 
 
@@ -63,6 +70,16 @@ def test_names_are_escaped(pages):
     text = pages["failing"].read_text()
     assert "CONV_2D &lt;conv&gt;" in text
     assert "bad &amp; broken.png" in text
+
+
+def test_latencies_are_shown_where_there_are_any(pages, passing):
+    text = pages["passing"].read_text()
+    assert text.count("a.tflite 1T gpu on adb:&lt;1&gt;") >= 2
+    assert 'aria-label="Latency of every sample by run"' in text
+    assert 'aria-label="Latency over time"' in text
+    assert '<span class="verdict failed">throttled</span>' in text
+    assert "Latency and memory" not in pages["failing"].read_text()
+    assert "| `a.tflite 1T gpu on adb:<1>`, **throttled** | 10.5 | 93 |" in render.markdown(passing, MEASURED)
 
 
 def test_markdown_says_what_failed(failing, passing):

@@ -1,0 +1,13 @@
+"""ONNX to MNN with its own converter: ``convert_mnn.py ONNX OUT HEIGHT WIDTH``.
+
+Not through the program `mnnconvert`: it installs a logging package with the first `pip` on the path, which may be
+another environment's, and reports what it converted.
+"""
+
+# mypy: ignore-errors
+import sys
+
+import _tools
+
+onnx, out = sys.argv[1:3]
+_tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", onnx, "--MNNModel", out, "--bizCode", "MNN"])

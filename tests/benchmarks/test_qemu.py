@@ -1,0 +1,67 @@
+"""ARM64's kernels under QEMU; needs `make setup-arm64`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import qemu, session
+from converters.errors import ExportError
+from converters.runtimes import open_runtime
+from modnet_export import inputs, manifest
+from modnet_export.parity import Sample
+
+needs_arm64 = pytest.mark.skipif(not qemu.installed(), reason="needs make setup-arm64")
+
+
+@pytest.fixture(scope="module")
+def plan(dist):
+    recorded = manifest.load(dist)
+    item = next(item for item in recorded.artefacts if item.file == "modnet_fp32.tflite")
+    path = dist / item.file
+    image_nhwc = inputs.builtin()[0].load(recorded.size)[0]
+    candidates = [
+        session.Candidate(item.file, path, item.sha256, 1, delegate, item.contract, item.tolerance)
+        for delegate in ("cpu", "builtin", "gpu")
+    ]
+    sample = Sample("photo", image_nhwc, open_runtime(path).run(image_nhwc))
+    return session.Plan(tuple(candidates), image_nhwc, samples=(sample,))
+
+
+@needs_arm64
+def test_arm64_kernels_give_the_same_matte_and_no_latency(plan):
+    result = session.measure([qemu.QemuTarget()], plan, session.Record())
+    assert result.runs == ()
+    assert [item.name for item in result.parity] == [
+        "modnet_fp32.tflite 1T on qemu-arm64",
+        "modnet_fp32.tflite 1T builtin on qemu-arm64",
+    ]
+    assert all(item.passed for item in result.parity)
+    # Other kernels: the same to rounding, and not bit for bit.
+    assert 0 < max(item.max_abs_difference for item in result.parity) < 1e-4
+    assert "gpu is not emulated" in result.failures[0].reason
+
+
+@needs_arm64
+def test_another_matte_fails(plan):
+    (sample,) = plan.samples
+    wrong = Sample("photo", sample.image_nhwc, np.clip(sample.matte_nhwc + 0.01, 0, 1))
+    one = session.Plan(plan.candidates[:1], plan.image_nhwc, samples=(wrong,))
+    assert [item.passed for item in session.measure([qemu.QemuTarget()], one, session.Record()).parity] == [False]
+
+
+@needs_arm64
+def test_a_model_that_crashes_is_one_failure(plan, tmp_path):
+    (tmp_path / "broken.tflite").write_bytes(b"no model")
+    from dataclasses import replace
+
+    broken = replace(plan.candidates[0], path=tmp_path / "broken.tflite")
+    one = session.Plan((broken,), plan.image_nhwc, samples=plan.samples)
+    (failure,) = session.measure([qemu.QemuTarget()], one, session.Record()).failures
+    assert "LiteRT under QEMU ended with 1" in failure.reason
+
+
+def test_what_is_missing_is_named(plan, monkeypatch, tmp_path):
+    monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path))
+    with pytest.raises(ExportError, match="make setup-arm64"):
+        session.measure([qemu.QemuTarget()], plan, session.Record())
