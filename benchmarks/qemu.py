@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.measure import Parity
 from benchmarks.session import Candidate, Plan, Record, labelled
-from benchmarks.tool import cache
 from converters.errors import ExportError
+from modnet_export.files import cache
 from modnet_export.parity import compare
 
 LITERT = "2.1.6"

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from urllib.parse import urldefrag, urlparse
 
 from converters.errors import ExportError
-from modnet_export.files import sha256
+from modnet_export.files import cache, sha256
 
 RELEASE = "https://storage.googleapis.com/litert/binaries/latest/android_arm64/benchmark_model"
-
-
-def cache() -> Path:
-    """Where downloads are kept: $MODNET_EXPORT_CACHE, or a folder in the user's cache."""
-    named = os.environ.get("MODNET_EXPORT_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "modnet-export"
 
 
 def find(text: str | None) -> Path:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 # Threads share the work and change no sum's order in XNNPACK. Other kernels add in another order: in floats, that is
-# rounding. Where activations are quantized at run time, XNNPACK does so with a zero point and the others without.
+# rounding. Where activations are int8, engines round them differently, and at run time XNNPACK takes a zero point.
 _SAME_KERNELS, _OTHER_KERNELS, _OTHER_INTEGER_KERNELS = 1e-6, 1e-5, 5e-3
+_INTEGER = ("int8-dynamic", "int8", "int8-mixed")
 # How close corresponding tensors must be: exact graphs are at 80 dB or more, fp16 ones at 46 dB.
 _LIMIT_DB: dict[Precision, float] = {"fp32": 70.0, "fp16": 25.0}
 _COARSE_LIMIT_DB = 12.0
@@ -36,7 +37,7 @@ def agreements(path: Path, artefact: Artefact, image_nhwc: Image) -> list[Agreem
         (
             "XNNPACK and built-in kernels",
             open_runtime(path, threads=1, delegate="builtin"),
-            _OTHER_INTEGER_KERNELS if artefact.precision == "int8-dynamic" else _OTHER_KERNELS,
+            _OTHER_INTEGER_KERNELS if artefact.precision in _INTEGER else _OTHER_KERNELS,
         ),
     )
     found: list[Agreement] = []

@@ -174,6 +174,14 @@ def _print_manifest(manifest: Manifest) -> None:
                 "[green]passed[/]" if item.passed else "[bold red]FAILED[/]",
             )
     _out.print(table)
+    for artefact in manifest.artefacts:
+        if artefact.search is not None:
+            point = artefact.search.chosen
+            _print(
+                f"{artefact.file}: {point.integer_macs:.0%} of the multiplications in int8; on the calibration images "
+                f"mean {point.mad:.1e}, 99.9 % {point.p999:.2g}, max {point.max_abs_difference:.2g} from float "
+                f"({'within' if artefact.search.held else '[yellow]beyond[/]'} {artefact.search.budget})."
+            )
     limits = {f"{item.precision} {item.tolerance}": None for item in manifest.artefacts}
     allowed = "; ".join(limits)
     _print(f"Absolute differences of mattes in [0, 1] from the reference ({escape(manifest.reference)}), PSNR in dB.")
@@ -259,7 +267,8 @@ def export(
     precisions: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic; "
+            help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic, int8 (bytes in and out), "
+            "int8-mixed (see --budget); "
             "for Core ML int8, palettized6, palettized4, w8a8."
         ),
     ] = "fp32,fp16",
@@ -275,6 +284,18 @@ def export(
     ] = CoreMlTarget.ios16,
     calibration: Annotated[
         Path | None, typer.Option(help="A folder of photographs to calibrate int8 with. Default: a built-in set.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="For int8 and int8-mixed: as much int8 as holds, for example, 'mad<=0.001,size_mb<=8' on the "
+            "calibration images; exit code 1 where nothing does. Also p999, max, latency_ms. Default: mad<=0.0018 and "
+            "mad<=0.001, or as near as can be had, with a warning."
+        ),
+    ] = None,
+    pareto: Annotated[
+        Path | None,
+        typer.Option(help="A .png to draw error, latency and size of such models to; the numbers beside it as .json."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist"),
     as_json: JsonOption = False,
@@ -294,10 +315,31 @@ def export(
         coreml_ports=coreml_io.value,
         coreml_target=coreml_target.value,
         calibration=calibration,
+        budget=budget,
+        pareto_points=0 if pareto is None else 9,
         out=out,
     )
+    searched = set(request.precisions) & set(pipeline.BUDGETS) if "tflite" in request.formats else set()
+    if (budget or pareto) and not searched:
+        raise ExportError(
+            "there is nothing to search for",
+            where="--budget" if budget else "--pareto",
+            expected="int8 or int8-mixed among --precisions, and tflite among --formats",
+        )
+    if budget is not None:
+        from converters.tflite.search import Budget
+
+        Budget.parse(budget)  # before anything long begins
     with _stages() as progress:
         manifest = pipeline.export(request, progress)
+    if pareto is not None:
+        from modnet_export.files import write_bytes
+        from modnet_export.report import plots
+
+        records = {item.file: item.search for item in manifest.artefacts if item.search is not None}
+        write_bytes(pareto, plots.pareto_png(records))
+        numbers = {name: record.model_dump() for name, record in records.items()}
+        write_bytes(pareto.with_suffix(".json"), json.dumps(numbers, indent=2).encode())
     if as_json:
         _print_json(manifest.model_dump_json(indent=2))
         return

@@ -19,7 +19,9 @@ OUTPUT_NAME = "matte"
 OPSET = 18
 
 Format = Literal["onnx", "tflite", "coreml"]
-Precision = Literal["fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "palettized6", "palettized4", "w8a8"]
+Precision = Literal[
+    "fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "int8-mixed", "palettized6", "palettized4", "w8a8"
+]
 CoreMlPorts = Literal["image", "multiarray"]
 CoreMlTarget = Literal["iOS16", "iOS17", "iOS18"]
 Tuning = Literal["cpu", "gpu"]
@@ -77,8 +79,8 @@ class Contract(_Frozen):
     matte: Port
 
     @classmethod
-    def of(cls, format: Format, size: Size, *, images: bool = False) -> Contract:
-        """The contract of a format; ``images``: 8-bit pixel buffers instead of tensors."""
+    def of(cls, format: Format, size: Size, *, images: bool = False, eight_bit: bool = False) -> Contract:
+        """The contract of a format; ``images``: 8-bit pixel buffers instead of tensors; ``eight_bit``: of bytes."""
         layout: Layout = "image" if images else LAYOUTS[format]
 
         def port(name: str, channels: int, meaning: Literal["RGB", "alpha"]) -> Port:
@@ -88,9 +90,9 @@ class Contract(_Frozen):
                 name=name,
                 layout=layout,
                 shape=nchw if layout == "NCHW" else nhwc,
-                dtype="uint8" if images else "float32",
+                dtype="uint8" if images or eight_bit else "float32",
                 minimum=0,
-                maximum=255 if images else 1,
+                maximum=255 if images or eight_bit else 1,
                 channels=meaning,
             )
 
@@ -161,6 +163,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "int8-weights": Tolerance(mad=5e-3),
     "int8-dynamic": Tolerance(mad=5e-3),
     "int8": Tolerance(mad=5e-3),
+    "int8-mixed": Tolerance(mad=5e-3),
     "palettized6": Tolerance(mad=3e-2),
     "palettized4": Tolerance(mad=1e-1),
     "w8a8": Tolerance(mad=1e-2),
@@ -169,7 +172,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
 _HALF_STEP = 0.5 / 255
 
 
-def tolerance(precision: Precision, *, images: bool = False) -> Tolerance:
+def tolerance(precision: Precision, *, eight_bit: bool = False) -> Tolerance:
     """What an artefact is held to; an 8-bit output may be half a step further off."""
     limits = TOLERANCES[precision]
-    return Tolerance(**{name: limit + _HALF_STEP for name, limit in limits.limits.items()}) if images else limits
+    return Tolerance(**{name: limit + _HALF_STEP for name, limit in limits.limits.items()}) if eight_bit else limits

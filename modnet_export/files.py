@@ -19,6 +19,12 @@ from converters.errors import ExportError
 T = TypeVar("T")
 
 
+def cache() -> Path:
+    """Where downloads and the states of searches are kept: $MODNET_EXPORT_CACHE, or a folder in the user's cache."""
+    named = os.environ.get("MODNET_EXPORT_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "modnet-export"
+
+
 def files_in(folder: Path) -> list[Path]:
     """Every file below a folder, sorted."""
     return sorted(item for item in folder.rglob("*") if item.is_file())

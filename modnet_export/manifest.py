@@ -36,6 +36,30 @@ class SourceRecord(_Model):
     sha256: Sha256
 
 
+class SearchPoint(_Model):
+    """One model that a search measured on the calibration images, against the float model."""
+
+    left_in_float: int
+    """Groups of tensors that are not int8."""
+    integer_macs: float
+    """Share of the multiplications that are int8's."""
+    mad: float
+    p999: float
+    max_abs_difference: float
+    latency_ms: float
+    """On the exporting machine, the least of a few: for comparison within one search only."""
+    size_mb: float
+
+
+class SearchRecord(_Model):
+    """How an artefact's precision was chosen."""
+
+    budget: str
+    held: bool
+    chosen: SearchPoint
+    points: tuple[SearchPoint, ...]
+
+
 class Artefact(_Model):
     """One model file."""
 
@@ -54,6 +78,7 @@ class Artefact(_Model):
     engine: str
     """What ran it for ``parity``; a Core ML package is ``evaluated`` or ``predicted``, never just run."""
     parity: tuple[Measurement, ...]
+    search: SearchRecord | None = None
 
     @property
     def passed(self) -> bool:

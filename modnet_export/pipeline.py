@@ -25,9 +25,9 @@ from modnet_export.contract import (
     Tuning,
     tolerance,
 )
-from modnet_export.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
+from modnet_export.files import cache, replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
 from modnet_export.inputs import Input, builtin
-from modnet_export.manifest import Artefact, Manifest, SourceRecord
+from modnet_export.manifest import Artefact, Manifest, SearchPoint, SearchRecord, SourceRecord
 from modnet_export.reference import Reference, TorchReference, open_reference
 from modnet_export.verification import (
     Agreement,
@@ -50,8 +50,12 @@ if TYPE_CHECKING:
 
     from converters.coreml.convert import Precision as CoreMl
     from converters.tflite.calibration import Moments
+    from converters.tflite.integer import Group, Parameters
+    from converters.tflite.rounding import Rounding
 
-TFLITE_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8-weights", "int8-dynamic")
+TFLITE_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "int8-mixed")
+BUDGETS: dict[Precision, str] = {"int8": "mad<=0.0018", "int8-mixed": "mad<=0.001"}
+"""What the search for the most int8 holds where nothing else is asked for, on the calibration images."""
 COREML_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8")
 
 _PACKAGES = (
@@ -92,6 +96,10 @@ class Request:
     coreml_target: CoreMlTarget = "iOS16"
     calibration: Path | None = None
     """A folder of photographs for quantization; None: the built-in set."""
+    budget: str | None = None
+    """For int8 and int8-mixed; see ``converters.tflite.search.Budget``. None: ``BUDGETS``, as near as can be had."""
+    pareto_points: int = 0
+    """Further models that their search measures, for a plot."""
     out: Path = Path("dist")
 
     def plans(self) -> list[_Plan]:
@@ -104,7 +112,8 @@ class Request:
                     f"modnet_{precision.replace('-', '_')}.tflite",
                     "tflite",
                     precision,
-                    self.tune or ("gpu" if precision == "fp16" else "cpu"),
+                    # Integer arithmetic is a CPU's here, whatever the floats are for.
+                    "cpu" if precision in BUDGETS else self.tune or ("gpu" if precision == "fp16" else "cpu"),
                 )
                 for precision in TFLITE_PRECISIONS
             ),
@@ -153,6 +162,16 @@ def _old_artefacts(out: Path) -> set[str]:
         return {manifest.FILE_NAME}
 
 
+@dataclass(frozen=True)
+class _Equalised:
+    """A float graph ready to be quantized in parts."""
+
+    data: bytes
+    groups: Sequence[Group]
+    scales: Mapping[int, Parameters]
+    rounding: Rounding
+
+
 class _Chain:
     """One ONNX model and what is derived from it, each made once."""
 
@@ -160,6 +179,8 @@ class _Chain:
         self._model, self._request, self._progress = model, request, progress
         self._images: Sequence[Image] | None = None
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
+        self._equalised: _Equalised | None = None
+        self.searches: dict[Precision, SearchRecord] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
 
@@ -232,6 +253,80 @@ class _Chain:
             )
         return self._moments[tuning]
 
+    def _even(self) -> _Equalised:
+        """The CPU's graph with evened channels, and what its tensors and convolutions see."""
+        from converters.tflite import flatbuffer, integer
+        from converters.tflite.calibration import Spread, collect, observe
+        from converters.tflite.equalise import equalise
+        from converters.tflite.rounding import Rounding
+
+        if self._equalised is None:
+            images, data = self._calibration_images(), self._flatbuffer("cpu")
+
+            def groups(model: bytes) -> list[integer.Group]:
+                return integer.Graph(flatbuffer.read(model)).groups()
+
+            def tensors(model: bytes) -> list[int]:
+                return [tensor for group in groups(model) for tensor in group.tensors]
+
+            some = images[::3]
+            seen = observe(data, tensors(data), some, lambda done: self._progress("looking at ranges", done, len(some)))
+            data = equalise(data, seen)
+            spreads: dict[int, Spread] = {}
+            moments = collect(
+                data,
+                images,
+                lambda done: self._progress("calibrating", done, len(images)),
+                tensors=tensors(data),
+                spreads=spreads,
+            )
+            self._equalised = _Equalised(
+                data, groups(data), integer.parameters(groups(data), spreads), Rounding(moments)
+            )
+        return self._equalised
+
+    def _integer(self, precision: Precision) -> bytes:
+        """int8 arithmetic wherever the budget allows it."""
+        import hashlib
+        import warnings
+        from dataclasses import asdict
+
+        from converters.errors import ExportWarning
+        from converters.tflite.quantize import mixed
+        from converters.tflite.search import Budget, search
+
+        budget = Budget.parse(self._request.budget or BUDGETS[precision])
+        even, ports = self._even(), precision == "int8"
+        state = cache() / "search" / f"{hashlib.sha256(even.data).hexdigest()[:16]}.json"
+        state.parent.mkdir(parents=True, exist_ok=True)
+        found = search(
+            even.data,
+            even.groups,
+            even.scales,
+            self._calibration_images(),
+            budget,
+            lambda chosen: mixed(even.data, even.rounding, chosen, bytes_in_and_out=ports),
+            required=self._request.budget is not None,
+            extra_points=self._request.pareto_points,
+            state=state,
+            variant=precision,
+            progress=self._progress,
+        )
+        if not budget.held(found.point):
+            warnings.warn(
+                f"{precision} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g} with "
+                f"{found.point.integer_macs:.0%} of the multiplications in int8",
+                ExportWarning,
+                stacklevel=2,
+            )
+        self.searches[precision] = SearchRecord(
+            budget=str(budget),
+            held=budget.held(found.point),
+            chosen=SearchPoint(**asdict(found.point)),
+            points=tuple(SearchPoint(**asdict(point)) for point in found.points),
+        )
+        return found.model
+
     def _representative(self) -> list[dict[str, object]]:
         """The calibration images as Core ML's Python interface takes them."""
         import numpy as np
@@ -260,6 +355,8 @@ class _Chain:
     def _compressed(self, precision: Precision, tuning: Tuning) -> bytes:
         from converters.tflite.quantize import half_size_weights, int8_weights
 
+        if precision in BUDGETS:
+            return self._integer(precision)
         data = self._flatbuffer(tuning)
         if precision == "fp16":
             return half_size_weights(data)
@@ -310,7 +407,8 @@ def export(request: Request, progress: harness.Progress = harness.silent) -> Man
             chain.write(plan, path)
             progress(f"verifying {plan.file}")
             images = plan.format == "coreml" and request.coreml_ports == "image"
-            limits, runtime = tolerance(plan.precision, images=images), open_runtime(path)
+            eight_bit = plan.format == "tflite" and plan.precision == "int8"
+            limits, runtime = tolerance(plan.precision, eight_bit=images or eight_bit), open_runtime(path)
             artefacts.append(
                 Artefact(
                     file=plan.file,
@@ -321,10 +419,11 @@ def export(request: Request, progress: harness.Progress = harness.silent) -> Man
                     opset=OPSET if plan.format == "onnx" else None,
                     bytes=size_in_bytes(path),
                     sha256=sha256(path),
-                    contract=Contract.of(plan.format, request.size, images=images),
+                    contract=Contract.of(plan.format, request.size, images=images, eight_bit=eight_bit),
                     tolerance=limits,
                     engine=runtime.engine,
                     parity=parity.measure(runtime, _asked(plan, inputs), limits),
+                    search=chain.searches.get(plan.precision) if plan.format == "tflite" else None,
                 )
             )
         result = Manifest(

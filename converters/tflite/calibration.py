@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 _POSITIONS = 2048
 # A larger covariance costs more time than its layer is worth.
 _LARGEST = 1300
+_SAMPLES = 4096
+"""Values of a tensor that are kept, an image."""
 
 
 @dataclass
@@ -102,28 +104,82 @@ def _sums(patches: Array, depthwise: bool) -> tuple[Array, Array]:
     return np.asarray(rows.T @ rows, np.float64), np.asarray(rows.sum(axis=0), np.float64)
 
 
-def collect(
-    data: bytes, images: Iterable[npt.NDArray[Any]], progress: Callable[[int], None] = lambda done: None
-) -> dict[int, Moments]:
-    """The moments of every convolution, by its position in the graph, over all images (as the input takes them).
+@dataclass
+class Spread:
+    """What a tensor's values were on a representative dataset: extremes of every channel, and some of the values."""
 
-    Convolutions whose patches are larger than 1300 values are left out.
-    """
-    model = fb.read(data)
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float32]
+
+    def range(self) -> tuple[float, float]:
+        return float(self.low.min()), float(self.high.max())
+
+
+def _runs(data: bytes, images: Iterable[npt.NDArray[Any]], progress: Callable[[int], None]) -> Iterator[Any]:
+    """The interpreter after every image, with all its tensors."""
     loaded, _ = interpreter(data, None, xnnpack=False, preserve=True)
     port = loaded.get_input_details()[0]["index"]
-    rng = np.random.default_rng(0)
-    wanted = [item for item in convolutions(model) if item.depthwise or item.rows.shape[1] <= _LARGEST]
-    found: dict[int, Moments] = {}
     for done, image in enumerate(images, 1):
         loaded.set_tensor(port, image)
         loaded.invoke()
+        yield loaded
+        progress(done)
+
+
+def observe(
+    data: bytes,
+    tensors: Iterable[int],
+    images: Iterable[npt.NDArray[Any]],
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[int, Spread]:
+    """The spreads of tensors of a float graph over all images (as the input takes them)."""
+    rng, found, wanted = np.random.default_rng(0), dict[int, Spread](), list(tensors)
+    for loaded in _runs(data, images, progress):
+        _spread(loaded, wanted, rng, found)
+    return found
+
+
+def _spread(loaded: Any, wanted: Iterable[int], rng: np.random.Generator, found: dict[int, Spread]) -> None:
+    for tensor in wanted:
+        values = loaded.tensor(tensor)()
+        flat = values.reshape(-1, values.shape[-1])
+        low, high = flat.min(axis=0).astype(np.float64), flat.max(axis=0).astype(np.float64)
+        some = flat.reshape(-1)[rng.integers(0, flat.size, _SAMPLES)]
+        del values, flat  # views into the interpreter, which may not move its tensors while they are held
+        before = found.get(tensor)
+        found[tensor] = Spread(
+            low if before is None else np.minimum(before.low, low),
+            high if before is None else np.maximum(before.high, high),
+            some if before is None else np.concatenate([before.values, some]),
+        )
+
+
+def collect(
+    data: bytes,
+    images: Iterable[npt.NDArray[Any]],
+    progress: Callable[[int], None] = lambda done: None,
+    *,
+    tensors: Iterable[int] = (),
+    spreads: dict[int, Spread] | None = None,
+) -> dict[int, Moments]:
+    """The moments of every convolution, by its position in the graph, over all images (as the input takes them).
+
+    Convolutions whose patches are larger than 1300 values are left out. ``spreads`` takes what
+    ``observe`` would find of ``tensors``, in the same pass.
+    """
+    model = fb.read(data)
+    rng, wanted_tensors = np.random.default_rng(0), list(tensors)
+    wanted = [item for item in convolutions(model) if item.depthwise or item.rows.shape[1] <= _LARGEST]
+    found: dict[int, Moments] = {}
+    for loaded in _runs(data, images, progress):
+        if spreads is not None:
+            _spread(loaded, wanted_tensors, rng, spreads)
         for item in wanted:
             patches = _patches(loaded.get_tensor(item.op.inputs[0])[0], item, rng)
             second, mean = _sums(patches, item.depthwise)
             before = found.get(item.index, Moments(np.zeros_like(second), np.zeros_like(mean), 0))
             found[item.index] = Moments(before.second + second, before.mean + mean, before.samples + len(patches))
-        progress(done)
     return {
         index: Moments(item.second / item.samples, item.mean / item.samples, item.samples)
         for index, item in found.items()

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from converters.errors import ExportError
 from converters.tflite import flatbuffer as fb
+from converters.tflite import integer
 from converters.tflite.calibration import Convolution, Moments, convolutions
-from converters.tflite.rounding import round_weights
+from converters.tflite.rounding import Rounded, Rounding
 
 # Early and depthwise weights are few and matter most: leaving weights of up to this many elements in
 # fp32 adds 3 % to MODNet's fp16 file and divides its error by about five (docs/architecture.md).
@@ -61,23 +62,94 @@ def int8_weights(
     (graph,) = model.subgraphs
     found = convolutions(model)
     kept = _kept(found, len(fp32)) if keep_small else set[int]()
+    rounding = Rounding(moments, compensate=compensate)
+    unpacking = _compress(model, found, kept, rounding, arithmetic)
+    graph.operators = unpacking + list(graph.operators)
+    return fb.write(model)
+
+
+def mixed(
+    fp32: bytes,
+    rounding: Rounding,
+    chosen: Mapping[int, integer.Parameters],
+    *,
+    bytes_in_and_out: bool,
+    keep_small: bool = True,
+) -> bytes:
+    """The same graph computing in int8 where its tensors are ``chosen``, see ``integer``.
+
+    Given:  CONV_2D(x, weight: fp32, bias)
+    Result: CONV_2D(x: int8, weight: int8, bias': int32)    both x and the result are chosen
+            CONV_2D(x, DEQUANTIZE(weight: int8), bias')     otherwise: float arithmetic, as in ``int8_weights``
+
+    Raises ExportError for weights that are not finite.
+    """
+    model = fb.read(fp32)
+    whole = integer.Graph(model)
+    found = convolutions(model)
+    static = {item.index for item in found if whole.static(item.index, chosen)}
+    for item in found:
+        if item.index in static:
+            _statically(model, item, rounding(item), chosen)
+    floats = [item for item in found if item.index not in static]
+    kept = _kept(floats, len(fp32)) if keep_small else set[int]()
+    integer.lower(whole, chosen, bytes_in_and_out=bytes_in_and_out)
+    unpacking = _compress(model, floats, kept, rounding, "float")
+    whole.graph.operators = unpacking + list(whole.graph.operators)
+    return fb.write(model)
+
+
+def _finite(model: Any, item: Convolution) -> None:
+    if not np.isfinite(item.weight).all():
+        raise ExportError(
+            f"weight {model.subgraphs[0].tensors[item.op.inputs[1]].name.decode()} is not finite",
+            expected="numbers",
+            next_step="check the checkpoint",
+        )
+
+
+def _statically(
+    model: Any,
+    item: Convolution,
+    rounded: Rounded,
+    chosen: Mapping[int, integer.Parameters],
+) -> None:
+    """Give a convolution int8 weights and an int32 bias, for an int8 input."""
+    (graph,) = model.subgraphs
+    _finite(model, item)
+    name = graph.tensors[item.op.inputs[1]].name
+    weight = _add_quantized(model, graph, name + b"/int8", rounded.weight, rounded.scale, item)
+    assert item.bias is not None
+    scale = chosen[int(item.op.inputs[0])].scale * rounded.scale.astype(np.float64)
+    limit = np.iinfo(np.int32)
+    stored = np.clip(np.rint((item.bias + rounded.bias_change) / scale), limit.min, limit.max).astype(np.int32)
+    bias = fb.add_constant(model, graph, graph.tensors[item.op.inputs[2]].name + b"/int32", stored)
+    graph.tensors[bias].quantization = integer.quantization(scale, np.zeros(len(scale)))
+    fb.make_activation(model, graph, graph.tensors[item.op.inputs[1]])
+    item.op.inputs = [item.op.inputs[0], weight, bias]
+
+
+def _compress(
+    model: Any,
+    found: list[Convolution],
+    kept: set[int],
+    rounding: Rounding,
+    arithmetic: Literal["float", "dynamic"],
+) -> list[Any]:
+    """int8 weights for convolutions of floats; the ops that unpack some of them."""
+    (graph,) = model.subgraphs
 
     def versioned(name: str) -> int:
         return fb.builtin_code(model, getattr(fb.BuiltinOperator, name), _HYBRID_VERSIONS[name])
 
     unpacking: list[Any] = []
     for item in found:
-        if not np.isfinite(item.weight).all():
-            raise ExportError(
-                f"weight {graph.tensors[item.op.inputs[1]].name.decode()} is not finite",
-                expected="numbers",
-                next_step="check the checkpoint",
-            )
+        _finite(model, item)
         if item.index in kept:
             if item.weight.size > _KEPT_WHOLE:
                 unpacking.append(_halved(model, graph, item.op.inputs[1]))
             continue
-        rounded = round_weights(item, moments.get(item.index), compensate=compensate)
+        rounded = rounding(item)
         index = item.op.inputs[1]
         readers = [op for op in graph.operators if index in op.inputs]
         stored = _add_quantized(model, graph, graph.tensors[index].name + b"/int8", rounded.weight, rounded.scale, item)
@@ -94,8 +166,7 @@ def int8_weights(
             unpack.opcodeIndex, unpack.inputs, unpack.outputs = versioned("DEQUANTIZE"), [stored], [index]
             unpacking.append(unpack)
         fb.make_activation(model, graph, graph.tensors[index])
-    graph.operators = unpacking + list(graph.operators)
-    return fb.write(model)
+    return unpacking
 
 
 def _add_quantized(
@@ -107,10 +178,8 @@ def _add_quantized(
     convolution: Convolution,
 ) -> int:
     index = fb.add_constant(model, graph, name, array)
-    quantization = fb.schema.QuantizationParametersT()
-    quantization.scale, quantization.zeroPoint = scale, np.zeros(len(scale), np.int64)
-    quantization.quantizedDimension = 3 if convolution.depthwise else 0
-    graph.tensors[index].quantization = quantization
+    axis = 3 if convolution.depthwise else 0
+    graph.tensors[index].quantization = integer.quantization(scale, np.zeros(len(scale)), axis)
     return index
 
 

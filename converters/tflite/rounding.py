@@ -9,6 +9,7 @@ compensated by those that are not rounded yet (Frantar et al., "GPTQ", ICLR 2023
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +87,21 @@ def output_error(change: Array, covariance: Array) -> Array:
     if covariance.ndim == 3:
         return np.asarray(np.einsum("ck,ckj,cj->c", change, covariance, change))
     return np.asarray(((change @ covariance) * change).sum(axis=1))
+
+
+class Rounding:
+    """``round_weights`` of a graph's convolutions, each once; ``compensate`` False: to the nearest."""
+
+    def __init__(self, moments: Mapping[int, Moments], *, compensate: bool = True) -> None:
+        self._moments, self._compensate = moments, compensate
+        self._done: dict[int, Rounded] = {}
+
+    def __call__(self, convolution: Convolution) -> Rounded:
+        if convolution.index not in self._done:
+            self._done[convolution.index] = round_weights(
+                convolution, self._moments.get(convolution.index), compensate=self._compensate
+            )
+        return self._done[convolution.index]
 
 
 def round_weights(convolution: Convolution, moments: Moments | None, *, compensate: bool = True) -> Rounded:

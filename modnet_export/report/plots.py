@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from converters.drift import Drift
+from modnet_export.manifest import SearchPoint, SearchRecord
 from modnet_export.report.latency import Latencies
 from modnet_export.verification import Verification
 
@@ -112,6 +113,54 @@ def over_time(rows: Sequence[Latencies]) -> str:
     axes.set_ylabel("milliseconds", color=_INK)
     _legend(axes)
     return _svg(figure, "Latency over time")
+
+
+def _pareto(axes: Any, records: Mapping[str, SearchRecord], ink: str) -> None:
+    """Error against latency, the area of a point its size; the chosen ones ringed."""
+    for index, (name, record) in enumerate(records.items()):
+        points = sorted(record.points, key=lambda point: point.latency_ms)
+        sizes = [12 * point.size_mb for point in points]
+        x, y = [point.latency_ms for point in points], [point.mad for point in points]
+        axes.scatter(x, y, s=sizes, alpha=0.5, color=_colour(index), label=f"{name}, {record.budget}")
+        best, least = list[SearchPoint](), np.inf
+        for point in points:  # those that no other point beats in both
+            if point.mad < least:
+                best.append(point)
+                least = point.mad
+        front = ([point.latency_ms for point in best], [point.mad for point in best])
+        axes.plot(*front, color=_colour(index), linewidth=1, drawstyle="steps-post")
+        for point in points:
+            label = f"{point.integer_macs:.0%}"
+            axes.annotate(label, (point.latency_ms, point.mad), fontsize=7, color=ink, ha="center", va="center")
+        chosen = record.chosen
+        axes.scatter(
+            [chosen.latency_ms], [chosen.mad], s=260, facecolors="none", edgecolors=_colour(index), linewidth=2
+        )
+    axes.set(yscale="log")
+    axes.set_xlabel("milliseconds on the exporting machine (labels: multiplications in int8; area: size)", color=ink)
+    axes.set_ylabel("mean absolute difference from float", color=ink)
+
+
+def pareto(records: Mapping[str, SearchRecord]) -> str:
+    """The models that searches measured."""
+    figure, axes = _figure(7.5, 4)
+    _pareto(axes, records, _INK)
+    _legend(axes)
+    return _svg(figure, "Error, latency and size of int8 models")
+
+
+def pareto_png(records: Mapping[str, SearchRecord]) -> bytes:
+    """The same as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((9, 5.5), layout="constrained")
+    axes = figure.subplots()
+    _pareto(axes, records, "#303030")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def _colour(index: int) -> str:
