@@ -22,6 +22,7 @@ from modnet_export.contract import (
     Format,
     Precision,
     Size,
+    Tolerance,
     Tuning,
     tolerance,
 )
@@ -363,6 +364,14 @@ class _Chain:
         return int8_weights(data, self._statistics(tuning), "dynamic" if precision == "int8-dynamic" else "float")
 
 
+def _allowing(limits: Tolerance, budget: str) -> Tolerance:
+    """A tolerance that the user's own budget does not contradict: one photograph may have twice the mean of all."""
+    from converters.tflite.search import Budget
+
+    asked = 2 * Budget.parse(budget).limits.get("mad", 0.0)
+    return limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})
+
+
 def _calibration_of(request: Request) -> str:
     from modnet_export.representative import BUILT_IN
 
@@ -409,6 +418,8 @@ def export(request: Request, progress: harness.Progress = harness.silent) -> Man
             images = plan.format == "coreml" and request.coreml_ports == "image"
             eight_bit = plan.format == "tflite" and plan.precision == "int8"
             limits, runtime = tolerance(plan.precision, eight_bit=images or eight_bit), open_runtime(path)
+            if request.budget is not None and plan.precision in BUDGETS and plan.format == "tflite":
+                limits = _allowing(limits, request.budget)
             artefacts.append(
                 Artefact(
                     file=plan.file,

@@ -138,7 +138,7 @@ def _with_rounding(model: Any, scales: Mapping[int, Parameters]) -> bytes:
     """A float graph in which some tensors pass through int8; the model is left as it was."""
     (graph,) = model.subgraphs
     operators, tensors, codes = list(graph.operators), len(graph.tensors), len(model.operatorCodes)
-    changed: list[tuple[Any, Any]] = []
+    changed: list[tuple[Any, str, Any]] = []
     result: list[Any] = []
 
     def copied(like: int, kind: int, scale: Any) -> int:
@@ -148,26 +148,38 @@ def _with_rounding(model: Any, scales: Mapping[int, Parameters]) -> bytes:
         graph.tensors.append(tensor)
         return len(graph.tensors) - 1
 
+    def through_int8(source: int, target: int, scale: Parameters) -> None:
+        stored = copied(source, fb.TensorType.INT8, quantization([scale.scale], [scale.zero_point]))
+        for name, version, before, after in (("QUANTIZE", 1, source, stored), ("DEQUANTIZE", 2, stored, target)):
+            extra = fb.schema.OperatorT()
+            extra.opcodeIndex = fb.builtin_code(model, getattr(fb.BuiltinOperator, name), version)
+            extra.inputs, extra.outputs = [before], [after]
+            result.append(extra)
+
+    def change(op: Any, field: str, value: list[int]) -> None:
+        changed.append((op, field, getattr(op, field)))
+        setattr(op, field, value)
+
+    for tensor in map(int, graph.inputs):
+        if tensor in scales:
+            rounded = copied(tensor, fb.TensorType.FLOAT32, None)
+            through_int8(tensor, rounded, scales[tensor])
+            for op in operators:
+                if tensor in op.inputs:
+                    change(op, "inputs", [rounded if item == tensor else item for item in op.inputs])
     for op in operators:
         result.append(op)
         output = int(op.outputs[0])
         if output in scales:
-            scale = scales[output]
             raw = copied(output, fb.TensorType.FLOAT32, None)
-            stored = copied(output, fb.TensorType.INT8, quantization([scale.scale], [scale.zero_point]))
-            changed.append((op, op.outputs))
-            op.outputs = [raw]
-            for name, version, source, target in (("QUANTIZE", 1, raw, stored), ("DEQUANTIZE", 2, stored, output)):
-                extra = fb.schema.OperatorT()
-                extra.opcodeIndex = fb.builtin_code(model, getattr(fb.BuiltinOperator, name), version)
-                extra.inputs, extra.outputs = [source], [target]
-                result.append(extra)
+            change(op, "outputs", [raw])
+            through_int8(raw, output, scales[output])
     graph.operators = result
     data = fb.write(model)
     graph.operators = operators
     del graph.tensors[tensors:], model.operatorCodes[codes:]
-    for op, outputs in changed:
-        op.outputs = outputs
+    for op, field, value in reversed(changed):
+        setattr(op, field, value)
     return data
 
 
@@ -187,9 +199,9 @@ def search(
 ) -> Found:
     """The most int8 that holds a budget. ``build`` makes the model in which the given tensors are int8.
 
-    ``extra_points`` more are measured evenly between all and none, for a Pareto plot; ``state`` keeps
-    sensitivities and points, those of a ``variant`` of ``build``, so that an interrupted search goes on. Where no choice holds the budget: raises
-    CheckFailedError with the nearest point, or gives that where the budget is not ``required``.
+    ``extra_points`` more are measured evenly between all and none, for a Pareto plot. ``state`` keeps sensitivities
+    and points, those of a ``variant`` of ``build``, so that an interrupted search goes on. Where no choice holds the
+    budget: raises CheckFailedError with the nearest point, or gives that where the budget is not ``required``.
     """
     whole = Graph(fb.read(data))
     saved = _State(state, variant, hashlib.sha256(data + b"".join(image.tobytes() for image in images)).hexdigest())

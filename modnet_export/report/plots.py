@@ -129,9 +129,10 @@ def _pareto(axes: Any, records: Mapping[str, SearchRecord], ink: str) -> None:
                 least = point.mad
         front = ([point.latency_ms for point in best], [point.mad for point in best])
         axes.plot(*front, color=_colour(index), linewidth=1, drawstyle="steps-post")
-        for point in points:
+        for point in best:
+            place = (point.latency_ms, point.mad)
             label = f"{point.integer_macs:.0%}"
-            axes.annotate(label, (point.latency_ms, point.mad), fontsize=7, color=ink, ha="center", va="center")
+            axes.annotate(label, place, (0, -12), textcoords="offset points", fontsize=7, color=ink, ha="center")
         chosen = record.chosen
         axes.scatter(
             [chosen.latency_ms], [chosen.mad], s=260, facecolors="none", edgecolors=_colour(index), linewidth=2
