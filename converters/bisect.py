@@ -127,8 +127,8 @@ class _Matches:
         )
 
 
-def by_name(graph: Sequence[Step], parent: Sequence[Step]) -> list[float] | None:
-    """Every step's SNR against the parent's of the same name, NaN without one; None unless most have one.
+def by_name(graph: Sequence[Step], parent: Sequence[Step], share: float = _MOST) -> list[float] | None:
+    """Every step's SNR against the parent's of the same name, NaN without one; None unless ``share`` of them have one.
 
     Compressing weights keeps a graph's ops and names.
     """
@@ -137,7 +137,7 @@ def by_name(graph: Sequence[Step], parent: Sequence[Step]) -> list[float] | None
     found = [
         snr_db(mine, other) if other is not None and other.shape == mine.shape else math.nan for mine, other in pairs
     ]
-    return found if sum(not math.isnan(value) for value in found) >= _MOST * len(graph) else None
+    return found if sum(not math.isnan(value) for value in found) >= share * len(graph) else None
 
 
 def diverge(graph: Sequence[Step], parent: Sequence[Step], limit_db: float) -> Divergence | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,8 @@ _LOSS_DB = 1.0
 _SHARE = 0.4
 # A tensor whose largest value is so many deviations away spends most of its steps on a few values.
 _PEAK = 20.0
+# An int8 graph has ops of its own, and vectors whose scale cannot be told.
+_MOST_OF_INTEGER = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,36 @@ def _why(mine: Tensor, parents: Tensor, loss_db: float) -> tuple[Reason, str]:
     return "rounding", "spread over the whole tensor"
 
 
+def _aligned(step: Step, expected: Tensor | None) -> Step:
+    """A step of an int8 graph with every channel at the parent's scale: equalisation gave it another.
+
+    What has no map to tell that scale from is given a name of its own, that no step of the parent has.
+    """
+    found = step.output
+    if expected is None or found.shape != expected.shape:
+        return step
+    if len(found.shape) != 3:
+        return replace(step, name=f"{step.name}/evened")
+    channel = found.places(math.prod(found.shape)) // (found.shape[1] * found.shape[2])
+    own, other = found.values.astype(np.float64), expected.values.astype(np.float64)
+    power = np.bincount(channel, own * own, found.shape[0])
+    factor = np.bincount(channel, own * other, found.shape[0]) / np.where(power > 0, power, 1)
+    return replace(step, output=Tensor(found.shape, (own * factor[channel]).astype(np.float32)))
+
+
 def drift(graph: Sequence[Step], parent: Sequence[Step]) -> list[Drift]:
     """Every op that both graphs have, in order; raises ExportError when they are not two forms of one graph."""
-    nearest = by_name(graph, parent)
+    named = {step.name: step.output for step in parent}
+    integer = any(step.op == "QUANTIZE" for step in graph)
+    if integer:
+        graph = [_aligned(step, named.get(step.origin)) for step in graph]
+    nearest = by_name(graph, parent, *([_MOST_OF_INTEGER] if integer else []))
     if nearest is None:
         raise ExportError(
             "these two models do not have the same ops",
             expected="a compressed model and the one that it was made from",
             next_step="name the float model of the same format: --against MODEL",
         )
-    named = {step.name: step.output for step in parent}
     found: list[Drift] = []
     for step, snr, inputs in zip(graph, nearest, inputs_db(graph, nearest), strict=True):
         if math.isnan(snr):

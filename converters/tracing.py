@@ -51,8 +51,8 @@ class Step:
 
     @property
     def origin(self) -> str:
-        """The step's name in the graph that this one was made from: Core ML's fp16 programs add a suffix."""
-        return self.name.removesuffix("_cast_fp16")
+        """The step's name in the graph that this one was made from: fp16 programs and int8 tensors add a suffix."""
+        return self.name.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
 
 
 def sample(array_nchw: npt.NDArray[Any]) -> Tensor:

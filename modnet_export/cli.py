@@ -470,12 +470,14 @@ def report(
     ] = None,
 ) -> None:
     """Verify, and write one self-contained page with the verdicts and pictures. Exit code 1 when a check fails."""
-    from modnet_export import pipeline, verification
+    from modnet_export import manifest, pipeline, verification
     from modnet_export.files import write_bytes
     from modnet_export.report import gather, render
 
     chosen = _inputs(images, video, ground_truth)
     latencies = [] if measured is None else _latencies(measured)
+    records = manifest.load(dist).artefacts
+    searches = {item.file: item.search for item in records if item.search is not None}
     with _stages() as progress:
         if results is not None:
             result = verification.load(results)
@@ -485,7 +487,7 @@ def report(
         if out.suffix.lower() == ".md":
             page = render.markdown(result, latencies)
         else:
-            page = render.html(result, gather.pictures(dist, result, chosen, checkpoint, progress), latencies)
+            page = render.html(result, gather.pictures(dist, result, chosen, checkpoint, progress), latencies, searches)
         write_bytes(out, page.encode())
     _print(f"Wrote {escape(str(out))}.")
     verification.require(result)
@@ -891,6 +893,9 @@ def explain(
         Path | None, typer.Option(help="The float model that it was made from. Default: modnet_fp32 beside it.")
     ] = None,
     image: Annotated[Path | None, typer.Option(help="A photo, instead of the built-in one.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Your photos: tells which int8 ranges they go beyond, instead.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option("-o", "--plot", help="A .png to write: the SNR of every op.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -905,6 +910,9 @@ def explain(
     from modnet_export.files import write_bytes
     from modnet_export.report import plots
 
+    if images is not None:
+        _coverage(model, images, as_json)
+        return
     parent = against or model.with_name(f"modnet_fp32{model.suffix}")
     height, width = open_runtime(model).size
     open_runtime(parent)  # one clear error where it is not a model
@@ -936,6 +944,77 @@ def explain(
     )
     if plot is not None:
         _print(f"Wrote {escape(str(plot))}.")
+
+
+_CLIPPED = 0.001
+"""More of a tensor's values than this beyond its range is worth a word."""
+
+
+def _coverage(model: Path, folder: Path, as_json: bool) -> None:
+    """Which tensors of an int8 model clip these photos' values."""
+    from dataclasses import asdict
+
+    from converters.runtimes import open_runtime
+    from converters.runtimes.litert import Ports, interpreter
+    from converters.tflite.coverage import Clipped, coverage
+    from modnet_export import inputs, manifest, representative
+    from modnet_export.contract import Size
+
+    height, width = open_runtime(model).size
+    if model.suffix != ".tflite":
+        raise ExportError(f"{model.name} is no TFLite model", where=model, expected="modnet_int8.tflite, for example")
+    loaded, _ = interpreter(model, None)
+    ports = Ports(model, loaded.get_input_details(), loaded.get_output_details())
+    chosen, size = inputs.images([folder]), Size(height=height, width=width)
+    runtime = open_runtime(model)
+    recorded = manifest.load(model.parent).calibration
+    calibration = None if recorded in (None, representative.BUILT_IN) else Path(str(recorded))
+
+    def seen(images: list[Any], what: str) -> list[Clipped]:
+        with _stages() as progress:
+            encoded = [ports.encode(image_nhwc) for image_nhwc in images]
+            return coverage(model.read_bytes(), encoded, lambda done: progress(what, done, len(images)))
+
+    found = seen([item.load(size)[0] for item in chosen], "looking at your images")
+    if not found:
+        raise ExportError(
+            f"{model.name} has no int8 activations",
+            where=model,
+            expected="modnet_int8.tflite or modnet_int8_mixed.tflite",
+        )
+    calibrated = list(representative.images(calibration, size, runtime.run))[::3]
+    usual = {item.tensor: item.worst_share for item in seen(calibrated, "looking at the calibration images")}
+    # Twice what calibration had: photographs differ in how much of them is plain black or white.
+    rows = [
+        (item, max(item.worst_share - 2 * usual[item.tensor], 0.0), chosen[item.worst_image].name) for item in found
+    ]
+    rows.sort(key=lambda row: -row[1])
+    if as_json:
+        _print_json(
+            json.dumps(
+                [
+                    {**asdict(item), "beyond_calibration": more, "calibrated_share": usual[item.tensor], "worst": name}
+                    for item, more, name in rows
+                ],
+                indent=2,
+            )
+        )
+        return
+    beyond = [row for row in rows if row[1] > _CLIPPED]
+    _print(
+        f"[bold]{escape(model.name)}[/]: {len(beyond)} of {len(found)} int8 ranges are exceeded on these images by "
+        f"more than {_CLIPPED:.1%} of the values"
+    )
+    if beyond:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for heading in ("tensor", "range", "clipped", "calibrated", "in"):
+            table.add_column(heading, justify="right" if heading in ("clipped", "calibrated") else "left")
+        for item, _, name in beyond[:10]:
+            spread = f"{item.low:.3g} to {item.high:.3g}"
+            shares = (f"{item.worst_share:.2%}", f"{usual[item.tensor]:.2%}")
+            table.add_row(escape(item.tensor[:32]), spread, *shares, escape(name))
+        _out.print(table)
+        _print("Shares of the worst image. Calibrate with photographs like these: export --calibration FOLDER.")
 
 
 @app.command()

@@ -116,7 +116,7 @@ class Spread:
         return float(self.low.min()), float(self.high.max())
 
 
-def _runs(data: bytes, images: Iterable[npt.NDArray[Any]], progress: Callable[[int], None]) -> Iterator[Any]:
+def runs(data: bytes, images: Iterable[npt.NDArray[Any]], progress: Callable[[int], None]) -> Iterator[Any]:
     """The interpreter after every image, with all its tensors."""
     loaded, _ = interpreter(data, None, xnnpack=False, preserve=True)
     port = loaded.get_input_details()[0]["index"]
@@ -135,7 +135,7 @@ def observe(
 ) -> dict[int, Spread]:
     """The spreads of tensors of a float graph over all images (as the input takes them)."""
     rng, found, wanted = np.random.default_rng(0), dict[int, Spread](), list(tensors)
-    for loaded in _runs(data, images, progress):
+    for loaded in runs(data, images, progress):
         _spread(loaded, wanted, rng, found)
     return found
 
@@ -172,7 +172,7 @@ def collect(
     rng, wanted_tensors = np.random.default_rng(0), list(tensors)
     wanted = [item for item in convolutions(model) if item.depthwise or item.rows.shape[1] <= _LARGEST]
     found: dict[int, Moments] = {}
-    for loaded in _runs(data, images, progress):
+    for loaded in runs(data, images, progress):
         if spreads is not None:
             _spread(loaded, wanted_tensors, rng, spreads)
         for item in wanted:

@@ -19,7 +19,7 @@ from converters.tflite.calibration import Spread
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D")
 # Their int8 kernels do not rescale: results have the scale of the inputs.
-_SAME_SCALE = ("PAD", "CONCATENATION", "RESIZE_BILINEAR", "SLICE", "AVERAGE_POOL_2D")
+SAME_SCALE = ("PAD", "CONCATENATION", "RESIZE_BILINEAR", "SLICE", "AVERAGE_POOL_2D")
 # The first versions with int8 kernels (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc).
 _VERSIONS = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "ADD": 2, "PAD": 2, "CONCATENATION": 2, "RESIZE_BILINEAR": 3, "SLICE": 2,
@@ -103,14 +103,14 @@ class Graph:
         if name == "ADD":
             maps = self.inputs(index)
             return len(maps) == 2 and all(self.shape(item) == shape for item in maps)
-        return name in _SAME_SCALE
+        return name in SAME_SCALE
 
     def static(self, index: int, quantized: Collection[int]) -> bool:
         """Whether the op computes in int8 when these tensors are quantized."""
         if not self.integer(index) or self.output(index) not in quantized:
             return False
         # One that does not rescale takes its result's scale for an input that is float.
-        return self.names[index] in _SAME_SCALE or all(item in quantized for item in self.inputs(index))
+        return self.names[index] in SAME_SCALE or all(item in quantized for item in self.inputs(index))
 
     def integer_reader(self, tensor: int) -> bool:
         """Whether an op with an int8 form reads the tensor."""
@@ -132,7 +132,7 @@ class Graph:
             return tensor
 
         for index, name in enumerate(self.names):
-            if name in _SAME_SCALE and self.integer(index):
+            if name in SAME_SCALE and self.integer(index):
                 # An image beside the features that a concatenation joins to it must not widen them everywhere.
                 joined = [item for item in self.inputs(index) if item not in self._wide() or name != "CONCATENATION"]
                 for tensor in joined:
@@ -229,7 +229,7 @@ class _Writer:
         if whole.static(index, self._chosen):
             found = self._chosen[output]
             op.inputs = [
-                self.int8(item, found if name in _SAME_SCALE else self._chosen[item]) if item in maps else item
+                self.int8(item, found if name in SAME_SCALE else self._chosen[item]) if item in maps else item
                 for item in map(int, op.inputs)
             ]
             result = self.new(output, b"/int8", fb.TensorType.INT8, found)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from modnet_export.contract import AT_LEAST
+from modnet_export.manifest import SearchRecord
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
 from modnet_export.report.latency import Latencies
@@ -68,8 +69,16 @@ def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, A
     }
 
 
-def html(result: Verification, gallery: Gallery, measured: Sequence[Latencies] = ()) -> str:
-    """One page that needs nothing else: no network, no other file; ``measured`` adds a section on latency."""
+def html(
+    result: Verification,
+    gallery: Gallery,
+    measured: Sequence[Latencies] = (),
+    searches: Mapping[str, SearchRecord] | None = None,
+) -> str:
+    """One page that needs nothing else: no network, no other file.
+
+    ``measured`` adds a section on latency, ``searches`` one on what int8 costs.
+    """
     template = _environment().get_template("page.html.j2")
     return str(
         template.render(
@@ -77,6 +86,8 @@ def html(result: Verification, gallery: Gallery, measured: Sequence[Latencies] =
             gallery=gallery,
             latencies=plots.latencies(measured) if measured else "",
             over_time=plots.over_time(measured),
+            searches=searches or {},
+            pareto=plots.pareto(searches) if searches else "",
             histogram=plots.histogram(gallery.differences),
             scatter=plots.scatter(result),
         )
