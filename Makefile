@@ -8,7 +8,7 @@ demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a
 	$(BIN)/modnet-export demo --out dist
 
 test: $(VENV)/installed-dev  ## the whole suite but the slow peer comparison
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
 test-slow: $(VENV)/installed-dev  ## the peer comparison, in virtual environments of its own
 	$(BIN)/python -m pytest -m slow $(PYTEST)

@@ -22,7 +22,7 @@ _SHOWN = 10
 # Threads share the work and change no sum's order in XNNPACK. Other kernels add in another order: in floats, that is
 # rounding. Where activations are int8, engines round them differently, and at run time XNNPACK takes a zero point.
 _SAME_KERNELS, _OTHER_KERNELS, _OTHER_INTEGER_KERNELS = 1e-6, 1e-5, 5e-3
-_INTEGER = ("int8-dynamic", "int8", "int8-mixed")
+_INTEGER = ("int8-dynamic", "int8", "int8-mixed", "int4-weights")
 # How close corresponding tensors must be: exact graphs are at 80 dB or more, fp16 ones at 46 dB.
 _LIMIT_DB: dict[Precision, float] = {"fp32": 70.0, "fp16": 25.0}
 _COARSE_LIMIT_DB = 12.0

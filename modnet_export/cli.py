@@ -268,7 +268,7 @@ def export(
         str,
         typer.Option(
             help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic, int8 (bytes in and out), "
-            "int8-mixed (see --budget); "
+            "int8-mixed (see --budget), int4-weights; "
             "for Core ML int8, palettized6, palettized4, w8a8."
         ),
     ] = "fp32,fp16",

@@ -20,7 +20,16 @@ OPSET = 18
 
 Format = Literal["onnx", "tflite", "coreml"]
 Precision = Literal[
-    "fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "int8-mixed", "palettized6", "palettized4", "w8a8"
+    "fp32",
+    "fp16",
+    "int8-weights",
+    "int8-dynamic",
+    "int8",
+    "int8-mixed",
+    "int4-weights",
+    "palettized6",
+    "palettized4",
+    "w8a8",
 ]
 CoreMlPorts = Literal["image", "multiarray"]
 CoreMlTarget = Literal["iOS16", "iOS17", "iOS18"]
@@ -164,6 +173,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "int8-dynamic": Tolerance(mad=5e-3),
     "int8": Tolerance(mad=5e-3),
     "int8-mixed": Tolerance(mad=5e-3),
+    "int4-weights": Tolerance(mad=3e-2),
     "palettized6": Tolerance(mad=3e-2),
     "palettized4": Tolerance(mad=1e-1),
     "w8a8": Tolerance(mad=1e-2),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from converters.errors import CheckFailedError, ExportError
 from converters.runtimes import ComputeUnit, Delegate, Image
@@ -53,8 +53,11 @@ if TYPE_CHECKING:
     from converters.tflite.calibration import Moments
     from converters.tflite.integer import Group, Parameters
     from converters.tflite.rounding import Rounding
+    from converters.tflite.search import Found
 
-TFLITE_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "int8-mixed")
+TFLITE_PRECISIONS: tuple[Precision, ...] = (
+    "fp32", "fp16", "int8-weights", "int8-dynamic", "int8", "int8-mixed", "int4-weights",
+)  # fmt: skip
 BUDGETS: dict[Precision, str] = {"int8": "mad<=0.0018", "int8-mixed": "mad<=0.001"}
 """What the search for the most int8 holds where nothing else is asked for, on the calibration images."""
 COREML_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8")
@@ -108,6 +111,7 @@ class Request:
         every = [
             _Plan("modnet_fp32.onnx", "onnx", "fp32", None),
             _Plan("modnet_opt_fp32.onnx", "onnx", "fp32", self.tune or "cpu"),
+            _Plan("modnet_int8.onnx", "onnx", "int8", "cpu"),
             *(
                 _Plan(
                     f"modnet_{precision.replace('-', '_')}.tflite",
@@ -181,6 +185,7 @@ class _Chain:
         self._images: Sequence[Image] | None = None
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._equalised: _Equalised | None = None
+        self._found: dict[Precision, Found] = {}
         self.searches: dict[Precision, SearchRecord] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
@@ -286,8 +291,13 @@ class _Chain:
             )
         return self._equalised
 
-    def _integer(self, precision: Precision) -> bytes:
+    def _integer(self, precision: Precision) -> Found:
         """int8 arithmetic wherever the budget allows it."""
+        if precision not in self._found:
+            self._found[precision] = self._searched(precision)
+        return self._found[precision]
+
+    def _searched(self, precision: Precision) -> Found:
         import hashlib
         import warnings
         from dataclasses import asdict
@@ -326,7 +336,35 @@ class _Chain:
             chosen=SearchPoint(**asdict(found.point)),
             points=tuple(SearchPoint(**asdict(point)) for point in found.points),
         )
-        return found.model
+        return found
+
+    def _qdq(self) -> bytes:
+        """For ONNX Runtime: int8 where ``int8-mixed`` has it; of the other convolutions only the weights."""
+        from onnx_ir import to_proto
+
+        from converters.onnx_quantize import Weight, fingerprint, qdq
+        from converters.tflite import flatbuffer, integer
+        from converters.tflite.calibration import convolutions
+        from converters.tflite.quantize import kept_in_float
+        from converters.tflite.rounding import Rounding
+
+        chosen, data = self._integer("int8-mixed").chosen, self._flatbuffer("cpu")
+        # Equalisation changes weights and no op's place.
+        whole = integer.Graph(flatbuffer.read(self._even().data))
+        rounding = Rounding(self._statistics("cpu"))
+        found = convolutions(flatbuffer.read(data))
+        floats = [item for item in found if not whole.static(item.index, chosen)]
+        kept = kept_in_float(floats, len(data))
+        names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
+        stored = {}
+        for item in floats:
+            if item.index not in kept:
+                rounded = rounding(item)
+                stored[names[item.index]] = Weight(item.oihw(rounded.weight), rounded.scale, rounded.bias_change)
+        fast = set(names.values()) - {names[item.index] for item in floats}
+        images = [image.transpose(0, 3, 1, 2).copy() for image in self._calibration_images()]
+        model = qdq(to_proto(self._graph("cpu")), images, fast, stored)
+        return bytes(model.SerializeToString(deterministic=True))
 
     def _representative(self) -> list[dict[str, object]]:
         """The calibration images as Core ML's Python interface takes them."""
@@ -346,6 +384,8 @@ class _Chain:
             self._package(plan, path)
         elif plan.tuning is None:
             write_bytes(path, self._model.SerializeToString(deterministic=True))
+        elif plan.format == "onnx" and plan.precision == "int8":
+            write_bytes(path, self._qdq())
         elif plan.format == "onnx":
             write_bytes(path, to_proto(self._graph(plan.tuning)).SerializeToString(deterministic=True))
         elif plan.precision == "fp32":
@@ -357,11 +397,12 @@ class _Chain:
         from converters.tflite.quantize import half_size_weights, int8_weights
 
         if precision in BUDGETS:
-            return self._integer(precision)
+            return self._integer(precision).model
         data = self._flatbuffer(tuning)
         if precision == "fp16":
             return half_size_weights(data)
-        return int8_weights(data, self._statistics(tuning), "dynamic" if precision == "int8-dynamic" else "float")
+        arithmetic: Literal["float", "dynamic"] = "float" if precision == "int8-weights" else "dynamic"
+        return int8_weights(data, self._statistics(tuning), arithmetic, bits=4 if precision == "int4-weights" else 8)
 
 
 def _allowing(limits: Tolerance, budget: str) -> Tolerance:

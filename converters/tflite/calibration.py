@@ -52,6 +52,10 @@ class Convolution:
             return np.ascontiguousarray(self.weight.reshape(-1, self.weight.shape[3]).T)
         return self.weight.reshape(self.weight.shape[0], -1)
 
+    def oihw(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Weights, in the layout of this one's, as ONNX has them."""
+        return np.ascontiguousarray(values.transpose(3, 0, 1, 2) if self.depthwise else values.transpose(0, 3, 1, 2))
+
     def shaped(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Rows back in the layout of the weights."""
         return (rows.T if self.depthwise else rows).reshape(self.weight.shape)

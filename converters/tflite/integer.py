@@ -19,11 +19,12 @@ from converters.tflite.calibration import Spread
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D")
 # Their int8 kernels do not rescale: results have the scale of the inputs.
-SAME_SCALE = ("PAD", "CONCATENATION", "RESIZE_BILINEAR", "SLICE", "AVERAGE_POOL_2D")
+# AVERAGE_POOL_2D is not among them: XNNPACK leaves its int8 form to the reference kernel.
+SAME_SCALE = ("PAD", "CONCATENATION", "RESIZE_BILINEAR", "SLICE")
 # The first versions with int8 kernels (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc).
 _VERSIONS = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "ADD": 2, "PAD": 2, "CONCATENATION": 2, "RESIZE_BILINEAR": 3, "SLICE": 2,
-    "AVERAGE_POOL_2D": 2, "QUANTIZE": 1, "DEQUANTIZE": 2,
+    "QUANTIZE": 1, "DEQUANTIZE": 2,
 }  # fmt: skip
 
 

@@ -27,9 +27,11 @@ _KEPT_WHOLE = 4096
 # The first versions of the operators that take a float input and int8 weights with a scale a channel
 # (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc).
 _HYBRID_VERSIONS = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "DEQUANTIZE": 5}
+_INT4_CONVOLUTION = 8
+"""The version of CONV_2D that takes int4 weights."""
 
 
-def _kept(found: list[Convolution], file_size: int) -> set[int]:
+def kept_in_float(found: list[Convolution], file_size: int) -> set[int]:
     """The convolutions whose weights stay floats: the smallest ones, as far as the share goes."""
     budget, kept = _KEPT_SHARE * file_size, set[int]()
     for item in sorted(found, key=lambda item: item.weight.size):
@@ -47,8 +49,11 @@ def int8_weights(
     *,
     compensate: bool = True,
     keep_small: bool = True,
+    bits: Literal[4, 8] = 8,
 ) -> bytes:
     """The same graph with int8 convolution weights, a scale an output channel, float activations.
+
+    ``bits`` 4, for ``dynamic``: large weights of CONV_2D, which LiteRT has int4 kernels for, are int4.
 
     Given:  CONV_2D(x, weight: fp32, bias)
     Result: CONV_2D(x, DEQUANTIZE(weight: int8), bias')     ``float``: XNNPACK and delegates unpack them once
@@ -61,9 +66,9 @@ def int8_weights(
     model = fb.read(fp32)
     (graph,) = model.subgraphs
     found = convolutions(model)
-    kept = _kept(found, len(fp32)) if keep_small else set[int]()
+    kept = kept_in_float(found, len(fp32)) if keep_small else set[int]()
     rounding = Rounding(moments, compensate=compensate)
-    unpacking = _compress(model, found, kept, rounding, arithmetic)
+    unpacking = _compress(model, found, kept, rounding, arithmetic, bits)
     graph.operators = unpacking + list(graph.operators)
     return fb.write(model)
 
@@ -92,7 +97,7 @@ def mixed(
         if item.index in static:
             _statically(model, item, rounding(item), chosen)
     floats = [item for item in found if item.index not in static]
-    kept = _kept(floats, len(fp32)) if keep_small else set[int]()
+    kept = kept_in_float(floats, len(fp32)) if keep_small else set[int]()
     integer.lower(whole, chosen, bytes_in_and_out=bytes_in_and_out)
     unpacking = _compress(model, floats, kept, rounding, "float")
     whole.graph.operators = unpacking + list(whole.graph.operators)
@@ -135,6 +140,7 @@ def _compress(
     kept: set[int],
     rounding: Rounding,
     arithmetic: Literal["float", "dynamic"],
+    bits: Literal[4, 8] = 8,
 ) -> list[Any]:
     """int8 weights for convolutions of floats; the ops that unpack some of them."""
     (graph,) = model.subgraphs
@@ -149,10 +155,13 @@ def _compress(
             if item.weight.size > _KEPT_WHOLE:
                 unpacking.append(_halved(model, graph, item.op.inputs[1]))
             continue
-        rounded = rounding(item)
+        coarse = bits == 4 and not item.depthwise and item.weight.size > _SMALL
+        rounded = rounding(item, 4 if coarse else 8)
         index = item.op.inputs[1]
         readers = [op for op in graph.operators if index in op.inputs]
         stored = _add_quantized(model, graph, graph.tensors[index].name + b"/int8", rounded.weight, rounded.scale, item)
+        if coarse:
+            _pack(model, graph.tensors[stored], rounded.weight)
         if item.bias is not None and len(readers) == 1 and rounded.bias_change.any():
             name = graph.tensors[item.op.inputs[2]].name + b"/corrected"
             corrected = fb.add_constant(model, graph, name, item.bias + rounded.bias_change)
@@ -160,13 +169,23 @@ def _compress(
         if arithmetic == "dynamic":
             for op in readers:
                 op.inputs = [stored if tensor == index else tensor for tensor in op.inputs]
-                op.opcodeIndex = versioned(fb.operator_name(fb.builtin(model, op)))
+                name = fb.operator_name(fb.builtin(model, op))
+                op.opcodeIndex = (
+                    fb.builtin_code(model, fb.BuiltinOperator.CONV_2D, _INT4_CONVOLUTION) if coarse else versioned(name)
+                )
         else:
             unpack = fb.schema.OperatorT()
             unpack.opcodeIndex, unpack.inputs, unpack.outputs = versioned("DEQUANTIZE"), [stored], [index]
             unpacking.append(unpack)
         fb.make_activation(model, graph, graph.tensors[index])
     return unpacking
+
+
+def _pack(model: Any, tensor: Any, weight: npt.NDArray[np.int8]) -> None:
+    """Store a weight as int4: two a byte, the first in the lower half."""
+    halves = np.append(weight.reshape(-1), np.zeros(weight.size % 2, np.int8)) & 15
+    tensor.type, tensor.name = fb.TensorType.INT4, tensor.name.replace(b"/int8", b"/int4")
+    model.buffers[tensor.buffer].data = (halves[0::2] | (halves[1::2] << 4)).astype(np.uint8)
 
 
 def _add_quantized(

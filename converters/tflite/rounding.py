@@ -21,6 +21,7 @@ Array = npt.NDArray[np.float64]
 _LEVELS = 127
 # Scales below the largest weight's clip a few weights and round all others more finely.
 _SHRINKS = (1.0, 0.92, 0.84, 0.76)
+_COARSE_SHRINKS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 _BLOCK = 64
 
 
@@ -33,13 +34,13 @@ class Rounded:
     bias_change: npt.NDArray[np.float32]
 
 
-def _plain_scale(rows: Array) -> Array:
-    scale = np.abs(rows).max(axis=-1) / _LEVELS
+def _plain_scale(rows: Array, levels: int) -> Array:
+    scale = np.abs(rows).max(axis=-1) / levels
     return np.asarray(np.where(scale == 0, 1.0, scale))
 
 
-def _nearest(rows: Array, scale: Array) -> Array:
-    return np.asarray(np.clip(np.rint(rows / scale[..., None]), -_LEVELS, _LEVELS))
+def _nearest(rows: Array, scale: Array, levels: int) -> Array:
+    return np.asarray(np.clip(np.rint(rows / scale[..., None]), -levels, levels))
 
 
 def _damped(covariance: Array, share: float) -> Array:
@@ -50,8 +51,8 @@ def _damped(covariance: Array, share: float) -> Array:
     return np.asarray(covariance + np.eye(size) * extra[..., None])
 
 
-def compensated(rows: Array, covariance: Array, scale: Array) -> Array:
-    """The integers of O x K rows under one K x K covariance, or of C x K rows under C x K x K.
+def compensated(rows: Array, covariance: Array, scale: Array, levels: int = _LEVELS) -> Array:
+    """The integers, at most ``levels``, of O x K rows under one K x K covariance, or of C x K rows under C x K x K.
 
     Columns are rounded from the most to the least important.
     """
@@ -68,7 +69,7 @@ def compensated(rows: Array, covariance: Array, scale: Array) -> Array:
         stop = min(start + _BLOCK, size)
         errors = np.empty((len(rows), stop - start))
         for k in range(start, stop):
-            result[:, k] = np.clip(np.rint(left[:, k] / scale), -_LEVELS, _LEVELS)
+            result[:, k] = np.clip(np.rint(left[:, k] / scale), -levels, levels)
             errors[:, k - start] = (left[:, k] - result[:, k] * scale) / pass_on[..., k, k]
             step = pass_on[:, k, k:stop] if each else pass_on[k, k:stop][None]
             left[:, k:stop] -= errors[:, k - start, None] * step
@@ -94,22 +95,25 @@ class Rounding:
 
     def __init__(self, moments: Mapping[int, Moments], *, compensate: bool = True) -> None:
         self._moments, self._compensate = moments, compensate
-        self._done: dict[int, Rounded] = {}
+        self._done: dict[tuple[int, int], Rounded] = {}
 
-    def __call__(self, convolution: Convolution) -> Rounded:
-        if convolution.index not in self._done:
-            self._done[convolution.index] = round_weights(
-                convolution, self._moments.get(convolution.index), compensate=self._compensate
-            )
-        return self._done[convolution.index]
+    def __call__(self, convolution: Convolution, bits: int = 8) -> Rounded:
+        key = (convolution.index, bits)
+        if key not in self._done:
+            moments = self._moments.get(convolution.index)
+            self._done[key] = round_weights(convolution, moments, compensate=self._compensate, bits=bits)
+        return self._done[key]
 
 
-def round_weights(convolution: Convolution, moments: Moments | None, *, compensate: bool = True) -> Rounded:
-    """int8 weights of one convolution; plain nearest rounding without (enough) data."""
+def round_weights(
+    convolution: Convolution, moments: Moments | None, *, compensate: bool = True, bits: int = 8
+) -> Rounded:
+    """int8 (or int4) weights of one convolution; plain nearest rounding without (enough) data."""
+    levels = (1 << (bits - 1)) - 1
     rows = convolution.rows.astype(np.float64)
-    plain = _plain_scale(rows)
+    plain = _plain_scale(rows, levels)
     if moments is None or not compensate or (moments.samples < rows.shape[1] and not convolution.depthwise):
-        integers, scale = _nearest(rows, plain), plain
+        integers, scale = _nearest(rows, plain, levels), plain
         change = np.zeros(len(rows))
     else:
         mean = moments.mean
@@ -120,8 +124,8 @@ def round_weights(convolution: Convolution, moments: Moments | None, *, compensa
             1e-4 if convolution.depthwise else 1e-2,
         )
         integers, scale, best = np.zeros_like(rows), plain.copy(), np.full(len(rows), np.inf)
-        for shrink in _SHRINKS:
-            tried = compensated(rows, covariance, plain * shrink)
+        for shrink in _SHRINKS if bits == 8 else _COARSE_SHRINKS:
+            tried = compensated(rows, covariance, plain * shrink, levels)
             error = output_error(rows - tried * (plain * shrink)[:, None], covariance)
             better = error < best
             integers[better], scale[better], best[better] = tried[better], (plain * shrink)[better], error[better]
