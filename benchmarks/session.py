@@ -72,6 +72,8 @@ class Record:
         self._parity = {(item.name, item.input): item for item in earlier.parity} if earlier else {}
         self._session = uuid.uuid4().hex
         self.status = status
+        self.shown: Callable[[str, Run], None] = lambda target, run: None
+        """Told of every run as it grows, with its target's name."""
 
     @property
     def bench(self) -> Bench:
@@ -96,6 +98,8 @@ class Record:
         with self._lock:
             self._runs.update({run.name: run for run in runs})
             self._write()
+        for run in runs:
+            self.shown(target_of(run), run)
 
     def fail(self, name: str, reason: str) -> None:
         with self._lock:
@@ -160,6 +164,11 @@ class Target(Protocol):
 def labelled(candidate: Candidate, target: str) -> str:
     """The name of a run: the same on every machine for the host, so that its files compare."""
     return candidate.name if target == HOST else f"{candidate.name} on {target}"
+
+
+def target_of(run: Run) -> str:
+    """The target's name in a run's; see ``labelled``."""
+    return run.name.rpartition(" on ")[2] if " on " in run.name else HOST
 
 
 def measure(targets: Sequence[Target], plan: Plan, record: Record) -> Bench:

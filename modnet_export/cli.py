@@ -23,7 +23,7 @@ from converters.errors import ExportError, ExportWarning
 
 if TYPE_CHECKING:
     from benchmarks.android import Settings
-    from benchmarks.measure import Bench
+    from benchmarks.measure import Bench, Run
     from benchmarks.session import Target
     from modnet_export.inputs import Input
     from modnet_export.manifest import Manifest
@@ -36,12 +36,6 @@ class Stages(Protocol):
     """Told of the present stage and, where it is known, how much of it is done."""
 
     def __call__(self, stage: str, done: int = 0, total: int = 0, /) -> None: ...
-
-
-class TargetStages(Protocol):
-    """The same of one of several targets."""
-
-    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0, /) -> None: ...
 
 
 app = typer.Typer(
@@ -327,7 +321,7 @@ def export(
             expected="int8 or int8-mixed among --precisions, and tflite among --formats",
         )
     if budget is not None:
-        from converters.tflite.search import Budget
+        from converters.budget import Budget
 
         Budget.parse(budget)  # before anything long begins
     with _stages() as progress:
@@ -673,6 +667,7 @@ def bench(
         )
         kept = out if out is not None and out.suffix.lower() != ".csv" else None
         record = session.continued(kept, status) if resume and kept else session.Record(kept, status=status)
+        record.shown = status.latest
         result = session.measure(targets, plan, record)
     if out is not None and out.suffix.lower() == ".csv":
         write_bytes(out, measure.as_csv(result).encode())
@@ -729,30 +724,48 @@ def _bench_targets(words: list[str], settings: Settings, tool_name: str | None, 
 
 
 @contextmanager
-def _live(names: list[str]) -> Iterator[TargetStages]:
-    """A table with a line a target while they are measured; lines of text without a terminal."""
-    from threading import Lock
-
-    lock = Lock()
+def _live(names: list[str]) -> Iterator[_Lines | _Rows]:
+    """A table with a row a target while they are measured; lines of text without a terminal."""
     if not _err.is_terminal:
-        last: dict[str, str] = {}
-
-        def line(name: str, stage: str, done: int = 0, total: int = 0, /) -> None:
-            with lock:
-                if last.get(name) != stage:
-                    _err.print(f"  {name}: {stage}", highlight=False, markup=False, soft_wrap=True)
-                last[name] = stage
-
-        yield line
+        yield _Lines()
         return
-    columns = (SpinnerColumn(), TextColumn("{task.fields[target]}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TextColumn("{task.description}"), TimeElapsedColumn(), console=_err) as progress:
-        tasks = {name: progress.add_task("waiting", total=None, target=escape(name)) for name in names}
+    columns = (SpinnerColumn(), TextColumn("{task.fields[target]}"), BarColumn(16), MofNCompleteColumn())
+    latest = TextColumn("[bold]{task.fields[latest]}[/]")
+    with Progress(*columns, latest, TextColumn("{task.description}"), TimeElapsedColumn(), console=_err) as progress:
+        yield _Rows(progress, names)
 
-        def bar(name: str, stage: str, done: int = 0, total: int = 0, /) -> None:
-            progress.update(tasks[name], description=escape(stage), completed=done, total=total or None)
 
-        yield bar
+class _Lines:
+    """Every new stage of every target as a line."""
+
+    def __init__(self) -> None:
+        from threading import Lock
+
+        self._lock, self._last = Lock(), dict[str, str]()
+
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0) -> None:
+        with self._lock:
+            if self._last.get(target) != stage:
+                _err.print(f"  {target}: {stage}", highlight=False, markup=False, soft_wrap=True)
+            self._last[target] = stage
+
+    def latest(self, target: str, run: Run) -> None:
+        """Nothing: a line a sample would be too many."""
+
+
+class _Rows:
+    """A row a target: its bar, its latest median, what it does."""
+
+    def __init__(self, progress: Progress, names: list[str]) -> None:
+        self._progress = progress
+        self._tasks = {name: progress.add_task("waiting", total=None, target=escape(name), latest="") for name in names}
+
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0) -> None:
+        self._progress.update(self._tasks[target], description=escape(stage), completed=done, total=total or None)
+
+    def latest(self, target: str, run: Run) -> None:
+        if run.samples_ms and target in self._tasks:
+            self._progress.update(self._tasks[target], latest=f"{run.median_ms:.1f} ms")
 
 
 def _print_bench(result: Bench) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from converters.budget import Point
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.contract import Contract, Format, Precision, Size, Tolerance, Tuning
 from modnet_export.files import sha256
@@ -36,28 +37,13 @@ class SourceRecord(_Model):
     sha256: Sha256
 
 
-class SearchPoint(_Model):
-    """One model that a search measured on the calibration images, against the float model."""
-
-    left_in_float: int
-    """Groups of tensors that are not int8."""
-    integer_macs: float
-    """Share of the multiplications that are int8's."""
-    mad: float
-    p999: float
-    max_abs_difference: float
-    latency_ms: float
-    """On the exporting machine, the least of a few: for comparison within one search only."""
-    size_mb: float
-
-
 class SearchRecord(_Model):
     """How an artefact's precision was chosen."""
 
     budget: str
     held: bool
-    chosen: SearchPoint
-    points: tuple[SearchPoint, ...]
+    chosen: Point
+    points: tuple[Point, ...]
 
 
 class Artefact(_Model):

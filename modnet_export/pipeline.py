@@ -28,7 +28,7 @@ from modnet_export.contract import (
 )
 from modnet_export.files import cache, replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
 from modnet_export.inputs import Input, builtin
-from modnet_export.manifest import Artefact, Manifest, SearchPoint, SearchRecord, SourceRecord
+from modnet_export.manifest import Artefact, Manifest, SearchRecord, SourceRecord
 from modnet_export.reference import Reference, TorchReference, open_reference
 from modnet_export.verification import (
     Agreement,
@@ -300,11 +300,11 @@ class _Chain:
     def _searched(self, precision: Precision) -> Found:
         import hashlib
         import warnings
-        from dataclasses import asdict
 
+        from converters.budget import Budget
         from converters.errors import ExportWarning
         from converters.tflite.quantize import mixed
-        from converters.tflite.search import Budget, search
+        from converters.tflite.search import search
 
         budget = Budget.parse(self._request.budget or BUDGETS[precision])
         even, ports = self._even(), precision == "int8"
@@ -333,8 +333,8 @@ class _Chain:
         self.searches[precision] = SearchRecord(
             budget=str(budget),
             held=budget.held(found.point),
-            chosen=SearchPoint(**asdict(found.point)),
-            points=tuple(SearchPoint(**asdict(point)) for point in found.points),
+            chosen=found.point,
+            points=found.points,
         )
         return found
 
@@ -407,7 +407,7 @@ class _Chain:
 
 def _allowing(limits: Tolerance, budget: str) -> Tolerance:
     """A tolerance that the user's own budget does not contradict: one photograph may have twice the mean of all."""
-    from converters.tflite.search import Budget
+    from converters.budget import Budget
 
     asked = 2 * Budget.parse(budget).limits.get("mad", 0.0)
     return limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.budget import Budget, Point
 from converters.errors import CheckFailedError, ExportError
 from converters.runtimes.litert import interpreter
 from converters.tflite import flatbuffer as fb
@@ -27,58 +27,6 @@ from converters.tflite.integer import Graph, Group, Parameters, quantization
 Image = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 _LATENCY_RUNS = 5
-MEASURES = {"mad": "mad", "p999": "p999", "max": "max_abs_difference", "latency_ms": "latency_ms", "size_mb": "size_mb"}
-"""What a budget may bound: by the names of ``Point``."""
-_TERM = re.compile(r"\s*(\w+)\s*<=\s*([0-9.eE+-]+)\s*")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One finished model: how many groups are float, and what was measured on the calibration images."""
-
-    left_in_float: int
-    integer_macs: float
-    """Share of the multiplications whose inputs and results are int8."""
-    mad: float
-    p999: float
-    max_abs_difference: float
-    latency_ms: float
-    size_mb: float
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Upper bounds, for example ``mad<=0.001,size_mb<=8``."""
-
-    limits: Mapping[str, float]
-
-    @classmethod
-    def parse(cls, text: str) -> Budget:
-        """Raises ExportError for anything but bounds of known measures."""
-        limits: dict[str, float] = {}
-        for part in text.split(","):
-            found = _TERM.fullmatch(part)
-            try:
-                limits[MEASURES[found[1]]] = float(found[2])  # type: ignore[index]
-            except (KeyError, TypeError, ValueError) as error:
-                raise ExportError(
-                    f"'{part.strip()}' is no bound",
-                    where="--budget",
-                    expected=f"for example mad<=0.001; of {', '.join(MEASURES)}",
-                    next_step="separate several by commas",
-                ) from error
-        return cls(limits)
-
-    def excess(self, point: Point) -> float:
-        """By what factor the worst limit is missed; at most 1 where all are held."""
-        return max(getattr(point, name) / limit if limit > 0 else np.inf for name, limit in self.limits.items())
-
-    def held(self, point: Point) -> bool:
-        return self.excess(point) <= 1
-
-    def __str__(self) -> str:
-        names = {field: name for name, field in MEASURES.items()}
-        return ",".join(f"{names[field]}<={limit:g}" for field, limit in self.limits.items())
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from converters.budget import Point
 from converters.drift import Drift
-from modnet_export.manifest import SearchPoint, SearchRecord
+from modnet_export.manifest import SearchRecord
 from modnet_export.report.latency import Latencies
 from modnet_export.verification import Verification
 
@@ -122,7 +123,7 @@ def _pareto(axes: Any, records: Mapping[str, SearchRecord], ink: str) -> None:
         sizes = [12 * point.size_mb for point in points]
         x, y = [point.latency_ms for point in points], [point.mad for point in points]
         axes.scatter(x, y, s=sizes, alpha=0.5, color=_colour(index), label=f"{name}, {record.budget}")
-        best, least = list[SearchPoint](), np.inf
+        best, least = list[Point](), np.inf
         for point in points:  # those that no other point beats in both
             if point.mad < least:
                 best.append(point)

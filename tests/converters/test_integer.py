@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from converters.budget import Budget, Point
 from converters.errors import CheckFailedError, ExportError
 from converters.inspection import inspect
 from converters.passes import optimise
@@ -21,7 +22,7 @@ from converters.tflite.convert import convert
 from converters.tflite.equalise import equalise
 from converters.tflite.quantize import mixed
 from converters.tflite.rounding import Rounding
-from converters.tflite.search import Budget, Point, search, sensitivities
+from converters.tflite.search import search, sensitivities
 from tests.converters.test_int8_weights import run, small_network, smooth
 from tests.graphs import model, node
 
