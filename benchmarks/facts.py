@@ -142,8 +142,11 @@ def state(device: Device) -> dict[str, str | int | float]:
 
 def pss_bytes(device: Device, process: str) -> int | None:
     """A process's proportional set size; None when it has ended or is not to be seen."""
-    value = _field(device.text(["cat", f"/proc/{process}/smaps_rollup"]), r"^Pss:\s*(\d+) kB")
-    if value is None:
+    rollup = device.text(["cat", f"/proc/{process}/smaps_rollup"])
+    found = re.search(r"^Pss:\s*(\d+) kB", rollup, re.MULTILINE)
+    if found is None:
         text = device.text(["dumpsys", "meminfo", process])
-        value = _field(text, r"TOTAL PSS:\s*([\d,]+)") or _field(text, r"^\s*TOTAL\s+([\d,]+)")
-    return None if not value else int(value) * 1024
+        # Whole kB, whatever stands between the thousands.
+        found = re.search(r"TOTAL PSS:\s*([\d.,]+)", text) or re.search(r"^\s*TOTAL\s+([\d.,]+)", text, re.MULTILINE)
+    kilobytes = 0 if found is None else int(re.sub(r"\D", "", found[1]) or 0)
+    return kilobytes * 1024 or None

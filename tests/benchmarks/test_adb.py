@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import measure, session, tool
+from benchmarks import facts, measure, session, tool
 from benchmarks.adb import Adb, Device, DeviceGoneError
 from benchmarks.android import FOLDER, AdbTarget, Settings
 from benchmarks.emulator import EmulatorTarget
@@ -350,6 +350,21 @@ class TestFaults:
         (one,) = run(device).runs
         assert one.marks == ("thermal status unknown",)
 
+    @pytest.mark.parametrize(
+        "text",
+        ["        TOTAL PSS:    93,238            TOTAL RSS:   140,000", "        TOTAL    93238    90000     2000"],
+    )
+    def test_memory_by_dumpsys_where_the_process_hides_its_own(self, phones, adb, text):
+        device = phones()
+        (device.folder / "dumpsys/meminfo").write_text(f"Applications Memory Usage (in Kilobytes):\n{text}\n")
+        assert facts.pss_bytes(adb.device(device.serial), "999999999") == 93238 * 1024
+
+    @pytest.mark.parametrize(("text", "milliamperes"), [("-612000", 612), ("612", 612), ("", None), ("n/a", None)])
+    def test_current_in_either_unit_and_sign(self, phones, adb, text, milliamperes):
+        device = phones()
+        (device.folder / "sys/class/power_supply/battery/current_now").write_text(f"{text}\n")
+        assert facts.current_ma(adb.device(device.serial)) == milliamperes
+
     def test_odd_locales_are_read(self, phones, run):
         device = phones()
         battery = adbd.BATTERY.format(powered="true").replace("287", "٢٨٧").replace("4012", "٤٠١٢")
@@ -442,6 +457,21 @@ class TestOnDeviceParity:
         (found,) = self.checked(phones(), tmp_path, candidate, sample).parity
         assert found.passed
         assert found.max_abs_difference < 1e-5
+
+    def test_a_model_of_bytes_is_given_bytes(self, phones, tmp_path, candidate, sample):
+        from converters.runtimes import open_runtime
+        from converters.tflite.quantize import mixed
+        from converters.tflite.rounding import Rounding
+        from modnet_export import Size
+        from modnet_export.contract import Contract
+
+        path = tmp_path / "modnet_int8.tflite"
+        path.write_bytes(mixed(candidate.path.read_bytes(), Rounding({}, compensate=False), {}, bytes_in_and_out=True))
+        contract = Contract.of("tflite", Size(height=96, width=128), eight_bit=True)
+        eight_bit = replace(candidate, file=path.name, path=path, sha256=sha256(path), contract=contract)
+        expected = replace(sample, matte_nhwc=open_runtime(path).run(sample.image_nhwc))
+        (found,) = self.checked(phones(), tmp_path, eight_bit, expected).parity
+        assert found.max_abs_difference <= 1 / 255 + 1e-6
 
     def test_another_matte_fails(self, phones, tmp_path, candidate, sample):
         (found,) = self.checked(phones(), tmp_path, candidate, sample, offset=0.01).parity
