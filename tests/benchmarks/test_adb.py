@@ -180,7 +180,7 @@ class TestMeasuring:
         device = phones()
         (one,) = run(device, memory=True, tool_options={"sleep": 0.5}).runs
         assert len(one.samples_ms) == 5
-        assert min(one.pss_bytes) > 1e6  # of a Python process
+        assert max(one.pss_bytes) > 5e6  # of a Python process, once it is one
 
     def test_the_profile_is_kept_as_the_tool_wrote_it(self, phones, run, tmp_path):
         device = phones()
@@ -191,7 +191,7 @@ class TestMeasuring:
 
     def test_energy_is_estimated_on_battery_only(self, phones, run, monkeypatch):
         monkeypatch.setattr("benchmarks.android._ENERGY_SECONDS", 0.05)
-        options = {"energy": True, "tool_options": {"sleep": 1.0}, "runs": 2}
+        options = {"energy": True, "tool_options": {"sleep": 2.0}, "runs": 2}
         (one,) = run(phones(powered=False), **options).runs
         assert one.energy.mean_watts == pytest.approx(0.612 * 4.012, rel=1e-3)
         assert one.energy.joules_per_inference == pytest.approx(one.energy.mean_watts * 0.01, rel=0.05)
@@ -227,7 +227,7 @@ class TestMeasuring:
 
     def test_four_devices_take_about_as_long_as_one(self, phones, run):
         devices = [phones(back=False) for _ in range(4)]
-        options = {"tool_options": {"sleep": 1.0}, "runs": 2}
+        options = {"tool_options": {"sleep": 1.5}, "runs": 2}
         start = time.monotonic()
         run(devices[0], **options)
         one = time.monotonic() - start
@@ -235,7 +235,7 @@ class TestMeasuring:
         result = run(*devices, **options)
         four = time.monotonic() - start
         assert len({run.name for run in result.runs}) == 4
-        assert four < 2 * one
+        assert four < 2.5 * one  # one after the other: 4
 
 
 class TestFaults:
