@@ -219,8 +219,10 @@ class AdbTarget:
         if self.settings.app is not None:
             session.device.shell(["am", "force-stop", self.settings.app.split("/")[0]], check=False, heed_stop=False)
             return
-        script = 'test -f "$1" && kill -9 "$(cat "$1")"'
-        session.device.shell(["sh", "-c", script, "sh", f"{session.files.folder}/pid"], check=False, heed_stop=False)
+        # Only if it is still ours: numbers of processes are used again.
+        script = 'p="$(cat "$1")" && grep -q "$2" "/proc/$p/cmdline" && kill -9 "$p"'
+        command = ["sh", "-c", script, "sh", f"{session.files.folder}/pid", FOLDER]
+        session.device.shell(command, check=False, heed_stop=False)
 
     def _call(self, session: _Session, command: Sequence[str], seconds: float | None = None) -> Answer:
         """Run the tool; its process number is kept, so that it can be ended. A hung one is ended, and an error."""
@@ -318,8 +320,9 @@ class AdbTarget:
                     continue
                 total = 0 if plan.seconds or sustained else plan.runs
                 record.status(self.name, name, len(before.samples_ms) * per_sample, total)
-                warm = self._cool(session, record) if sustained is None else ()
-                run = self._again(session, record, name, self._step, item, before, per_block, warm, started)
+                run = self._again(
+                    session, record, name, self._step, record, item, before, per_block, started, not sustained
+                )
                 if run is None:
                     del runs[name]
                 else:
@@ -327,9 +330,17 @@ class AdbTarget:
                     runs[name] = (item, run)
 
     def _step(
-        self, session: _Session, candidate: Candidate, before: Run, count: int, warm: Sequence[str], started: float
+        self,
+        session: _Session,
+        record: Record,
+        candidate: Candidate,
+        before: Run,
+        count: int,
+        started: float,
+        cool: bool,
     ) -> Run:
-        """A run with one block more, and what the device said of itself around it."""
+        """A run with one block more, taken on a cool device where asked for, and what that said of itself around it."""
+        warm = self._cool(session, record) if cool else ()
         state, at_s = facts.state(session.device), time.monotonic() - started
         taken = self._taken(session, candidate, before, count)
         after = facts.state(session.device)

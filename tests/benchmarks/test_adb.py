@@ -247,6 +247,13 @@ class TestFaults:
         assert len(result.runs[0].samples_ms) == 5
         assert left_behind(device) == []
 
+    def test_a_device_that_goes_while_it_is_asked_for_its_state(self, phones, run):
+        device = phones()
+        device.faults.append(adbd.Fault("dumpsys thermalservice", "disconnect", skip=4))
+        result = run(device)
+        assert result.failures == ()
+        assert len(result.runs[0].samples_ms) == 5
+
     def test_a_device_that_goes_in_the_middle_of_a_push(self, phones, run, model):
         device = phones()
         device.faults.append(adbd.Fault(f"push .*{model.sha256}", "disconnect"))
