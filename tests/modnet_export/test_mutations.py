@@ -209,12 +209,10 @@ def spoiled(model, mutation):
 FILES = ("modnet_fp32.onnx", "modnet_opt_fp32.onnx", "modnet_fp32.tflite", "modnet_fp32.mlpackage")
 
 
-def artefacts_of(model, out: Path, precisions=("fp32",)) -> dict[str, Artefact]:
-    """Every artefact of an ONNX model, as export would describe it."""
-    out.mkdir()
-    request = Request(
-        size=SIZE, formats=("onnx", "tflite", "coreml"), precisions=precisions, coreml_ports="multiarray", out=out
-    )
+def artefacts_of(model, out: Path, formats=("onnx", "tflite", "coreml"), precision="fp32") -> dict[str, Artefact]:
+    """The artefacts of an ONNX model, as export would describe them."""
+    out.mkdir(exist_ok=True)
+    request = Request(size=SIZE, formats=formats, precisions=(precision,), coreml_ports="multiarray", out=out)
     chain, found = pipeline._Chain(model, request), {}
     for plan in request.plans():
         path = out / plan.file
@@ -250,7 +248,7 @@ def put_manifest(folder: Path, artefacts, source) -> None:
 @pytest.fixture(scope="module")
 def sound(small_onnx, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sound") / "all"
-    return folder, artefacts_of(small_onnx, folder, ("fp32", "int8"))
+    return folder, artefacts_of(small_onnx, folder) | artefacts_of(small_onnx, folder, ("coreml",), "int8")
 
 
 @pytest.fixture(scope="module", params=MUTATIONS)
