@@ -176,8 +176,10 @@ def _print_manifest(manifest: Manifest) -> None:
                 f"mean {point.mad:.1e}, 99.9 % {point.p999:.2g}, max {point.max_abs_difference:.2g} from float "
                 f"({'within' if artefact.search.held else '[yellow]beyond[/]'} {artefact.search.budget})."
             )
-    limits = {f"{item.precision} {item.tolerance}": None for item in manifest.artefacts}
-    allowed = "; ".join(limits)
+    limits: dict[str, list[str]] = {}
+    for artefact in manifest.artefacts:
+        limits.setdefault(str(artefact.tolerance), []).append(artefact.file if artefact.search else artefact.precision)
+    allowed = "; ".join(f"{', '.join(dict.fromkeys(names))} {limit}" for limit, names in limits.items())
     _print(f"Absolute differences of mattes in [0, 1] from the reference ({escape(manifest.reference)}), PSNR in dB.")
     _print(f"Allowed: {allowed}.")
     for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml"}:
