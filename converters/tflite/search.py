@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -152,7 +153,7 @@ def search(
     budget: raises CheckFailedError with the nearest point, or gives that where the budget is not ``required``.
     """
     whole = Graph(fb.read(data))
-    saved = _State(state, variant, hashlib.sha256(data + b"".join(image.tobytes() for image in images)).hexdigest())
+    saved = _State(state, variant, _key(data, images))
     errors = sensitivities(
         data, groups, scales, images[:2], known=saved.sensitivities, keep=saved.keep, progress=progress
     )
@@ -225,6 +226,16 @@ def _point(count: int, share: float, model: bytes, images: Sequence[Image], expe
     )
 
 
+def _key(data: bytes, images: Sequence[Image]) -> str:
+    """Of all that decides a search's results: the model, the images, and the code that makes the models."""
+    digest = hashlib.sha256(data)
+    for image in images:
+        digest.update(image.tobytes())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()
+
+
 class _State:
     """What a search has found so far, in a file."""
 
@@ -235,7 +246,7 @@ class _State:
         if path is not None and path.exists():
             try:
                 saved = json.loads(path.read_text(encoding="utf-8"))
-                if saved["key"] != key:  # of another model, or other images
+                if saved["key"] != key:
                     return
                 self.sensitivities = {str(key): float(value) for key, value in saved["sensitivities"].items()}
                 self._points = {
@@ -265,6 +276,6 @@ class _State:
             return
         points = {name: [asdict(point) for point in points] for name, points in self._points.items()}
         text = json.dumps({"key": self._key, "sensitivities": self.sensitivities, "points": points})
-        temporary = self._path.with_name(f".{self._path.name}.part")
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(self._path)
