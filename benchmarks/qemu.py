@@ -1,8 +1,7 @@
 """ARM64 kernels without a phone: LiteRT's arm64 build under QEMU's user emulation, for parity and never for latency.
 
-``python -m benchmarks.qemu`` fetches what it needs, from Debian's or Ubuntu's packages and PyPI, without root. LiteRT
-2.2 and 2.3 crash under QEMU 7.2 when they prepare a model, with and without XNNPACK and on every CPU that it knows;
-2.1.6 is the newest that runs, and computes what 2.3 computes on x86 to 4e-7.
+``python -m benchmarks.qemu`` fetches what it needs, from Debian's packages and PyPI, without root. QEMU must not be
+older than 10: under 7.2, LiteRT 2.2 and 2.3 crash, and 2.1.6 computes nonsense in int8 on CPUs with SME (``max``).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from converters.errors import ExportError
 from modnet_export.files import cache
 from modnet_export.parity import compare
 
-LITERT = "2.1.6"
+LITERT = "2.3.0"
 _WHEELS = {
     f"ai-edge-litert=={LITERT}": "manylinux_2_27_aarch64",
     "numpy==1.26.4": "manylinux2014_aarch64",
@@ -36,6 +35,8 @@ _PACKAGES = (
     "libbz2-1.0", "libc6", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libpython3.11-minimal",
     "libpython3.11-stdlib", "libssl3", "libstdc++6", "python3.11-minimal", "zlib1g",
 )  # fmt: skip
+_SOURCE = "http://deb.debian.org/debian"
+_KEYS = "usr/share/keyrings/debian-archive-keyring.gpg"
 _SECONDS = 1800
 
 
@@ -44,14 +45,13 @@ def folder() -> Path:
     return cache() / f"arm64-litert-{LITERT}"
 
 
-def _qemu() -> str | None:
-    own = folder() / "root-host" / "usr" / "bin" / "qemu-aarch64"
-    return str(own) if own.is_file() else shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+def _qemu() -> Path:
+    return folder() / "qemu-aarch64"
 
 
 def installed() -> bool:
     """Whether everything that the target needs is here."""
-    return (folder() / "complete").is_file() and _qemu() is not None
+    return (folder() / "complete").is_file()
 
 
 def install() -> Path:
@@ -66,11 +66,13 @@ def install() -> Path:
         scratch = Path(name)
         made = scratch / "made"
         try:
-            _packages(scratch, made / "root", "arm64", _PACKAGES)
-            if shutil.which("qemu-aarch64") is None:
-                _packages(scratch, made / "root-host", "amd64", ("qemu-user-static",))
-                binary = made / "root-host/usr/bin/qemu-aarch64-static"
-                binary.rename(binary.with_name("qemu-aarch64"))
+            keys = Path("/") / _KEYS
+            if not keys.is_file():  # Ubuntu has it as a package
+                _packages(scratch / "keys", None, None, ("debian-archive-keyring",))
+                keys = scratch / "keys" / _KEYS
+            _packages(made / "root", keys, "arm64", _PACKAGES)
+            _packages(scratch / "host", keys, None, ("qemu-user/bookworm-backports",))
+            (scratch / "host/usr/bin/qemu-aarch64").rename(made / "qemu-aarch64")
             _wheels(scratch, made / "site")
         except (OSError, subprocess.SubprocessError) as error:
             output = getattr(error, "stderr", b"") or b""
@@ -86,22 +88,36 @@ def install() -> Path:
     return target
 
 
-def _packages(scratch: Path, root: Path, architecture: str, names: tuple[str, ...]) -> None:
-    """Unpack packages of another architecture, with package lists of our own: the system's stay as they are."""
-    state = scratch / f"apt-{architecture}"
-    (state / "lists" / "partial").mkdir(parents=True)
-    (state / "cache" / "archives" / "partial").mkdir(parents=True)
-    (state / "status").touch()
-    options = [
-        f"-oDir::State={state}", f"-oDir::State::status={state / 'status'}", f"-oDir::State::Lists={state / 'lists'}",
-        f"-oDir::Cache={state / 'cache'}", f"-oAPT::Architecture={architecture}",
-        f"-oAPT::Architectures={architecture}", "-oAPT::Sandbox::User=",
-    ]  # fmt: skip
-    for command in (["update", "-q"], ["download", "-q", *names]):
-        subprocess.run(["apt-get", *options, *command], cwd=state, check=True, capture_output=True, timeout=_SECONDS)
-    root.mkdir(parents=True, exist_ok=True)
-    for package in sorted(state.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True, capture_output=True, timeout=_SECONDS)
+def _packages(root: Path, keys: Path | None, architecture: str | None, names: tuple[str, ...]) -> None:
+    """Unpack packages of Debian 12, signed with one of ``keys``; of this system's own sources where there are none.
+
+    The system's package lists stay as they are.
+    """
+    with tempfile.TemporaryDirectory(prefix="apt.") as name:
+        state = Path(name)
+        (state / "lists" / "partial").mkdir(parents=True)
+        (state / "cache" / "archives" / "partial").mkdir(parents=True)
+        (state / "status").touch()
+        options = [
+            f"-oDir::State={state}", f"-oDir::State::status={state / 'status'}",
+            f"-oDir::State::Lists={state / 'lists'}", f"-oDir::Cache={state / 'cache'}", "-oAPT::Sandbox::User=",
+        ]  # fmt: skip
+        if architecture is not None:
+            options += [f"-oAPT::Architecture={architecture}", f"-oAPT::Architectures={architecture}"]
+        if keys is not None:
+            suites = ("bookworm", "bookworm-backports")
+            lines = [f"deb [signed-by={keys}] {_SOURCE} {suite} main\n" for suite in suites]
+            (state / "sources.list").write_text("".join(lines), encoding="utf-8")
+            options += [f"-oDir::Etc::sourcelist={state / 'sources.list'}", "-oDir::Etc::sourceparts=/dev/null"]
+        for command in (["update", "-q"], ["download", "-q", *names]):
+            subprocess.run(
+                ["apt-get", *options, *command], cwd=state, check=True, capture_output=True, timeout=_SECONDS
+            )
+        root.mkdir(parents=True)
+        for package in sorted(state.glob("*.deb")):
+            subprocess.run(
+                ["dpkg-deb", "-x", str(package), str(root)], check=True, capture_output=True, timeout=_SECONDS
+            )
 
 
 def _wheels(scratch: Path, site: Path) -> None:
@@ -138,8 +154,12 @@ print(json.dumps({"machine": __import__("platform").machine()}))
 class QemuTarget:
     """Parity on ARM64's kernels. It takes no latency: that of an emulated CPU means nothing."""
 
-    name: str = "qemu-arm64"
-    cpu: str = "max"
+    cpu: str | None = None
+    """One of QEMU's, such as ``cortex-a76``: LiteRT chooses its kernels by it. None: the one that has everything."""
+
+    @property
+    def name(self) -> str:
+        return f"qemu-arm64:{self.cpu}" if self.cpu else "qemu-arm64"
 
     def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
         """See ``session.Target``; only the inputs' parity is taken."""
@@ -150,6 +170,7 @@ class QemuTarget:
                 expected="QEMU, and an arm64 Python with LiteRT",
                 next_step="make setup-arm64",
             )
+        self._check_cpu()
         for candidate in plan.candidates:
             name = labelled(candidate, self.name)
             if candidate.path.suffix != ".tflite" or candidate.contract is None or candidate.tolerance is None:
@@ -171,9 +192,19 @@ class QemuTarget:
                 found = compare(sample.name, matte_nhwc, sample.matte_nhwc, candidate.tolerance)
                 record.agree(Parity(name, sample.name, found.max_abs_difference, found.mad, found.passed))
 
+    def _check_cpu(self) -> None:
+        """Raises ExportError for a CPU that QEMU does not know."""
+        command = [str(_qemu()), "-cpu", "help"]  # ends with 1
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        known = [line.strip() for line in answer.stdout.splitlines() if line.startswith("  ")]
+        if self.cpu is not None and self.cpu not in known:
+            raise ExportError(
+                f"QEMU has no CPU '{self.cpu}'", where="--target", expected=f"qemu-arm64:CPU of {', '.join(known)}"
+            )
+
     def _run(self, candidate: Candidate, image_nhwc: np.ndarray, stop: threading.Event) -> np.ndarray:
         assert candidate.contract is not None
-        root, qemu = folder(), _qemu()
+        root = folder()
         image, matte = candidate.contract.image, candidate.contract.matte
         with tempfile.TemporaryDirectory(prefix="modnet_export_") as name:
             scratch = Path(name)
@@ -183,7 +214,7 @@ class QemuTarget:
             )
             (scratch / "run.py").write_text(_SCRIPT, encoding="utf-8")
             command = [
-                str(qemu), "-cpu", self.cpu, "-L", str(root / "root"),
+                str(_qemu()), "-cpu", self.cpu or "max", "-L", str(root / "root"),
                 "-E", f"PYTHONHOME={root / 'root' / 'usr'}", "-E", f"PYTHONPATH={root / 'site'}",
                 str(root / "root/usr/bin/python3.11"), str(scratch / "run.py"), str(candidate.path),
                 str(scratch / "image.npy"), str(scratch / "matte.npy"), str(candidate.threads),

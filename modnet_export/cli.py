@@ -535,8 +535,8 @@ def bench(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="host, adb (the only device), adb:SERIAL, emulator:AVD or qemu-arm64 (parity only); may be repeated, "
-            "or separated by commas: all are measured at once. Default: host."
+            help="host, adb (the only device), adb:SERIAL, emulator:AVD, qemu-arm64 or qemu-arm64:CPU (parity only); "
+            "may be repeated, or separated by commas: all are measured at once. Default: host."
         ),
     ] = None,
     threads: Annotated[str, typer.Option(help="Comma-separated numbers of threads.")] = "1",
@@ -706,8 +706,8 @@ def _bench_targets(words: list[str], settings: Settings, tool_name: str | None, 
         kind, _, which = word.partition(":")
         if word == "host":
             found.append(HostTarget())
-        elif word == "qemu-arm64":
-            found.append(QemuTarget())
+        elif kind == "qemu-arm64":
+            found.append(QemuTarget(which or None))
         elif kind == "adb" or (kind == "emulator" and which):
             if settings.app is not None:
                 app.component(settings.app)
@@ -720,7 +720,7 @@ def _bench_targets(words: list[str], settings: Settings, tool_name: str | None, 
             raise ExportError(
                 f"'{word}' is no target",
                 where="--target",
-                expected="host, adb, adb:SERIAL, emulator:AVD or qemu-arm64",
+                expected="host, adb, adb:SERIAL, emulator:AVD, qemu-arm64 or qemu-arm64:CPU",
             )
     return found
 

@@ -8,9 +8,11 @@ import pytest
 from benchmarks import qemu, session
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
-from modnet_export import inputs, manifest
+from modnet_export import Size, inputs, manifest
 from modnet_export.parity import Sample
+from modnet_export.pipeline import Request, export
 
+LOOSE = "mad<=0.01"
 needs_arm64 = pytest.mark.skipif(not qemu.installed(), reason="needs make setup-arm64")
 
 
@@ -40,6 +42,40 @@ def test_arm64_kernels_give_the_same_matte_and_no_latency(plan):
     # Other kernels: the same to rounding, and not bit for bit.
     assert 0 < max(item.max_abs_difference for item in result.parity) < 1e-4
     assert "gpu is not emulated" in result.failures[0].reason
+
+
+@pytest.fixture(scope="module")
+def integer_plan(tmp_path_factory):
+    """int8 and int8-dynamic models, with what this machine's kernels compute."""
+    out = tmp_path_factory.mktemp("integer") / "dist"
+    size = Size(height=96, width=128)
+    export(Request(size=size, formats=("tflite",), precisions=("int8", "int8-dynamic"), budget=LOOSE, out=out))
+    artefacts = manifest.load(out).artefacts
+    image_nhwc = inputs.builtin()[0].load(size)[0]
+    candidates = tuple(
+        session.Candidate(item.file, out / item.file, item.sha256, 1, "cpu", item.contract, item.tolerance)
+        for item in artefacts
+    )
+    mattes = {item.file: open_runtime(out / item.file).run(image_nhwc) for item in artefacts}
+    return session.Plan(candidates, image_nhwc), mattes
+
+
+@needs_arm64
+@pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", None], ids=["neon", "dot_product", "sme"])
+def test_arm64_integer_kernels_give_the_matte_of_this_machine_s(integer_plan, cpu):
+    plan, mattes = integer_plan
+    for candidate in plan.candidates:
+        sample = Sample("photo", plan.image_nhwc, mattes[candidate.file])
+        one = session.Plan((candidate,), plan.image_nhwc, samples=(sample,))
+        (found,) = session.measure([qemu.QemuTarget(cpu)], one, session.Record()).parity
+        assert found.mad < 0.002, candidate.file  # half a level of uint8: sums round in another order
+
+
+@needs_arm64
+def test_cpu_that_qemu_does_not_know_is_refused_with_those_it_does(plan):
+    with pytest.raises(ExportError, match="QEMU has no CPU 'cortex-x99'") as refused:
+        session.measure([qemu.QemuTarget("cortex-x99")], plan, session.Record())
+    assert "cortex-a76" in str(refused.value)
 
 
 @needs_arm64
