@@ -424,17 +424,15 @@ class AdbTarget:
     def _matte(self, session: _Session, candidate: Candidate, image_nhwc: Image) -> Image:
         assert candidate.contract is not None
         image, matte = candidate.contract.image, candidate.contract.matte
-        eight_bit = image.dtype == "uint8"
-        data = np.rint(image_nhwc * 255).astype(np.uint8) if eight_bit else np.ascontiguousarray(image_nhwc, np.float32)
         with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder:
             local = Path(folder) / "tensor"
-            local.write_bytes(data.tobytes())
+            local.write_bytes(image.encoded(image_nhwc).tobytes())
             sent, got = f"{session.files.folder}/image", f"{session.files.folder}/matte"
             session.device.push(local, sent)
             self._block(session, candidate, 1, *parity_arguments(image.name, image.shape, sent, got))
             session.device.pull(got, local)
             raw = local.read_bytes()
-        dtype = np.dtype(np.uint8 if matte.dtype == "uint8" else np.float32)
+        dtype = np.dtype(matte.dtype)
         expected = int(np.prod(matte.shape)) * dtype.itemsize
         if len(raw) != expected:
             raise ExportError(
@@ -442,8 +440,7 @@ class AdbTarget:
                 expected=f"{expected}, for a matte of {'x'.join(map(str, matte.shape))}",
                 next_step="a newer benchmark_model: old ones do not write outputs",
             )
-        values = np.frombuffer(raw, dtype).reshape(matte.shape).astype(np.float32)
-        return np.asarray(values / matte.maximum, np.float32)
+        return matte.decoded(np.frombuffer(raw, dtype).reshape(matte.shape))
 
     def _observe(self, session: _Session, plan: Plan, candidate: Candidate, record: Record) -> None:
         """What would disturb the latencies: memory and current sampled while it runs, then the profile of its ops."""

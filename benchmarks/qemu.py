@@ -88,6 +88,10 @@ def install() -> Path:
     return target
 
 
+def _call(command: list[str], folder: Path | None = None) -> None:
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
+
+
 def _packages(root: Path, keys: Path | None, architecture: str | None, names: tuple[str, ...]) -> None:
     """Unpack packages of Debian 12, signed with one of ``keys``; of this system's own sources where there are none.
 
@@ -110,14 +114,10 @@ def _packages(root: Path, keys: Path | None, architecture: str | None, names: tu
             (state / "sources.list").write_text("".join(lines), encoding="utf-8")
             options += [f"-oDir::Etc::sourcelist={state / 'sources.list'}", "-oDir::Etc::sourceparts=/dev/null"]
         for command in (["update", "-q"], ["download", "-q", *names]):
-            subprocess.run(
-                ["apt-get", *options, *command], cwd=state, check=True, capture_output=True, timeout=_SECONDS
-            )
+            _call(["apt-get", *options, *command], state)
         root.mkdir(parents=True)
         for package in sorted(state.glob("*.deb")):
-            subprocess.run(
-                ["dpkg-deb", "-x", str(package), str(root)], check=True, capture_output=True, timeout=_SECONDS
-            )
+            _call(["dpkg-deb", "-x", str(package), str(root)])
 
 
 def _wheels(scratch: Path, site: Path) -> None:
@@ -127,10 +127,21 @@ def _wheels(scratch: Path, site: Path) -> None:
             sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest",
             str(wheels), "--python-version", _PYTHON, "--platform", platform, requirement,
         ]  # fmt: skip
-        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)
+        _call(command)
     for wheel in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
+
+
+def _check_cpu(cpu: str) -> None:
+    """Raises ExportError for a CPU that QEMU does not know."""
+    command = [str(_qemu()), "-cpu", "help"]  # ends with 1
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    known = [line.strip() for line in answer.stdout.splitlines() if line.startswith("  ")]
+    if cpu not in known:
+        raise ExportError(
+            f"QEMU has no CPU '{cpu}'", where="--target", expected=f"qemu-arm64:CPU of {', '.join(known)}"
+        )
 
 
 # Runs inside: needs nothing but numpy and LiteRT.
@@ -170,7 +181,8 @@ class QemuTarget:
                 expected="QEMU, and an arm64 Python with LiteRT",
                 next_step="make setup-arm64",
             )
-        self._check_cpu()
+        if self.cpu is not None:
+            _check_cpu(self.cpu)
         for candidate in plan.candidates:
             name = labelled(candidate, self.name)
             if candidate.path.suffix != ".tflite" or candidate.contract is None or candidate.tolerance is None:
@@ -192,26 +204,13 @@ class QemuTarget:
                 found = compare(sample.name, matte_nhwc, sample.matte_nhwc, candidate.tolerance)
                 record.agree(Parity(name, sample.name, found.max_abs_difference, found.mad, found.passed))
 
-    def _check_cpu(self) -> None:
-        """Raises ExportError for a CPU that QEMU does not know."""
-        command = [str(_qemu()), "-cpu", "help"]  # ends with 1
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        known = [line.strip() for line in answer.stdout.splitlines() if line.startswith("  ")]
-        if self.cpu is not None and self.cpu not in known:
-            raise ExportError(
-                f"QEMU has no CPU '{self.cpu}'", where="--target", expected=f"qemu-arm64:CPU of {', '.join(known)}"
-            )
-
     def _run(self, candidate: Candidate, image_nhwc: np.ndarray, stop: threading.Event) -> np.ndarray:
         assert candidate.contract is not None
         root = folder()
         image, matte = candidate.contract.image, candidate.contract.matte
         with tempfile.TemporaryDirectory(prefix="modnet_export_") as name:
             scratch = Path(name)
-            np.save(
-                scratch / "image.npy",
-                np.rint(image_nhwc * 255).astype(np.uint8) if image.dtype == "uint8" else image_nhwc,
-            )
+            np.save(scratch / "image.npy", image.encoded(image_nhwc))
             (scratch / "run.py").write_text(_SCRIPT, encoding="utf-8")
             command = [
                 str(_qemu()), "-cpu", self.cpu or "max", "-L", str(root / "root"),
@@ -234,8 +233,7 @@ class QemuTarget:
             if process.returncode or json.loads(out.splitlines()[-1])["machine"] != "aarch64":
                 last = err.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
                 raise ExportError(f"LiteRT under QEMU ended with {process.returncode}: {last[0][:300]}")
-            values = np.load(scratch / "matte.npy").astype(np.float32)
-        return np.asarray(values / matte.maximum, np.float32)
+            return matte.decoded(np.load(scratch / "matte.npy"))
 
 
 if __name__ == "__main__":

@@ -970,24 +970,21 @@ def _coverage(model: Path, folder: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from converters.runtimes import open_runtime
-    from converters.runtimes.litert import Ports, interpreter
+    from converters.runtimes.litert import LiteRt
     from converters.tflite.coverage import Clipped, coverage
     from modnet_export import inputs, manifest, representative
     from modnet_export.contract import Size
 
-    height, width = open_runtime(model).size
-    if model.suffix != ".tflite":
-        raise ExportError(f"{model.name} is no TFLite model", where=model, expected="modnet_int8.tflite, for example")
-    loaded, _ = interpreter(model, None)
-    ports = Ports(model, loaded.get_input_details(), loaded.get_output_details())
-    chosen, size = inputs.images([folder]), Size(height=height, width=width)
     runtime = open_runtime(model)
+    if not isinstance(runtime, LiteRt):
+        raise ExportError(f"{model.name} is no TFLite model", where=model, expected="modnet_int8.tflite, for example")
+    chosen, size = inputs.images([folder]), Size(height=runtime.size[0], width=runtime.size[1])
     recorded = manifest.load(model.parent).calibration
     calibration = None if recorded in (None, representative.BUILT_IN) else Path(str(recorded))
 
     def seen(images: list[Any], what: str) -> list[Clipped]:
         with _stages() as progress:
-            encoded = [ports.encode(image_nhwc) for image_nhwc in images]
+            encoded = [runtime.ports.encode(image_nhwc) for image_nhwc in images]
             return coverage(model.read_bytes(), encoded, lambda done: progress(what, done, len(images)))
 
     found = seen([item.load(size)[0] for item in chosen], "looking at your images")

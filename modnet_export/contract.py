@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from converters.errors import ExportError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SIZE_MULTIPLE = 32
 INPUT_NAME = "image"
@@ -79,6 +83,20 @@ class Port(_Frozen):
     minimum: float
     maximum: float
     channels: Literal["RGB", "alpha"]
+
+    def encoded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.generic]:
+        """Values in [0, 1] as the port takes them."""
+        import numpy as np
+
+        if self.dtype == "uint8":
+            return np.asarray(np.rint(values * self.maximum), np.uint8)
+        return np.ascontiguousarray(values, np.float32)
+
+    def decoded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """What the port gave, in [0, 1]."""
+        import numpy as np
+
+        return np.asarray(values.astype(np.float32) / self.maximum, np.float32)
 
 
 class Contract(_Frozen):

@@ -90,17 +90,17 @@ class LiteRt:
     def __init__(self, path: Path, threads: int | None = None, *, xnnpack: bool = True) -> None:
         self._interpreter, self.engine = interpreter(path, threads, xnnpack=xnnpack)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self._ports = Ports(path, inputs, outputs)
+        self.ports = Ports(path, inputs, outputs)
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
 
     @property
     def size(self) -> tuple[int, int]:
-        return self._ports.size
+        return self.ports.size
 
     def run(self, image_nhwc: Image) -> Image:
-        self._interpreter.set_tensor(self._input, self._ports.encode(image_nhwc))
+        self._interpreter.set_tensor(self._input, self.ports.encode(image_nhwc))
         self._interpreter.invoke()
-        return self._ports.decode(self._interpreter.get_tensor(self._output))
+        return self.ports.decode(self._interpreter.get_tensor(self._output))
 
 
 _DRIVERS = (Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d"))

@@ -41,6 +41,7 @@ class Found:
 
 
 def _runner(model: bytes) -> Callable[[Image], Image]:
+    """Of any graph: the runtime takes only those of an image and a matte."""
     loaded, _ = interpreter(model, None)
     source, target = loaded.get_input_details()[0], loaded.get_output_details()[0]
     in_bytes, out_bytes = (np.dtype(port["dtype"]) == np.uint8 for port in (source, target))
