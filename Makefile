@@ -19,7 +19,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
-	$(BIN)/python -c "from modnet_export.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
+	$(BIN)/python -c "from modnet_export.record.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
 
 setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify --delegate gpu` without a GPU
 	$(BIN)/python -m converters.runtimes.software_vulkan

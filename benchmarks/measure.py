@@ -16,12 +16,10 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from benchmarks.benchmark_model import Block, OpTime
+from benchmarks.android.benchmark_model import Block, OpTime
 from converters.errors import ExportError
-from modnet_export.files import read_validated
+from modnet_export.record.files import read_validated
 
-Delegate = Literal["cpu", "builtin", "gpu", "nnapi"]
-"""LiteRT's: XNNPACK, its built-in kernels, a GPU, Android's NNAPI."""
 FUNCTIONAL = "functional only"
 """Marks latencies that say nothing of a device's: those of an emulator."""
 THROTTLED = "throttled"

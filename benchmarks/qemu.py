@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.measure import Parity
 from benchmarks.session import Candidate, Plan, Record, labelled
 from converters.errors import ExportError
-from modnet_export.files import cache
-from modnet_export.parity import compare
+from modnet_export.record.files import cache
+from modnet_export.verifying.parity import compare
 
 LITERT = "2.3.0"
 _WHEELS = {

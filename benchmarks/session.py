@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.adb import DeviceGoneError, StoppedError
-from benchmarks.measure import Bench, Delegate, Failure, Parity, Run, dump, load
+from benchmarks.android.adb import DeviceGoneError, StoppedError
+from benchmarks.choices import Delegate
+from benchmarks.measure import Bench, Failure, Parity, Run, dump, load
 from converters.errors import ExportError
 from converters.runtimes import Image
-from modnet_export.contract import Contract, Tolerance
-from modnet_export.files import write_bytes
-from modnet_export.parity import Sample
+from modnet_export.record.contract import Contract
+from modnet_export.record.files import write_bytes
+from modnet_export.record.measures import Tolerance
+from modnet_export.verifying.parity import Sample
 
 HOST = "host"
 
@@ -54,26 +56,34 @@ class Plan:
     """Inputs and the reference's mattes, where parity is to be checked on the target."""
 
 
-Status = Callable[[str, str, int, int], None]
-"""Told of a target's name, what it does, and how much of it is done."""
+class Watcher(Protocol):
+    """Told of a target's name, what it does, and how much of it is done; and of every run as it grows."""
+
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0, /) -> None: ...
+
+    def latest(self, target: str, run: Run, /) -> None: ...
 
 
-def unseen(target: str, stage: str, done: int = 0, total: int = 0) -> None:
-    """Shows nothing."""
+class _Unseen:
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0, /) -> None: ...
+
+    def latest(self, target: str, run: Run, /) -> None: ...
+
+
+UNSEEN: Watcher = _Unseen()
+"""A ``Watcher`` that shows nothing."""
 
 
 class Record:
     """The results as they come: on disk before the next measurement starts. Safe to use from several threads."""
 
-    def __init__(self, path: Path | None = None, earlier: Bench | None = None, status: Status = unseen) -> None:
+    def __init__(self, path: Path | None = None, earlier: Bench | None = None, status: Watcher = UNSEEN) -> None:
         self._path, self._lock = path, threading.Lock()
         self._runs = {run.name: run for run in earlier.runs} if earlier else dict[str, Run]()
         self._failures: dict[str, Failure] = {}
         self._parity = {(item.name, item.input): item for item in earlier.parity} if earlier else {}
         self._session = uuid.uuid4().hex
         self.status = status
-        self.shown: Callable[[str, Run], None] = lambda target, run: None
-        """Told of every run as it grows, with its target's name."""
 
     @property
     def bench(self) -> Bench:
@@ -99,7 +109,7 @@ class Record:
             self._runs.update({run.name: run for run in runs})
             self._write()
         for run in runs:
-            self.shown(target_of(run), run)
+            self.status.latest(target_of(run), run)
 
     def fail(self, name: str, reason: str) -> None:
         with self._lock:
@@ -116,7 +126,7 @@ class Record:
             write_bytes(self._path, dump(self.bench))
 
 
-def continued(path: Path, status: Status = unseen) -> Record:
+def continued(path: Path, status: Watcher = UNSEEN) -> Record:
     """The record of an earlier session that goes on; a new one where there is no file yet."""
     return Record(path, load(path) if path.exists() else None, status)
 

@@ -1,8 +1,8 @@
-"""MODNet on phones: export, verify, inspect, use. The command line is ``modnet-export``.
+"""MODNet on phones: export, verify and use its models. The command line is ``modnet-export``.
 
 >>> from pathlib import Path
->>> from modnet_export import Request, Size, export
->>> manifest = export(Request(size=Size(height=256, width=256), out=Path("dist")))  # doctest: +SKIP
+>>> from modnet_export import ExportRequest, Size, export
+>>> manifest = export(ExportRequest(size=Size(height=256, width=256), out=Path("dist")))  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -10,20 +10,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modnet_export.contract import Size
-    from modnet_export.manifest import Manifest
-    from modnet_export.matting import open_matting
-    from modnet_export.pipeline import Request, export, verify
+    from modnet_export.exporting.request import ExportRequest
+    from modnet_export.exporting.run import export
+    from modnet_export.images.matting import MattingRequest, open_matting
+    from modnet_export.record.contract import Size
+    from modnet_export.record.manifest import Manifest
+    from modnet_export.verifying.result import Verification
+    from modnet_export.verifying.run import VerifyRequest, verify
 
-__all__ = ["Manifest", "Request", "Size", "export", "open_matting", "verify"]
+__all__ = [
+    "ExportRequest",
+    "Manifest",
+    "MattingRequest",
+    "Size",
+    "Verification",
+    "VerifyRequest",
+    "export",
+    "open_matting",
+    "verify",
+]
 
 _HOMES = {
-    "Manifest": "manifest",
-    "Request": "pipeline",
-    "Size": "contract",
-    "export": "pipeline",
-    "open_matting": "matting",
-    "verify": "pipeline",
+    "ExportRequest": "exporting.request",
+    "Manifest": "record.manifest",
+    "MattingRequest": "images.matting",
+    "Size": "record.contract",
+    "Verification": "verifying.result",
+    "VerifyRequest": "verifying.run",
+    "export": "exporting.run",
+    "open_matting": "images.matting",
+    "verify": "verifying.run",
 }
 
 

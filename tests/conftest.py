@@ -14,14 +14,14 @@ DATA = Path(__file__).parent / "data"
 
 @pytest.fixture(scope="session")
 def demo_source():
-    from modnet_export import checkpoint
+    from modnet_export.model import checkpoint
 
     return checkpoint.resolve("demo")
 
 
 @pytest.fixture(scope="session")
 def modnet(demo_source):
-    from modnet_export import checkpoint
+    from modnet_export.model import checkpoint
 
     return checkpoint.load(demo_source)
 
@@ -29,8 +29,8 @@ def modnet(demo_source):
 @pytest.fixture(scope="session")
 def small_onnx(modnet):
     """The exported demo network at 96x128: small, and neither square nor a power of two."""
-    from modnet_export.contract import Size
-    from modnet_export.onnx_export import from_network
+    from modnet_export.exporting.onnx import from_network
+    from modnet_export.record.contract import Size
 
     return from_network(modnet, Size(height=96, width=128))
 
@@ -38,8 +38,8 @@ def small_onnx(modnet):
 @pytest.fixture(scope="session")
 def dist(tmp_path_factory) -> Path:
     """A whole export of the demo checkpoint at 96x128. Read only."""
-    from modnet_export import Request, Size, export
+    from modnet_export import ExportRequest, Size, export
 
     out = tmp_path_factory.mktemp("export") / "dist"
-    export(Request(size=Size(height=96, width=128), out=out))
+    export(ExportRequest(size=Size(height=96, width=128), out=out))
     return out

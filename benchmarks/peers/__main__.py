@@ -23,11 +23,12 @@ from rich.table import Table
 from benchmarks.measure import Run, host_conditions, interleaved
 from converters.errors import ExportError
 from converters.runtimes import Image, open_runtime
-from modnet_export import Request, Size, export, metrics
-from modnet_export.checkpoint import resolve
-from modnet_export.files import write_bytes
-from modnet_export.parity import samples
-from modnet_export.reference import TorchReference
+from modnet_export import ExportRequest, Size, export
+from modnet_export.model.checkpoint import resolve
+from modnet_export.model.reference import TorchReference
+from modnet_export.record.files import write_bytes
+from modnet_export.verifying import metrics
+from modnet_export.verifying.parity import samples
 
 HERE = Path(__file__).parent
 OURS = "modnet-export"
@@ -106,7 +107,7 @@ def compare(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result
 
     work.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    export(Request(size=size, formats=("onnx", "tflite"), precisions=("fp32",), out=work / "dist"))
+    export(ExportRequest(size=size, formats=("onnx", "tflite"), precisions=("fp32",), out=work / "dist"))
     seconds: dict[str, float | None] = {OURS: time.perf_counter() - start}
     reference = TorchReference(resolve("demo"))
     weights = work / "weights.safetensors"

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from modnet_export.network import ContractNetwork, MODNet
+from modnet_export.model.network import ContractNetwork, MODNet
 
 
 class ConvSqueezeExcitation(nn.Module):

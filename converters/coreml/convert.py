@@ -10,14 +10,15 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from converters.choices import CoreMlPorts, CoreMlPrecision, CoreMlTarget
 from converters.errors import UnsupportedModelError, UnsupportedNode
-from converters.graph import static_shape
-from converters.lowering import check, lower
+from converters.onnx.graph import static_shape
+from converters.onnx.lowering import check, lower
 from converters.quiet import native_stderr
 
 
@@ -40,10 +41,6 @@ with quiet():
     from coremltools.converters.mil.mil import Function, Program
 
     from converters.coreml.ops import COREML
-
-Precision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8"]
-PortKind = Literal["image", "multiarray"]
-Target = Literal["iOS16", "iOS17", "iOS18"]
 
 _SPECIFICATION = "com.apple.CoreML"
 
@@ -91,7 +88,7 @@ def _check_ranks(model: ir.Model) -> None:
         raise UnsupportedModelError(COREML.target, problems)
 
 
-def build_program(model: ir.Model, target: Target, ports: PortKind = "multiarray") -> Any:
+def build_program(model: ir.Model, target: CoreMlTarget, ports: CoreMlPorts = "multiarray") -> Any:
     """The float32 MIL program of a static-shape model, inputs and outputs under their ONNX names.
 
     Raises UnsupportedModelError with everything that has no lowering.
@@ -117,9 +114,9 @@ def build_program(model: ir.Model, target: Target, ports: PortKind = "multiarray
 def convert(
     model: ir.Model,
     *,
-    precision: Precision,
-    target: Target,
-    ports: PortKind,
+    precision: CoreMlPrecision,
+    target: CoreMlTarget,
+    ports: CoreMlPorts,
     metadata: Metadata,
     package: Path,
     representative: Sequence[dict[str, Any]] = (),

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from coremltools.converters.mil import Builder as mb
 
-from converters import semantics
 from converters.errors import UnsupportedError
-from converters.registry import Registry, require
-from converters.semantics import constant
+from converters.onnx import semantics
+from converters.onnx.registry import Registry, require
+from converters.onnx.semantics import constant
 
 COREML = Registry("Core ML")
 

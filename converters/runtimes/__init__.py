@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from converters.choices import ComputeUnit, Delegate
 from converters.errors import ExportError
 
 Image = npt.NDArray[np.float32]
@@ -30,11 +31,6 @@ class Runtime(Protocol):
     def run(self, image_nhwc: Image) -> Image:
         """RGB in [0, 1], 1 x H x W x 3, to a matte in [0, 1], 1 x H x W x 1."""
         ...
-
-
-ComputeUnit = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
-Delegate = Literal["cpu", "builtin", "gpu"]
-"""How LiteRT runs a model: XNNPACK as on a phone's CPU, its built-in kernels, or its GPU accelerator."""
 
 
 def open_runtime(

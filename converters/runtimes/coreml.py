@@ -1,4 +1,4 @@
-"""Core ML packages: predicted by Core ML on a Mac, evaluated by ``converters.coreml.evaluate`` elsewhere."""
+"""Core ML packages: predicted by Core ML on a Mac, evaluated by ``converters.coreml.interpreter`` elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.runtimes import ComputeUnit, Image, one_port
+from converters.choices import ComputeUnit
+from converters.runtimes import Image, one_port
 
 
 class CoreMl:
@@ -19,7 +20,7 @@ class CoreMl:
     """
 
     def __init__(self, path: Path, threads: int | None = None, *, compute_unit: ComputeUnit = "ALL") -> None:
-        from converters.coreml.evaluate import Evaluator, Package
+        from converters.coreml.interpreter import Evaluator, Package
 
         package = Package(path)
         description = package.spec.description

@@ -152,7 +152,7 @@ class LiteRtGpu:
             ) from None
         from importlib.metadata import version
 
-        from converters.tflite import flatbuffer as fb
+        from converters.tflite import builder as fb
 
         device = _vulkan_device()
         model = fb.read(path.read_bytes())

@@ -1,7 +1,7 @@
 """A Vulkan device in software (SwiftShader), so that LiteRT's GPU accelerator can be checked without a GPU.
 
 ``python -m converters.runtimes.software_vulkan`` fetches it from Debian's or Ubuntu's packages, without root. It
-computes in fp32 only: what fp16 does on a phone's GPU is the business of ``converters.tflite.half``.
+computes in fp32 only: what fp16 does on a phone's GPU is the business of ``converters.tflite.fp16_safety``.
 """
 
 from __future__ import annotations

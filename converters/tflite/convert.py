@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from converters.graph import static_shape
-from converters.layout import nhwc_order
-from converters.lowering import check, lower
+from converters.onnx.graph import static_shape
+from converters.onnx.layout import nhwc_order
+from converters.onnx.lowering import check, lower
 from converters.quiet import native_stderr
 
 with native_stderr():
     import tensorflow as tf
 
-from converters.tflite import flatbuffer as fb
+from converters.tflite import builder as fb
 from converters.tflite.ops import TFLITE, to_nhwc
 
 

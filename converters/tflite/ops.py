@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from converters import semantics
 from converters.errors import UnsupportedError
-from converters.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nhwc_order
-from converters.registry import Registry, require
-from converters.semantics import (
+from converters.onnx import semantics
+from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nhwc_order
+from converters.onnx.registry import Registry, require
+from converters.onnx.semantics import (
     Pads,
     check_ceil_mode,
     check_nearest,

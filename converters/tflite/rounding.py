@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from converters.tflite.calibration import Convolution, Moments
+from converters.tflite.int8.ranges import Convolution, Moments
 
 Array = npt.NDArray[np.float64]
 _LEVELS = 127

@@ -12,15 +12,16 @@ import numpy as np
 from PIL import Image as Picture
 
 from converters.errors import ExportError
+from converters.progress import Progress, silent
 from converters.runtimes import Image, open_runtime
-from modnet_export import checkpoint
-from modnet_export.compositing import Background, composite
-from modnet_export.harness import Progress, silent
-from modnet_export.imaging import Pixels
-from modnet_export.inputs import NOISE, Input, builtin
-from modnet_export.parity import samples
-from modnet_export.reference import open_reference
-from modnet_export.verification import Verification
+from modnet_export.images.compositing import Background, composite
+from modnet_export.images.imaging import Pixels
+from modnet_export.images.inputs import Input, builtin
+from modnet_export.model import checkpoint
+from modnet_export.model.reference import open_reference
+from modnet_export.record.recipes import NOISE
+from modnet_export.verifying.parity import samples
+from modnet_export.verifying.result import Verification
 
 _SHOWN = 3
 _AMPLIFIED = 16

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from converters.budget import Point
-from converters.drift import Drift
-from modnet_export.manifest import SearchRecord
+from converters.diagnose.drift import Drift
+from modnet_export.record.manifest import SearchRecord
 from modnet_export.report.latency import Latencies
-from modnet_export.verification import Verification
+from modnet_export.verifying.result import Verification
 
 _INK = "#808080"
 """Readable on white and on black; axes and labels."""

@@ -6,27 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from modnet_export.contract import AT_LEAST
-from modnet_export.manifest import SearchRecord
+from modnet_export.record.manifest import SearchRecord
+from modnet_export.record.measures import MEASURES
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
 from modnet_export.report.latency import Latencies
-from modnet_export.verification import Link, Verification
+from modnet_export.verifying.result import Link, Verification
 
-COLUMNS = {
-    "max_abs_difference": "max",
-    "p999": "99.9 %",
-    "mad": "mean (MAD)",
-    "mse": "MSE",
-    "sad": "SAD",
-    "grad": "Grad",
-    "conn": "Conn",
-    "edge_mad": "edge mean",
-    "psnr_db": "PSNR dB",
-    "ssim": "SSIM",
-}
-"""The measures in the table; the first two are the worst over all inputs, the others means."""
-_OF_THE_WORST = ("max_abs_difference", "p999")
+COLUMNS = {name: measure for name, measure in MEASURES.items() if measure.tabled}
+"""The measures in the table."""
 
 
 @cache
@@ -53,8 +41,8 @@ def _cells(link: Link) -> list[tuple[str, bool]]:
     """The table's values with whether each misses its limit."""
     missed = {name for item in link.measurements for name in item.missed}
     return [
-        (number(link.worst(name) if name in _OF_THE_WORST or name in AT_LEAST else link.mean(name)), name in missed)
-        for name in COLUMNS
+        (number(link.worst(name) if measure.worst else link.mean(name)), name in missed)
+        for name, measure in COLUMNS.items()
     ]
 
 
@@ -63,7 +51,7 @@ def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, A
         "measured": measured,
         "result": result,
         "rows": [(link, _cells(link)) for link in result.links],
-        "columns": list(COLUMNS.values()),
+        "columns": [measure.heading for measure in COLUMNS.values()],
         "problems": list(result.problems()),
         "number": number,
     }

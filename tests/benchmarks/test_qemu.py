@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from benchmarks import qemu, session
+from converters.budget import Budget
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
-from modnet_export import Size, inputs, manifest
-from modnet_export.parity import Sample
-from modnet_export.pipeline import Request, export
+from modnet_export import Size
+from modnet_export.exporting.run import ExportRequest, export
+from modnet_export.images import inputs
+from modnet_export.record import manifest
+from modnet_export.verifying.parity import Sample
 
-LOOSE = "mad<=0.01"
+LOOSE = Budget.parse("mad<=0.01")
 needs_arm64 = pytest.mark.skipif(not qemu.installed(), reason="needs make setup-arm64")
 
 
@@ -49,7 +52,7 @@ def integer_plan(tmp_path_factory):
     """int8 and int8-dynamic models, with what this machine's kernels compute."""
     out = tmp_path_factory.mktemp("integer") / "dist"
     size = Size(height=96, width=128)
-    export(Request(size=size, formats=("tflite",), precisions=("int8", "int8-dynamic"), budget=LOOSE, out=out))
+    export(ExportRequest(size=size, formats=("tflite",), precisions=("int8", "int8-dynamic"), budget=LOOSE, out=out))
     artefacts = manifest.load(out).artefacts
     image_nhwc = inputs.builtin()[0].load(size)[0]
     candidates = tuple(

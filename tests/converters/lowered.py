@@ -40,7 +40,7 @@ def evaluate_coreml(proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) ->
     import torch
 
     from converters.coreml.convert import Metadata, build_program, ct, quiet, save
-    from converters.coreml.evaluate import Evaluator, Package
+    from converters.coreml.interpreter import Evaluator, Package
 
     program = build_program(ir.from_proto(proto), "iOS16")
     with quiet(), tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,140 @@
+"""An Android emulator, booted without a window for the measurements and shut down after them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchmarks.android.adb import Adb, Device, DeviceGoneError, StoppedError
+from benchmarks.android.target import AdbTarget, Settings
+from benchmarks.session import Plan, Record
+from converters.errors import ExportError
+from modnet_export.doctor import android_sdk
+
+_PORTS = range(5554, 5682, 2)
+
+
+def find_emulator() -> Path:
+    """The SDK's ``emulator`` program; raises ExportError where it is missing."""
+    sdk = android_sdk()
+    for place in [sdk / "emulator" / "emulator"] if sdk else []:
+        if place.is_file():
+            return place
+    found = shutil.which("emulator")
+    if found:
+        return Path(found)
+    raise ExportError(
+        "there is no Android emulator here",
+        where=sdk or "ANDROID_HOME is not set",
+        expected="the Android SDK with its package 'emulator'",
+        next_step="install Android Studio, or: sdkmanager emulator; then set ANDROID_HOME to the SDK's folder",
+    )
+
+
+def virtual_devices(emulator: Path) -> list[str]:
+    """The AVDs that there are; raises ExportError where the emulator does not tell."""
+    try:
+        done = subprocess.run([str(emulator), "-list-avds"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ExportError(f"{emulator} -list-avds failed: {error}", next_step="reinstall the emulator") from error
+    # Some versions print INFO lines between the names.
+    return [line.strip() for line in done.stdout.splitlines() if line.strip() and " " not in line.strip()]
+
+
+@contextmanager
+def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
+    """A running AVD; it is shut down at the end, also on errors. Raises ExportError where it does not come up."""
+    program = find_emulator()
+    known = virtual_devices(program)
+    if avd not in known:
+        raise ExportError(
+            f"there is no virtual device '{avd}'",
+            where=program,
+            expected=", ".join(known) or "an AVD: none has been made yet",
+            next_step="make one in Android Studio's Device Manager, or with avdmanager create avd",
+        )
+    taken = {item.serial for item in adb.devices()}
+    port = next((port for port in _PORTS if f"emulator-{port}" not in taken), None)
+    if port is None:
+        raise ExportError("all ports for emulators are taken", next_step="end some: adb emu kill")
+    options = ["-no-window", "-no-audio", "-no-boot-anim", "-no-snapshot", "-port", str(port)]
+    with tempfile.TemporaryFile() as log:
+        try:
+            process = subprocess.Popen(
+                [str(program), "-avd", avd, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ExportError(f"cannot start {program}: {error}", next_step="reinstall the emulator") from error
+        device = Device(adb, f"emulator-{port}")
+        try:
+            _wait(device, process, log, seconds)
+            yield device
+        finally:
+            with suppress(ExportError, TimeoutError):
+                adb.run(["-s", device.serial, "emu", "kill"], seconds=15, heed_stop=False)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(device: Device, process: subprocess.Popen[bytes], log: object, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        if process.poll() is not None:
+            raise ExportError(f"the emulator ended with {process.returncode}: {_tail(log)}", next_step=_BY_HAND)
+        with suppress(DeviceGoneError):
+            # The device answers before its services do.
+            if device.text(["getprop", "sys.boot_completed"]) == "1":
+                return
+        if time.monotonic() > deadline:
+            raise ExportError(
+                f"{device.serial} did not boot within {seconds:.0f} s: {_tail(log)}",
+                next_step=f"{_BY_HAND}; without KVM it takes many minutes: --boot-timeout",
+            )
+        if device.adb.stop.wait(1):
+            raise StoppedError
+
+
+_BY_HAND = "start it by hand to see what it says: emulator -avd NAME"
+
+
+def _tail(log: object) -> str:
+    log.seek(0)  # type: ignore[attr-defined]
+    lines = log.read().decode(errors="replace").strip().splitlines()  # type: ignore[attr-defined]
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+@dataclass(frozen=True)
+class EmulatorTarget:
+    """An AVD. What it measures is marked: its latencies say nothing of a phone's."""
+
+    avd: str
+    settings: Settings = field(default_factory=Settings)
+    boot_seconds: float = 300
+    program: Path | None = None
+    """adb; found where None."""
+
+    @property
+    def name(self) -> str:
+        return f"emulator:{self.avd}"
+
+    def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
+        """See ``session.Target``."""
+        record.status(self.name, "booting", 0, 0)
+        adb = Adb(self.program, stop)
+        with booted(self.avd, adb, self.boot_seconds) as device:
+            settings = replace(self.settings, functional=True, fixed_performance=False, cool_seconds=0)
+            AdbTarget(device.serial, settings, self.name, self.program).measure(plan, record, stop)

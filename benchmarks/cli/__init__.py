@@ -1,0 +1,1 @@
+"""The commands that measure, mounted by ``modnet_export.cli``."""

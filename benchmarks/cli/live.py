@@ -1,0 +1,56 @@
+"""What targets do while they are measured: one row for each on a terminal, lines of text elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from benchmarks.measure import Run
+from modnet_export.terminal.console import ERR
+
+
+@contextmanager
+def live(names: list[str]) -> Iterator[_Lines | _Rows]:
+    """A table while they are measured; lines of text without a terminal."""
+    if not ERR.is_terminal:
+        yield _Lines()
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.fields[target]}"), BarColumn(16), MofNCompleteColumn())
+    latest = TextColumn("[bold]{task.fields[latest]}[/]")
+    with Progress(*columns, latest, TextColumn("{task.description}"), TimeElapsedColumn(), console=ERR) as progress:
+        yield _Rows(progress, names)
+
+
+class _Lines:
+    """Every new stage of every target as a line."""
+
+    def __init__(self) -> None:
+        self._lock, self._last = Lock(), dict[str, str]()
+
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0) -> None:
+        with self._lock:
+            if self._last.get(target) != stage:
+                ERR.print(f"  {target}: {stage}", highlight=False, markup=False, soft_wrap=True)
+            self._last[target] = stage
+
+    def latest(self, target: str, run: Run) -> None:
+        """Nothing: one line for each sample would be too many."""
+
+
+class _Rows:
+    """One row for each target: its bar, its latest median, what it does."""
+
+    def __init__(self, progress: Progress, names: list[str]) -> None:
+        self._progress = progress
+        self._tasks = {name: progress.add_task("waiting", total=None, target=escape(name), latest="") for name in names}
+
+    def __call__(self, target: str, stage: str, done: int = 0, total: int = 0) -> None:
+        self._progress.update(self._tasks[target], description=escape(stage), completed=done, total=total or None)
+
+    def latest(self, target: str, run: Run) -> None:
+        if run.samples_ms and target in self._tasks:
+            self._progress.update(self._tasks[target], latest=f"{run.median_ms:.1f} ms")

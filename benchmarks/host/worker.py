@@ -1,0 +1,71 @@
+"""One model in a process of its own: loads it, then runs it as often as each line on standard input says.
+
+Answers every line with one line of JSON. Started by ``benchmarks.host.target``, not by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def _peak_bytes() -> int:
+    """The process's high-water mark."""
+    try:
+        # Not getrusage: what it says on Linux is inherited from the process that started this one.
+        with Path("/proc/self/status").open(encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _allocated_bytes() -> int | None:
+    """The process's memory that is no mapped file; None where the system does not tell."""
+    try:
+        with Path("/proc/self/status").open(encoding="ascii") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon:")), None)
+    except OSError:
+        return None
+
+
+def main() -> None:
+    model, photo, threads, delegate = sys.argv[1:]
+    if hasattr(os, "sched_setaffinity"):  # Linux: threads that wander between cores are slower and less even
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+    from converters.errors import ExportError
+    from converters.runtimes import open_runtime
+
+    image_nhwc = np.load(photo)
+    answer: dict[str, Any]
+    try:
+        before, own, start = _peak_bytes(), _allocated_bytes(), time.perf_counter()
+        runtime = open_runtime(Path(model), threads=int(threads), delegate=delegate)  # type: ignore[arg-type]
+        loaded = time.perf_counter()
+        runtime.run(image_nhwc)
+        first, after = time.perf_counter(), _allocated_bytes()
+    except ExportError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        return
+    answer = {"engine": runtime.engine, "init_ms": (loaded - start) * 1e3, "first_ms": (first - loaded) * 1e3}
+    answer["allocated_bytes"] = None if own is None or after is None else max(after - own, 0)
+    print(json.dumps(answer), flush=True)
+    for line in sys.stdin:
+        samples: list[float] = []
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            runtime.run(image_nhwc)
+            samples.append((time.perf_counter() - start) * 1e3)
+        print(json.dumps({"samples_ms": samples, "peak_bytes": max(_peak_bytes() - before, 0)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

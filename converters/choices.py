@@ -1,0 +1,20 @@
+"""The words that callers choose from, spelled once; light enough to be read by ``modnet-export --help``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Tuning = Literal["cpu", "gpu"]
+"""The processor that a graph is written for; see ``converters.onnx.passes``."""
+
+Delegate = Literal["cpu", "builtin", "gpu"]
+"""How LiteRT runs a model: XNNPACK as on a phone's CPU, its built-in kernels, or its GPU accelerator."""
+
+ComputeUnit = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
+"""Where Core ML may run a package."""
+
+CoreMlPrecision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8"]
+CoreMlPorts = Literal["image", "multiarray"]
+"""8-bit images in and out, or float multi-arrays."""
+CoreMlTarget = Literal["iOS16", "iOS17", "iOS18"]
+"""The oldest system that must run a package."""

@@ -1,0 +1,243 @@
+"""What is in a model file: ops, shapes, parameters, multiplications, and who will run it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters.errors import ExportError
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model at a glance. ``macs``: multiply-accumulate operations of one run; None with dynamic shapes."""
+
+    file: str
+    format: str
+    bytes: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    ops: dict[str, int]
+    parameters: int
+    weight_types: dict[str, int]
+    """Parameters by element type."""
+    macs: int | None
+    delegate: str | None = None
+    delegated_ops: int | None = None
+    """Ops that the delegate runs, of all in ``ops``; None where no delegate was asked."""
+    partitions: int | None = None
+
+
+def inspect(path: Path) -> Summary:
+    """Summarise a .onnx or .tflite file or an .mlpackage; raises ExportError for one that cannot be read."""
+    readers = {".onnx": _inspect_onnx, ".tflite": _inspect_tflite, ".mlpackage": _inspect_coreml}
+    if path.suffix not in readers or not path.exists():
+        raise ExportError(f"cannot inspect {path}", where=path, expected="a .onnx, .tflite or .mlpackage that exists")
+    try:
+        return readers[path.suffix](path)
+    except ExportError:
+        raise
+    except Exception as error:  # protobuf and flatbuffers raise whatever a broken file leads them to
+        raise ExportError(
+            f"cannot read {path.name}: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+            where=path,
+            expected=f"a whole {path.suffix[1:]} model",
+            next_step="export or copy the file again",
+        ) from error
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _inspect_onnx(path: Path) -> Summary:
+    import onnx_ir as ir
+    from onnx_ir.passes.common import ShapeInferencePass
+
+    from converters.onnx.graph import constant, static_shape
+
+    model = ir.load(path)
+    if not model.graph.num_nodes():
+        raise ValueError("it holds no graph")
+    ShapeInferencePass()(model)
+    types: Counter[str] = Counter()
+    for value in model.graph.initializers.values():
+        array = constant(value)
+        if array is not None:
+            types[str(array.dtype)] += array.size
+    macs: int | None = 0
+    for node in model.graph:
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or macs is None:
+            continue
+        output = static_shape(node.outputs[0])
+        second = None if node.inputs[1] is None else static_shape(node.inputs[1])
+        if output is None or second is None:
+            macs = None
+        elif node.op_type == "Conv":
+            macs += math.prod(output) * math.prod(second[1:])
+        else:
+            transposed = node.op_type == "Gemm" and "transB" in node.attributes and node.attributes["transB"].value
+            macs += math.prod(output) * second[-1 if transposed else -2]
+    ports = [
+        tuple(
+            Tensor(
+                str(value.name),
+                tuple(dim if isinstance(dim, int) else str(dim.value) for dim in value.shape or ()),
+                "?" if value.dtype is None else value.dtype.name.lower(),
+            )
+            for value in values
+        )
+        for values in (model.graph.inputs, model.graph.outputs)
+    ]
+    return Summary(
+        file=path.name,
+        format=f"ONNX, opset {model.opset_imports.get('', '?')}",
+        bytes=path.stat().st_size,
+        inputs=ports[0],
+        outputs=ports[1],
+        ops=_counted(node.op_type for node in model.graph),
+        parameters=sum(types.values()),
+        weight_types=dict(types),
+        macs=macs,
+    )
+
+
+def _inspect_tflite(path: Path) -> Summary:
+    from converters.tflite import builder as fb
+
+    model = fb.read(path.read_bytes())
+    graph = model.subgraphs[0]
+    types: Counter[str] = Counter()
+    for tensor in graph.tensors:
+        array = fb.constant(model, tensor)
+        if array is not None:
+            types[str(array.dtype)] += array.size
+    ops: list[str] = []
+    macs = 0
+    for op in graph.operators:
+        code = fb.builtin(model, op)
+        ops.append(fb.operator_name(code))
+        if ops[-1] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            weight, output = graph.tensors[op.inputs[1]].shape, graph.tensors[op.outputs[0]].shape
+            # Weights: O x h x w x I, 1 x h x w x O (depthwise), O x I.
+            per_output = math.prod(weight[1:3]) if ops[-1].startswith("DEPTHWISE") else math.prod(weight[1:])
+            macs += math.prod(int(size) for size in output) * int(per_output)
+
+    def ports(indices: Sequence[int]) -> tuple[Tensor, ...]:
+        tensors = [graph.tensors[index] for index in indices]
+        types_by_code = {code: name.lower() for name, code in vars(fb.TensorType).items() if isinstance(code, int)}
+        return tuple(
+            Tensor(tensor.name.decode(), tuple(map(int, tensor.shape)), types_by_code[tensor.type])
+            for tensor in tensors
+        )
+
+    delegated, partitions = _xnnpack_share(path, len(ops))
+    return Summary(
+        file=path.name,
+        format=f"TFLite, schema {model.version}",
+        bytes=path.stat().st_size,
+        inputs=ports(graph.inputs),
+        outputs=ports(graph.outputs),
+        ops=_counted(ops),
+        parameters=sum(types.values()),
+        weight_types=dict(types),
+        macs=macs,
+        delegate="XNNPACK",
+        delegated_ops=delegated,
+        partitions=partitions,
+    )
+
+
+def _inspect_coreml(path: Path) -> Summary:
+    from coremltools.proto import MIL_pb2
+
+    from converters.coreml.interpreter import Package
+
+    package = Package(path)
+    sizes: dict[str, list[int]] = {}
+    types: Counter[str] = Counter()
+    ops: list[str] = []
+    macs = 0
+    for item in package.operations:
+        for output in item.outputs:
+            dimensions = output.type.tensorType.dimensions
+            sizes[output.name] = [dimension.constant.size for dimension in dimensions]
+        if item.type == "const" or item.type.startswith("constexpr_"):
+            # A compressed weight counts in the type that it is stored in.
+            for name, value in item.attributes.items():
+                tensor = value.type.tensorType
+                kind = MIL_pb2.DataType.Name(tensor.dataType).lower()
+                if name != "name" and kind != "string":
+                    types[kind] += math.prod(dimension.constant.size for dimension in tensor.dimensions)
+            continue
+        ops.append(item.type)
+        if item.type in ("conv", "linear"):
+            weight = sizes[item.inputs["weight"].arguments[0].name]
+            macs += math.prod(sizes[item.outputs[0].name]) * math.prod(weight[1:])
+
+    def ports(features: Sequence[Any]) -> tuple[Tensor, ...]:
+        found: list[Tensor] = []
+        for feature in features:
+            if feature.type.WhichOneof("Type") == "imageType":
+                image = feature.type.imageType
+                space = image.ColorSpace.Name(image.colorSpace).lower()
+                found.append(Tensor(feature.name, (image.height, image.width), f"{space} image"))
+            else:
+                array = feature.type.multiArrayType
+                kind = array.ArrayDataType.Name(array.dataType).lower()
+                found.append(Tensor(feature.name, tuple(int(size) for size in array.shape), kind))
+        return tuple(found)
+
+    return Summary(
+        file=path.name,
+        format=f"Core ML, specification {package.spec.specificationVersion}",
+        bytes=sum(item.stat().st_size for item in path.rglob("*") if item.is_file()),
+        inputs=ports(package.spec.description.input),
+        outputs=ports(package.spec.description.output),
+        ops=_counted(ops),
+        parameters=sum(types.values()),
+        weight_types=dict(types),
+        macs=macs,
+    )
+
+
+def _xnnpack_share(path: Path, op_count: int) -> tuple[int, int]:
+    """How many of the file's ops XNNPACK took, and in how many partitions.
+
+    The interpreter lists the file's ops first and then one DELEGATE a partition, each with the
+    tensors that enter and leave it. Walking back from those that leave to those that enter visits
+    the partition's ops, each once.
+    """
+    from converters.runtimes.litert import interpreter
+
+    loaded: Any = interpreter(path, 1)[0]
+    details = loaded._get_ops_details()
+    ops, delegates = details[:op_count], details[op_count:]
+    maker = {int(tensor): index for index, op in enumerate(ops) for tensor in op["outputs"]}
+    taken: set[int] = set()
+    for delegate in delegates:
+        enter = {int(tensor) for tensor in np.ravel(delegate["inputs"])}
+        pending = [int(tensor) for tensor in delegate["outputs"]]
+        while pending:
+            tensor = pending.pop()
+            index = maker.get(tensor)
+            if tensor in enter or index is None or index in taken:
+                continue
+            taken.add(index)
+            pending += [int(item) for item in ops[index]["inputs"] if item >= 0]
+    return len(taken), len(delegates)

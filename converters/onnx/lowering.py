@@ -1,0 +1,58 @@
+"""The walk over a graph that every target shares: check it, lower node by node, list all that cannot be lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import onnx_ir as ir
+
+from converters.errors import UnsupportedError, UnsupportedModelError, UnsupportedNode
+from converters.onnx.graph import constant, static_shape
+from converters.onnx.registry import Registry
+
+
+def check(registry: Registry, model: ir.Model) -> None:
+    """Raise UnsupportedModelError for everything that can be seen without lowering a node."""
+    problems = registry.missing(model.graph)
+    for value in [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]:
+        if not value.name:  # an optional output that nobody asked for
+            continue
+        producer = value.producer()
+        origin = ("input", value.name) if producer is None else (producer.op_type, producer.name or "?")
+        if not isinstance(value.type, ir.TensorType) or value.dtype != ir.DataType.FLOAT:
+            problems.append(UnsupportedNode(*origin, f"{value.name} is {value.type}; supported: float32 tensors"))
+        elif (shape := static_shape(value)) is None or 0 in shape:
+            problems.append(
+                UnsupportedNode(*origin, f"{value.name} has the shape {value.shape}; supported: static, not empty")
+            )
+    if problems:
+        raise UnsupportedModelError(registry.target, problems)
+
+
+def lower(
+    registry: Registry, model: ir.Model, inputs: Mapping[str, Any], placeholder: Callable[[tuple[int, ...]], Any]
+) -> dict[str, Any]:
+    """Every graph output as a value of the target (a constant stays a NumPy array), from values for its inputs.
+
+    ``placeholder`` makes a value of an ONNX shape, to go on after a node that failed: one run finds
+    every problem. Raises UnsupportedModelError with all of them.
+    """
+    check(registry, model)
+    values: dict[ir.Value, Any] = {value: inputs[str(value.name)] for value in model.graph.inputs}
+    problems: list[UnsupportedNode] = []
+
+    def operand(value: ir.Value | None) -> Any:
+        array = constant(value)
+        return array if value is None or array is not None else values[value]
+
+    for node in model.graph:
+        try:
+            outputs = registry.lower(node, [operand(value) for value in node.inputs])
+        except UnsupportedError as error:
+            problems.append(UnsupportedNode(node.op_type, node.name or "?", str(error)))
+            outputs = [placeholder(static_shape(value) or ()) for value in node.outputs]
+        values.update(zip(node.outputs, outputs, strict=False))
+    if problems:
+        raise UnsupportedModelError(registry.target, problems)
+    return {str(value.name): operand(value) for value in model.graph.outputs}

@@ -1,0 +1,66 @@
+"""Graph passes on ``onnx_ir.Model``: generic, exact, and listed here in the order in which they run."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from converters.choices import Tuning
+from converters.onnx.passes.fold_batchnorm import FoldBatchNorm
+from converters.onnx.passes.instance_norm import FoldPartialInstanceNorm, WriteInstanceNorm
+from converters.onnx.passes.linear_to_conv import KeepMeanDims, LinearToConv, SinkFlatten
+from converters.onnx.passes.remove_expand import RemoveExpand
+from converters.onnx.passes.resize import ConvBeforeResize, ResizeToAveragePool
+from converters.onnx.passes.sink_affine import SinkAffine
+from converters.onnx.passes.statistics import CascadeMeans
+
+__all__ = ["optimise", "passes"]
+
+
+def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
+    """The passes for one kind of processor, in order.
+
+    ``cpu`` counts on fp32 sums and on memory traffic that costs less than multiplications; ``gpu``
+    writes every sum over a map so that fp16 accumulation can neither overflow nor lose it, and
+    keeps the number of kernels low.
+    """
+    return [
+        # Fewer nodes for the patterns below to look through.
+        common.RemoveUnusedNodesPass(),
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        FoldBatchNorm(),
+        RemoveExpand(),
+        # The flattening sinks from top to bottom, so one run of each in this order carries it all the way.
+        KeepMeanDims(),
+        SinkFlattenThroughLinear(),
+        # Before the resizes are rewritten: a scale passes through a Resize, not through a convolution.
+        SinkAffine(),
+        ResizeToAveragePool(),
+        FoldPartialInstanceNorm("fp32" if tuning == "cpu" else "fp16"),
+        *([ConvBeforeResize()] if tuning == "cpu" else [WriteInstanceNorm("fp16"), CascadeMeans()]),
+        common.RemoveUnusedNodesPass(),
+        common.DeduplicateInitializersPass(),
+        common.NameFixPass(),
+    ]
+
+
+class SinkFlattenThroughLinear(ir.passes.InPlacePass):
+    """LinearToConv and SinkFlatten in turn, until neither finds anything."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        modified = False
+        while LinearToConv()(model).modified | SinkFlatten()(model).modified:
+            modified = True
+        return ir.passes.PassResult(model, modified)
+
+
+def optimise(model: ir.Model, tuning: Tuning) -> ir.Model:
+    """A copy of ``model`` (static shapes inferred) after every pass."""
+    result = model.clone()
+    infer_shapes = common.ShapeInferencePass()
+    infer_shapes(result)
+    for each in passes(tuning):
+        if each(result).modified:
+            infer_shapes(result)
+    return result

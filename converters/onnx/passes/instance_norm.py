@@ -1,0 +1,212 @@
+"""Instance normalisation of some channels beside batch normalisation of the others (IBN-Net's IBN-a)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from converters.onnx.graph import constant
+from converters.onnx.passes.fold_batchnorm import batchnorm_affine, conv_constants, scaled_conv
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, producer, shape
+from converters.onnx.passes.statistics import fp16_inverse_deviation, fp16_mean
+
+Array = npt.NDArray[Any]
+Arithmetic = Literal["fp32", "fp16"]
+
+
+@dataclass(frozen=True)
+class _Norm:
+    """Channels [start, stop) of ``x`` normalised, then scaled and shifted."""
+
+    start: int
+    stop: int
+    epsilon: float
+    gain: Array
+    shift: Array
+
+
+def _write(build: Builder, x: ir.Value, norm: _Norm, arithmetic: Arithmetic) -> ir.Value:
+    return (_write_fp32 if arithmetic == "fp32" else _write_fp16)(build, x, norm)
+
+
+def _per_channel(channels: int, norm: _Norm, inside: Array | float, outside: float) -> Array:
+    values = np.full((1, channels, 1, 1), outside, np.float32)
+    values[0, norm.start : norm.stop, 0, 0] = inside
+    return values
+
+
+def _affine(build: Builder, y: ir.Value, channels: int, norm: _Norm) -> ir.Value:
+    return build.op("Add", y, build.constant(_per_channel(channels, norm, norm.shift, 0))) if norm.shift.any() else y
+
+
+def _write_fp32(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
+    """One centring and one scaling of the whole tensor: no slice, no concatenation.
+
+    Outside [start, stop) the mean is multiplied by 0 and the variance replaced by 1, so that those
+    channels pass through (x - 0) * 1 / sqrt(1) unchanged, bit for bit.
+    """
+    channels, axes = shape(x)[1], build.integers(2, 3)
+    partial = norm.stop - norm.start < channels
+    inside = build.constant(_per_channel(channels, norm, 1, 0)) if partial else None
+
+    def masked(statistic: ir.Value) -> ir.Value:
+        return statistic if inside is None else build.op("Mul", statistic, inside)
+
+    centred = build.op("Sub", x, masked(build.op("ReduceMean", x, axes, keepdims=1)))
+    variance = masked(build.op("ReduceMean", build.op("Mul", centred, centred), axes, keepdims=1))
+    offset = build.constant(_per_channel(channels, norm, norm.epsilon, 1))
+    factor = build.op("Reciprocal", build.op("Sqrt", build.op("Add", variance, offset)))
+    if (norm.gain != 1).any():
+        factor = build.op("Mul", factor, build.constant(_per_channel(channels, norm, norm.gain, 1)))
+    return _affine(build, build.op("Mul", centred, factor), channels, norm)
+
+
+def _write_fp16(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
+    """Statistics of the normalised channels alone, in the safe form of ``converters.onnx.passes.statistics``."""
+    batch, channels, height, width = shape(x)
+    part = x
+    if norm.stop - norm.start < channels:
+        bounds = [build.integers(item) for item in (norm.start, norm.stop, 1)]
+        part = build.op("Slice", x, *bounds, output=(batch, norm.stop - norm.start, height, width))
+    mean = fp16_mean(build, part)
+    factor = fp16_inverse_deviation(build, build.op("Sub", part, mean, output=shape(part)), norm.epsilon)
+    if (norm.gain != 1).any():
+        factor = build.op("Mul", factor, build.constant(norm.gain.reshape(1, -1, 1, 1)))
+
+    def whole(statistic: ir.Value, neutral: float) -> ir.Value:
+        around = [
+            build.constant(np.full((batch, count, 1, 1), neutral)) if count else None
+            for count in (norm.start, channels - norm.stop)
+        ]
+        parts = [piece for piece in (around[0], statistic, around[1]) if piece is not None]
+        return statistic if len(parts) == 1 else build.op("Concat", *parts, axis=1)
+
+    centred = build.op("Sub", x, whole(mean, 0))
+    return _affine(build, build.op("Mul", centred, whole(factor, 1)), channels, norm)
+
+
+def _instance_norm(node: ir.Node, start: int) -> _Norm | None:
+    gain, shift = constant(node.inputs[1]), constant(node.inputs[2])
+    if gain is None or shift is None or len(shape(node.inputs[0])) != 4:
+        return None
+    return _Norm(start, start + len(gain), attribute(node, "epsilon", 1e-5), gain, shift)
+
+
+def _channel_part(node: ir.Node | None, value: ir.Value) -> tuple[ir.Value, int, int] | None:
+    """The tensor that ``value`` is channels [start, stop) of, by a Split or a Slice."""
+    if node is None:
+        return None
+    source = node.inputs[0]
+    if source is None or len(shape(source)) != 4:
+        return None
+    channels = shape(source)[1]
+    if node.op_type == "Split":
+        if attribute(node, "axis", 0) % 4 != 1 or any(not shape(output) for output in node.outputs):
+            return None
+        widths = [shape(output)[1] for output in node.outputs]
+        index = list(node.outputs).index(value)
+        return source, sum(widths[:index]), sum(widths[: index + 1])
+    starts, ends, axes = (integers(item) for item in (*node.inputs[1:4], None)[:3])
+    steps = integers(node.inputs[4]) if len(node.inputs) > 4 else (1,)
+    if starts is None or ends is None or axes not in ((1,), (-3,)) or steps != (1,):
+        return None
+    part = range(channels)[starts[0] : ends[0]]
+    return source, part.start, part.stop
+
+
+@dataclass(frozen=True)
+class _Partial:
+    conv: ir.Node
+    parts: tuple[ir.Node, ...]
+    norms: tuple[ir.Node, ...]
+    concat: ir.Node
+    gain: Array
+    shift: Array
+    instance: _Norm
+
+
+class FoldPartialInstanceNorm(RewritePass[_Partial]):
+    """Batch normalisation of some channels goes into the convolution; the instance norm of the rest stays in place.
+
+    Given:  Conv(x, W, b) -> Split (or one Slice per part) along channels
+            -> BatchNormalization on some parts, InstanceNormalization on one -> Concat
+    Result: Conv(x, W * gain, b * gain + shift) -> (y - mean) / sqrt(var + epsilon), with mean 0 and
+            deviation 1 in the channels of the BatchNormalization parts
+
+    gain and shift are those of FoldBatchNorm in its channels, and 1 and 0 in the others.
+    """
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self.arithmetic: Arithmetic = arithmetic
+
+    def match(self, node: ir.Node) -> _Partial | None:
+        if node.op_type != "Concat" or len(shape(node.outputs[0])) != 4 or attribute(node, "axis", 0) % 4 != 1:
+            return None
+        channels = shape(node.outputs[0])[1]
+        gain, shift, position = np.ones(channels), np.zeros(channels), 0
+        norms: list[ir.Node] = []
+        parts: list[ir.Node] = []
+        sources: set[ir.Value] = set()
+        instance: _Norm | None = None
+        for value in node.inputs:
+            norm = producer(value, "BatchNormalization", "InstanceNormalization")
+            part = producer(norm.inputs[0], "Split", "Slice") if norm is not None else None
+            found = _channel_part(part, norm.inputs[0]) if norm is not None and norm.inputs[0] is not None else None
+            if norm is None or part is None or found is None or found[1] != position:
+                return None
+            source, start, position = found
+            norms.append(norm)
+            sources.add(source)
+            if part not in parts:
+                parts.append(part)
+            if norm.op_type == "InstanceNormalization":
+                if instance is not None or (instance := _instance_norm(norm, start)) is None:
+                    return None
+            elif (affine := batchnorm_affine(norm)) is None:
+                return None
+            else:
+                gain[start:position], shift[start:position] = affine
+        if instance is None or len(sources) != 1 or position != channels:
+            return None
+        (source,) = sources
+        conv = source.producer()
+        if conv is None or conv_constants(conv) is None or shape(source)[1] != channels:
+            return None
+        if source.is_graph_output() or {user for user, _ in source.uses()} != set(parts):
+            return None
+        if any(output.is_graph_output() or len(output.uses()) > 1 for part in parts for output in part.outputs):
+            return None
+        return _Partial(conv, tuple(parts), tuple(norms), node, gain, shift, instance)
+
+    def rewrite(self, match: _Partial, build: Builder) -> None:
+        y = scaled_conv(build, match.conv, match.gain, match.shift)
+        y.type, y.shape = match.concat.outputs[0].type, match.concat.outputs[0].shape
+        new = _write(build, y, match.instance, self.arithmetic)
+        build.replace([match.conv, *match.parts, *match.norms, match.concat], new)
+
+
+class WriteInstanceNorm(RewritePass[tuple[ir.Node, _Norm]]):
+    """An InstanceNormalization in primitive ops, its statistics safe in the given arithmetic.
+
+    Given:  InstanceNormalization(x, gain, shift)
+    Result: (x - mean) * (gain / sqrt(var + epsilon)) + shift
+    """
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self.arithmetic: Arithmetic = arithmetic
+
+    def match(self, node: ir.Node) -> tuple[ir.Node, _Norm] | None:
+        if node.op_type != "InstanceNormalization" or node.domain:
+            return None
+        norm = _instance_norm(node, 0)
+        return None if norm is None else (node, norm)
+
+    def rewrite(self, match: tuple[ir.Node, _Norm], build: Builder) -> None:
+        node, norm = match
+        x = node.inputs[0]
+        assert x is not None
+        build.replace([node], _write(build, x, norm, self.arithmetic))

@@ -1,0 +1,190 @@
+"""What ONNX operators mean, before any target: shapes, axes and pads from their inputs and attributes.
+
+Shared by the lowerings, so that every target reads a node the same way. Semantics are those of the ONNX operator
+specification (onnx/docs/Operators.md), opset 18 and newer. Every function raises UnsupportedError on what no target
+here expresses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.errors import UnsupportedError
+from converters.onnx.registry import require
+
+Array = npt.NDArray[Any]
+Pads = list[tuple[int, int]]
+
+
+def constant(name: str, value: Any) -> Array:
+    """An input that must be a constant."""
+    if not isinstance(value, np.ndarray):
+        raise UnsupportedError(f"input {name} is computed in the graph; supported: a constant")
+    return value
+
+
+def integers(name: str, value: Any) -> list[int]:
+    """An input that must be a constant list of integers."""
+    return [int(item) for item in constant(name, value).reshape(-1)]
+
+
+def clip_bounds(minimum: Any, maximum: Any) -> tuple[float, float]:
+    """Clip's constant bounds, infinite where they are left out."""
+    low = -math.inf if minimum is None else float(constant("min", minimum))
+    return low, math.inf if maximum is None else float(constant("max", maximum))
+
+
+def same_upper(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """SAME_UPPER's pads of one axis: the odd one comes after."""
+    total = max((math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def window_pads(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    *,
+    auto_pad: str,
+    pads: Sequence[int] | None,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+) -> Pads:
+    """(before, after) of height and width for a convolution or a pool."""
+    require("auto_pad", auto_pad, ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
+    if auto_pad.startswith("SAME"):
+        same = [same_upper(*each) for each in zip(sizes, kernel, strides, dilations, strict=True)]
+        return same if auto_pad == "SAME_UPPER" else [(after, before) for before, after in same]
+    if pads is None or auto_pad == "VALID":
+        return [(0, 0), (0, 0)]
+    return [(pads[0], pads[2]), (pads[1], pads[3])]
+
+
+def check_ceil_mode(
+    ceil_mode: int, sizes: Sequence[int], pads: Pads, kernel: Sequence[int], strides: Sequence[int]
+) -> None:
+    """Accept ceil_mode=1 only where it changes nothing."""
+    spans = [size + sum(pad) - side for size, pad, side in zip(sizes, pads, kernel, strict=True)]
+    if ceil_mode and any(span % stride for span, stride in zip(spans, strides, strict=True)):
+        raise UnsupportedError("uses ceil_mode=1 with a window that leaves the image; supported: ceil_mode=0")
+
+
+def resized_shape(
+    before: Sequence[int], scales: Any, sizes: Any, axes: Sequence[int] | None
+) -> tuple[list[int], list[float]]:
+    """A 2-D Resize's shape and factors; only whole sizes, and only height and width (NCHW)."""
+    on = [axis % 4 for axis in axes or range(4)]
+    after = list(before)
+    if sizes is not None and sizes.size:
+        for axis, size in zip(on, integers("sizes", sizes), strict=True):
+            after[axis] = size
+    else:
+        for axis, factor in zip(on, constant("scales", scales).reshape(-1), strict=True):
+            after[axis] = math.floor(before[axis] * float(factor))
+            # Targets derive the scale from the sizes: the two agree only where nothing was rounded.
+            if after[axis] != before[axis] * float(factor):
+                raise UnsupportedError(f"scales size {before[axis]} by {factor} to a fraction; supported: whole sizes")
+    if after[:2] != list(before[:2]):
+        raise UnsupportedError(f"resizes {list(before)} to {after}; supported: height and width only")
+    return after, [new / old for new, old in zip(after, before, strict=True)]
+
+
+def sampling(transform: str, after: Sequence[int]) -> str:
+    """The coordinate transformation, with its aliases resolved."""
+    if transform == "pytorch_half_pixel" and 1 not in after[2:]:
+        transform = "half_pixel"
+    require("coordinate_transformation_mode", transform, ("half_pixel", "align_corners", "asymmetric"))
+    return transform
+
+
+def check_nearest(transform: str, nearest_mode: str, factors: Sequence[float]) -> None:
+    """Accept the nearest-neighbour forms that every target rounds alike."""
+    whole = all(factor == int(factor) for factor in factors)
+    if transform == "asymmetric":
+        require("nearest_mode", nearest_mode, ("floor",))
+    elif not (transform == "half_pixel" and whole and nearest_mode.startswith("round_")):
+        # Between whole factors no coordinate falls halfway, so that every rounding agrees.
+        raise UnsupportedError(f"uses mode=nearest with {transform}; supported: asymmetric floor, or whole factors")
+
+
+def reduced_axes(rank: int, axes: Any, noop_with_empty_axes: int) -> list[int]:
+    """The axes that a Reduce op removes, non-negative; none for a no-op."""
+    listed = [] if axes is None else integers("axes", axes)
+    if not listed:
+        return [] if noop_with_empty_axes else list(range(rank))
+    return [axis % rank for axis in listed]
+
+
+def slice_ranges(shape: Sequence[int], starts: Any, ends: Any, axes: Any, steps: Any) -> list[range]:
+    """What a Slice keeps of each axis."""
+    begins, stops = integers("starts", starts), integers("ends", ends)
+    on = list(range(len(begins))) if axes is None else integers("axes", axes)
+    strides = [1] * len(begins) if steps is None else integers("steps", steps)
+    kept = [range(size) for size in shape]
+    for axis, begin, stop, step in zip(on, begins, stops, strides, strict=True):
+        if step < 0:
+            raise UnsupportedError(f"uses steps={step}; supported: positive steps")
+        kept[axis % len(shape)] = range(shape[axis % len(shape)])[begin:stop:step]
+    return kept
+
+
+def split_lengths(size: int, split: Any, num_outputs: int | None) -> list[int]:
+    """The widths of a Split's parts."""
+    if split is not None:
+        lengths = integers("split", split)
+    elif num_outputs is not None:
+        chunk = math.ceil(size / num_outputs)
+        lengths = [min(chunk, size - chunk * index) for index in range(num_outputs)]
+    else:
+        raise UnsupportedError("has neither split nor num_outputs; supported: either")
+    if min(lengths) <= 0:
+        raise UnsupportedError(f"splits {size} into {lengths}; supported: at least one element each")
+    return lengths
+
+
+def pad_amounts(rank: int, pads: Any, axes: Any) -> Pads:
+    """(before, after) of every axis for a Pad."""
+    amounts = integers("pads", pads)
+    if min(amounts) < 0:
+        raise UnsupportedError(f"uses pads={amounts}; supported: non-negative pads")
+    on = list(range(rank)) if axes is None else integers("axes", axes)
+    around = [(0, 0)] * rank
+    for index, axis in enumerate(on):
+        around[axis % rank] = (amounts[index], amounts[index + len(on)])
+    return around
+
+
+def reshaped(before: Sequence[int], shape: Any, allowzero: int) -> list[int]:
+    """A Reshape's result, its zeros and its -1 resolved."""
+    wanted = integers("shape", shape)
+    if not allowzero:
+        wanted = [before[axis] if size == 0 else size for axis, size in enumerate(wanted)]
+    known = math.prod(size for size in wanted if size != -1)
+    return [math.prod(before) // known if size == -1 else size for size in wanted]
+
+
+def flattened(before: Sequence[int], axis: int) -> list[int]:
+    axis = axis + len(before) if axis < 0 else axis
+    return [math.prod(before[:axis]), math.prod(before[axis:])]
+
+
+def squeezed(before: Sequence[int], axes: Any) -> list[int]:
+    if axes is None:
+        return [size for size in before if size != 1]
+    gone = {axis % len(before) for axis in integers("axes", axes)}
+    return [size for axis, size in enumerate(before) if axis not in gone]
+
+
+def unsqueezed(before: Sequence[int], axes: Any) -> list[int]:
+    new = integers("axes", axes)
+    rank = len(before) + len(new)
+    places, sizes = {axis % rank for axis in new}, iter(before)
+    return [1 if axis in places else next(sizes) for axis in range(rank)]
+
+
+def expanded(before: Sequence[int], shape: Any) -> list[int]:
+    return list(np.broadcast_shapes(tuple(before), tuple(integers("shape", shape))))

@@ -1,0 +1,43 @@
+"""The command line: one file for each command; each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from converters.errors import ExportError
+from modnet_export.terminal import errors
+
+app = typer.Typer(
+    name="modnet-export",
+    help="Put MODNet portrait matting on a phone: export, verify, inspect and use its models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _mount() -> None:
+    """Register every command, in the order of ``--help``."""
+    from benchmarks.cli import bench, compare
+    from modnet_export.cli import demo, doctor, explain, export, inspect, matte, report, verify
+
+    for module in (export, verify, report, bench, compare, inspect, explain, matte, demo, doctor):
+        module.mount(app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 a failed check, 2 bad input, 130 interrupted."""
+    # Libraries that would talk over the results.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    errors.show_warnings()
+    if not app.registered_commands:
+        _mount()
+    try:
+        app(args=arguments, prog_name="modnet-export")
+    except ExportError as error:
+        errors.fail(error)
+    except OSError as error:
+        errors.fail(errors.of_system(error))

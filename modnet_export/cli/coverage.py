@@ -1,0 +1,77 @@
+"""``modnet-export explain MODEL --images FOLDER``: which int8 ranges these photographs leave."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from converters.errors import ExportError
+from converters.runtimes import open_runtime
+from converters.runtimes.litert import LiteRt
+from converters.tflite.int8.coverage import Clipped, coverage
+from modnet_export.images import inputs, representative
+from modnet_export.record import manifest
+from modnet_export.record.contract import Size
+from modnet_export.terminal.console import OUT, escape, say, say_json, table
+from modnet_export.terminal.progress import stages
+
+_CLIPPED = 0.001
+"""More of a tensor's values than this beyond its range is worth a word."""
+
+
+def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
+    """Which tensors of an int8 model clip these photographs' values; raises ExportError for a model without int8."""
+    runtime = open_runtime(model)
+    if not isinstance(runtime, LiteRt):
+        raise ExportError(f"{model.name} is no TFLite model", where=model, expected="modnet_int8.tflite, for example")
+    chosen, size = inputs.images([folder]), Size(height=runtime.size[0], width=runtime.size[1])
+    recorded = manifest.load(model.parent).calibration
+    calibration = None if recorded in (None, representative.BUILT_IN) else Path(str(recorded))
+
+    def seen(images: list[Any], what: str) -> list[Clipped]:
+        with stages() as progress:
+            encoded = [runtime.ports.encode(image_nhwc) for image_nhwc in images]
+            return coverage(model.read_bytes(), encoded, lambda done: progress(what, done, len(images)))
+
+    found = seen([item.load(size)[0] for item in chosen], "looking at your images")
+    if not found:
+        raise ExportError(
+            f"{model.name} has no int8 activations",
+            where=model,
+            expected="modnet_int8.tflite or modnet_int8_mixed.tflite",
+        )
+    calibrated = list(representative.images(calibration, size, runtime.run))[::3]
+    usual = {item.tensor: item.worst_share for item in seen(calibrated, "looking at the calibration images")}
+    # Twice what calibration had: photographs differ in how much of them is plain black or white.
+    rows = [
+        (item, max(item.worst_share - 2 * usual[item.tensor], 0.0), chosen[item.worst_image].name) for item in found
+    ]
+    rows.sort(key=lambda row: -row[1])
+    if as_json:
+        say_json(
+            json.dumps(
+                [
+                    {**asdict(item), "beyond_calibration": more, "calibrated_share": usual[item.tensor], "worst": name}
+                    for item, more, name in rows
+                ],
+                indent=2,
+            )
+        )
+        return
+    beyond = [row for row in rows if row[1] > _CLIPPED]
+    say(
+        f"[bold]{escape(model.name)}[/]: {len(beyond)} of {len(found)} int8 ranges are exceeded on these images by "
+        f"more than {_CLIPPED:.1%} of the values"
+    )
+    if beyond:
+        shown_table = table()
+        for heading in ("tensor", "range", "clipped", "calibrated", "in"):
+            shown_table.add_column(heading, justify="right" if heading in ("clipped", "calibrated") else "left")
+        for item, _, name in beyond[:10]:
+            spread = f"{item.low:.3g} to {item.high:.3g}"
+            shares = (f"{item.worst_share:.2%}", f"{usual[item.tensor]:.2%}")
+            shown_table.add_row(escape(item.tensor[:32]), spread, *shares, escape(name))
+        OUT.print(shown_table)
+        say("Shares of the worst image. Calibrate with photographs like these: export with `calibration=FOLDER`.")

@@ -1,0 +1,89 @@
+"""``modnet-export explain``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from converters.errors import ExportError
+from modnet_export.terminal.console import OUT, escape, say, say_json, table
+from modnet_export.terminal.options import JsonOption, command
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    model: Annotated[Path, typer.Argument(help="A compressed .tflite or .mlpackage.")]
+    against: Annotated[
+        Path | None, typer.Option(help="The float model that it was made from. Default: modnet_fp32 beside it.")
+    ] = None
+    image: Annotated[Path | None, typer.Option(help="A photo, instead of the built-in one.")] = None
+    images: Annotated[
+        Path | None, typer.Option(help="Your photos: instead, tells which int8 ranges their values leave.")
+    ] = None
+    plot: Annotated[Path | None, typer.Option("-o", "--plot", help="A .png to write: the SNR of every op.")] = None
+    as_json: JsonOption = False
+
+
+def explain(options: ExplainOptions) -> None:
+    """Show where a compressed model loses precision: the ten worst ops, and why."""
+    from dataclasses import asdict
+
+    from converters.diagnose.drift import drift
+    from converters.diagnose.tracing import trace
+    from converters.runtimes import open_runtime
+    from modnet_export.images import inputs
+    from modnet_export.record.contract import Size
+    from modnet_export.record.files import write_bytes
+    from modnet_export.report import plots
+
+    model, plot = options.model, options.plot
+    if options.images is not None:
+        from modnet_export.cli.coverage import say_coverage
+
+        ignored = [name for name in ("against", "image", "plot") if getattr(options, name) is not None]
+        if ignored:
+            raise ExportError(
+                f"`{ignored[0]}` has no effect with `images`",
+                where=f"`{ignored[0]}`",
+                expected="`images` alone: it looks at ranges, and compares no models",
+            )
+        say_coverage(model, options.images, as_json=options.as_json)
+        return
+    parent = options.against or model.with_name(f"modnet_fp32{model.suffix}")
+    height, width = open_runtime(model).size
+    open_runtime(parent)  # one clear error where it is not a model
+    photo = inputs.builtin()[0] if options.image is None else inputs.images([options.image])[0]
+    image_nhwc, _ = photo.load(Size(height=height, width=width))
+    found = drift(trace(model, image_nhwc), trace(parent, image_nhwc))
+    if plot is not None:
+        write_bytes(plot, plots.snr(found, f"{model.name} against {parent.name}"))
+    if options.as_json:
+        say_json(json.dumps([asdict(item) for item in found], indent=2))
+        return
+    shown = table()
+    for heading in ("op", "tensor", "SNR dB", "lost dB", "why"):
+        shown.add_column(heading, justify="right" if "dB" in heading else "left")
+    for item in sorted(found, key=lambda item: -item.added)[:10]:
+        shown.add_row(
+            item.op,
+            escape(item.name),
+            f"{item.snr_db:.0f}",
+            f"{item.loss_db:.0f}",
+            item.reason if item.reason == "rounding" else f"{item.reason}: {item.detail}",
+        )
+    say(f"[bold]{escape(model.name)}[/] against {escape(parent.name)} on {escape(photo.name)}")
+    OUT.print(shown)
+    say(
+        f"At the matte: {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
+        "lost: how far they are below their worst input."
+    )
+    if plot is not None:
+        say(f"Wrote {escape(str(plot))}.")
+
+
+def mount(app: typer.Typer) -> None:
+    command(app, ExplainOptions)(explain)

@@ -1,0 +1,121 @@
+"""``modnet-export export``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
+from converters.errors import ExportError
+from modnet_export.record.choices import Format, Precision
+from modnet_export.terminal.console import escape, say, say_json
+from modnet_export.terminal.options import JsonOption, choices, command
+from modnet_export.terminal.progress import stages
+
+if TYPE_CHECKING:
+    from modnet_export.exporting.request import ExportRequest
+    from modnet_export.record.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    checkpoint: Annotated[
+        str, typer.Option(help="demo (embedded), photographic or webcam (official, downloaded), or a file's path.")
+    ] = "demo"
+    size: Annotated[str, typer.Option(help="Height x width, multiples of 32.")] = "512x512"
+    formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite"
+    precisions: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic, int8 (bytes in and out), "
+            "int8-mixed (see --budget), int4-weights; "
+            "for Core ML int8, palettized6, palettized4, w8a8."
+        ),
+    ] = "fp32,fp16"
+    tune: Annotated[
+        Tuning | None,
+        typer.Option(help="The processor that graphs are written for. Default: cpu for fp32, gpu for fp16."),
+    ] = None
+    coreml_io: Annotated[CoreMlPorts, typer.Option(help="8-bit images in and out, or float multi-arrays.")] = "image"
+    coreml_target: Annotated[CoreMlTarget, typer.Option(help="The oldest system that must run it.")] = "iOS16"
+    calibration: Annotated[
+        Path | None, typer.Option(help="A folder of photographs to calibrate int8 with. Default: a built-in set.")
+    ] = None
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="For int8 and int8-mixed: use int8 for as many multiplications as these limits allow, for example "
+            "'mad<=0.001,size_mb<=8', measured on the calibration images; exit code 1 where no model holds them. Also "
+            "p999, max, latency_ms. Default: mad<=0.0018 and mad<=0.001, or as near as can be had, with a warning."
+        ),
+    ] = None
+    pareto: Annotated[
+        Path | None,
+        typer.Option(help="A .png to draw error, latency and size of such models to; the numbers beside it as .json."),
+    ] = None
+    out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist")
+    as_json: JsonOption = False
+
+    def request(self) -> ExportRequest:
+        """Every option as its type; raises ExportError for one that is none, before anything long begins."""
+        from converters.budget import Budget
+        from modnet_export.exporting.request import ExportRequest
+        from modnet_export.record.contract import Size
+
+        request = ExportRequest(
+            checkpoint=self.checkpoint,
+            size=Size.parse(self.size),
+            formats=choices(self.formats, "formats", get_args(Format)),
+            precisions=choices(self.precisions, "precisions", get_args(Precision)),
+            tune=self.tune,
+            coreml_io=self.coreml_io,
+            coreml_target=self.coreml_target,
+            calibration=self.calibration,
+            budget=None if self.budget is None else Budget.parse(self.budget),
+            pareto_points=0 if self.pareto is None else 9,
+            out=self.out,
+        )
+        if (self.budget or self.pareto) and not request.searched:
+            raise ExportError(
+                "there is nothing to search for",
+                where="`budget`" if self.budget else "`pareto`",
+                expected="int8 or int8-mixed for TFLite, or int8 for ONNX, among `formats` and `precisions`",
+            )
+        return request
+
+
+def export(options: ExportOptions) -> None:
+    """Export a checkpoint to ONNX, TFLite and Core ML, each verified against the reference network."""
+    from modnet_export.cli.tables import say_manifest
+    from modnet_export.exporting import run
+
+    request = options.request()
+    with stages() as progress:
+        manifest = run.export(request, progress)
+    if options.pareto is not None:
+        _draw(options.pareto, manifest)
+    if options.as_json:
+        say_json(manifest.model_dump_json(indent=2))
+        return
+    say_manifest(manifest)
+    say(f"\nWrote {escape(str(options.out))}/ with {len(manifest.artefacts)} verified models and manifest.json.")
+    say("Next: " + escape(f"modnet-export matte {options.out / manifest.artefacts[-1].file} PHOTO -o cutout.png"))
+
+
+def _draw(path: Path, manifest: Manifest) -> None:
+    """The models that searches measured, as a picture and as numbers beside it."""
+    from modnet_export.record.files import write_bytes
+    from modnet_export.report import plots
+
+    records = {item.file: item.search for item in manifest.artefacts if item.search is not None}
+    write_bytes(path, plots.pareto_png(records))
+    numbers = {name: record.model_dump() for name, record in records.items()}
+    write_bytes(path.with_suffix(".json"), json.dumps(numbers, indent=2).encode())
+
+
+def mount(app: typer.Typer) -> None:
+    command(app, ExportOptions)(export)

@@ -1,0 +1,47 @@
+"""The options that say what a verification runs on, for the commands that share them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from converters.choices import ComputeUnit
+from converters.errors import ExportError
+
+if TYPE_CHECKING:
+    from modnet_export.images.inputs import Input
+
+DistArgument = Annotated[Path, typer.Argument(help="A folder that export wrote.")]
+ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
+VideoOption = Annotated[
+    Path | None, typer.Option(help="A video file, or a folder of its frames: measures flicker too.")
+]
+TruthOption = Annotated[
+    Path | None,
+    typer.Option(help="True mattes, as a dataset's folder (PPM-100, P3M, AIM) or, with --images, beside the photos."),
+]
+CheckpointOption = Annotated[str | None, typer.Option(help="Where the checkpoint is, if not where it was.")]
+ToleranceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some. May be repeated."),
+]
+ComputeUnitOption = Annotated[ComputeUnit, typer.Option(help="Where Core ML may run a package (on a Mac).")]
+
+
+def chosen(images: Path | None, video: Path | None, ground_truth: Path | None) -> tuple[Input, ...]:
+    """The inputs that the options name; none for the built-in ones. Raises ExportError."""
+    from modnet_export.images import inputs
+
+    if ground_truth is not None and video is None:
+        return tuple(inputs.ground_truth(ground_truth, images))
+    if video is not None and images is None and ground_truth is None:
+        return tuple(inputs.video(video))
+    if video is not None:
+        raise ExportError(
+            "a video cannot be combined with other inputs",
+            where="`video`",
+            expected="`images`, `ground_truth` with `images`, or `video`",
+        )
+    return () if images is None else tuple(inputs.images([images]))

@@ -1,0 +1,103 @@
+"""Manifests and verifications as tables for people."""
+
+from __future__ import annotations
+
+from modnet_export.record.manifest import Manifest
+from modnet_export.terminal.console import OUT, escape, number, say, table
+from modnet_export.verifying.result import Verification
+
+
+def say_manifest(manifest: Manifest) -> None:
+    say(f"[bold]MODNet {manifest.size} from '{escape(manifest.source.name)}'[/]")
+    shown = table()
+    for heading in ("artefact", "for", "MB", "input"):
+        shown.add_column(heading, no_wrap=True, justify="right" if heading == "MB" else "left")
+    for heading in ("max", "mean", "PSNR", "verdict"):
+        shown.add_column(heading, no_wrap=True, justify="right")
+    for artefact in manifest.artefacts:
+        for index, item in enumerate(artefact.parity):
+            finite = item.max_abs_difference is not None
+            shown.add_row(
+                *(
+                    (artefact.file, artefact.tuning or "any", f"{artefact.bytes / 1e6:.1f}")
+                    if index == 0
+                    else ("",) * 3
+                ),
+                escape(item.input),
+                number(item.max_abs_difference, "not finite"),
+                number(item.mad, "not finite"),
+                f"{item.psnr_db:.0f}" if item.psnr_db is not None else "equal" if finite else "-",
+                "[green]passed[/]" if item.passed else "[bold red]FAILED[/]",
+            )
+    OUT.print(shown)
+    for artefact in manifest.artefacts:
+        if artefact.search is not None:
+            point = artefact.search.chosen
+            say(
+                f"{artefact.file}: {point.integer_macs:.0%} of the multiplications in int8; on the calibration images "
+                f"mean {point.mad:.1e}, 99.9 % {point.p999:.2g}, max {point.max_abs_difference:.2g} from float "
+                f"({'within' if artefact.search.held else '[yellow]beyond[/]'} {artefact.search.budget})."
+            )
+    limits: dict[str, list[str]] = {}
+    for artefact in manifest.artefacts:
+        limits.setdefault(str(artefact.tolerance), []).append(artefact.file if artefact.search else artefact.precision)
+    allowed = "; ".join(f"{', '.join(dict.fromkeys(names))} {limit}" for limit, names in limits.items())
+    say(f"Absolute differences of mattes in [0, 1] from the reference ({escape(manifest.reference)}), PSNR in dB.")
+    say(f"Allowed: {allowed}.")
+    for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml"}:
+        say(f"Core ML packages were {engine}.")
+
+
+def say_verification(result: Verification) -> None:
+    inputs = f"{len(result.inputs)} inputs" if len(result.inputs) != 1 else escape(result.inputs[0])
+    say(f"[bold]MODNet {result.size} from '{escape(result.source.name)}' on {inputs}[/]")
+    verdicts = {"passed": "[green]passed[/]", "failed": "[bold red]FAILED[/]", "not run": "[yellow]not run[/]"}
+    shown = table()
+    shown.add_column("artefact", no_wrap=True)
+    for heading in ("max", "99.9 %", "mean", "edges", "SSIM", "verdict"):
+        shown.add_column(heading, no_wrap=True, justify="right")
+    for link in result.links:
+        worst = [link.worst("max_abs_difference"), link.worst("p999"), link.mean("mad"), link.mean("edge_mad")]
+        ssim = link.worst("ssim")
+        shown.add_row(
+            escape(link.name),
+            *(number(value, "-") for value in worst),
+            "-" if ssim is None else f"{ssim:.3f}",
+            verdicts[link.verdict],
+        )
+    OUT.print(shown)
+    say(
+        f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
+        "\nthe edge band where hair lives; lowest SSIM."
+    )
+    if result.truth is not None:
+        shown = table()
+        shown.title_justify = "left"
+        shown.title = (
+            f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
+        )
+        for index, heading in enumerate(("artefact", "MAD", "MSE", "SAD", "Grad", "Conn")):
+            shown.add_column(heading, no_wrap=True, justify="right" if index else "left")
+        for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
+            if truth is not None:
+                errors = ("mad", "mse", "sad", "grad", "conn")
+                pairs = [(getattr(truth, error), getattr(result.truth, error)) for error in errors]
+                cells = [
+                    f"{value:.3g}" + ("" if truth is result.truth else f" ({value - base:+.1g})")
+                    for value, base in pairs
+                ]
+                shown.add_row(escape(name), *cells)
+        OUT.print(shown)
+    for half in result.half:
+        top = half.largest[0]
+        verdict = "survives fp16" if half.passed else "[bold red]does not survive fp16[/]"
+        say(
+            f"{escape(half.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
+            f"in {top.op} {escape(top.tensor)}; "
+            f"rounded after every op, its matte moves by a mean of {number(half.mad, 'not finite')}."
+        )
+    for suspect in result.suspects:
+        say(f"[bold]{escape(suspect.artefact)}[/] leaves {escape(suspect.parent)} at [bold]{escape(suspect.op)}[/]:")
+        say(f"  {escape(suspect.explanation)}.")
+    for engine in {link.engine: None for link in result.links if link.engine}:
+        say(f"  {escape(engine)}")

@@ -1,0 +1,46 @@
+"""The representative dataset of one export, loaded when the first artefact needs it and kept for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from converters.runtimes import Image
+from modnet_export.images import representative
+from modnet_export.record.contract import Size
+
+
+class Calibration:
+    """The images that quantization is calibrated with, each 1 x H x W x 3 in [0, 1].
+
+    ``folder`` None: the built-in set. The float model cuts the built-in portrait out, and tells whether a user's image
+    shows anybody.
+    """
+
+    def __init__(self, folder: Path | None, size: Size) -> None:
+        self._folder, self._size = folder, size
+        self._images: Sequence[Image] | None = None
+
+    @property
+    def record(self) -> str | None:
+        """What a manifest says of it: null where no artefact needed it."""
+        if self._images is None:
+            return None
+        return representative.BUILT_IN if self._folder is None else str(self._folder.resolve())
+
+    def images(self, fp32: bytes) -> Sequence[Image]:
+        """The images; ``fp32`` is the float TFLite model."""
+        from converters.runtimes.litert import interpreter
+
+        if self._images is None:
+            loaded, _ = interpreter(fp32, None)
+            source, target = loaded.get_input_details()[0]["index"], loaded.get_output_details()[0]["index"]
+
+            def matting(image_nhwc: Image) -> Image:
+                loaded.set_tensor(source, image_nhwc)
+                loaded.invoke()
+                matte_nhwc: Image = loaded.get_tensor(target)
+                return matte_nhwc
+
+            self._images = representative.images(self._folder, self._size, matting)
+        return self._images

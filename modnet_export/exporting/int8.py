@@ -1,0 +1,146 @@
+"""int8 arithmetic for one checkpoint: equalised channels, measured sensitivities, and a search within a budget."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from converters.budget import Budget
+from converters.errors import ExportWarning
+from converters.progress import Progress
+from converters.runtimes import Image
+from modnet_export.exporting.request import ExportRequest
+from modnet_export.record.files import cache
+from modnet_export.record.manifest import SearchRecord
+from modnet_export.record.recipes import Recipe
+
+if TYPE_CHECKING:
+    import onnx
+
+    from converters.tflite.int8.graph import Group, Parameters
+    from converters.tflite.int8.ranges import Moments, Spread
+    from converters.tflite.int8.search import Found
+    from converters.tflite.rounding import Rounding
+
+
+@dataclass(frozen=True)
+class _Equalised:
+    """A float graph with evened channels, and what its tensors and convolutions see."""
+
+    data: bytes
+    groups: Sequence[Group]
+    scales: Mapping[int, Parameters]
+    rounding: Rounding
+
+
+class Integer:
+    """The models with int8 arithmetic that are made of one fp32 flatbuffer, each search run once."""
+
+    def __init__(self, fp32: bytes, images: Sequence[Image], request: ExportRequest, progress: Progress) -> None:
+        self._fp32, self._images, self._request, self._progress = fp32, images, request, progress
+        self._found: dict[str, Found] = {}
+        self.records: dict[str, SearchRecord] = {}
+        """What was found, by the artefact's file."""
+
+    @cached_property
+    def _even(self) -> _Equalised:
+        from converters.tflite import builder
+        from converters.tflite.int8 import graph
+        from converters.tflite.int8.equalise import equalise
+        from converters.tflite.int8.ranges import collect, observe
+        from converters.tflite.rounding import Rounding
+
+        images = self._images
+
+        def groups(model: bytes) -> list[Group]:
+            return graph.Graph(builder.read(model)).groups()
+
+        def tensors(model: bytes) -> list[int]:
+            return [tensor for group in groups(model) for tensor in group.tensors]
+
+        some = images[::3]
+        seen = observe(
+            self._fp32, tensors(self._fp32), some, lambda done: self._progress("looking at ranges", done, len(some))
+        )
+        data = equalise(self._fp32, seen)
+        spreads: dict[int, Spread] = {}
+        moments = collect(
+            data,
+            images,
+            lambda done: self._progress("calibrating", done, len(images)),
+            tensors=tensors(data),
+            spreads=spreads,
+        )
+        return _Equalised(data, groups(data), graph.parameters(groups(data), spreads), Rounding(moments))
+
+    def found(self, row: Recipe) -> Found:
+        """int8 arithmetic wherever the budget allows it."""
+        if row.file not in self._found:
+            self._found[row.file] = self._search(row)
+        return self._found[row.file]
+
+    def _search(self, row: Recipe) -> Found:
+        from converters.tflite.int8.search import search
+        from converters.tflite.weights import mixed
+
+        budget = self._request.budget or Budget.parse(row.budget or "")
+        even = self._even
+        state = cache() / "search" / f"{hashlib.sha256(even.data).hexdigest()[:16]}.json"
+        state.parent.mkdir(parents=True, exist_ok=True)
+        found = search(
+            even.data,
+            even.groups,
+            even.scales,
+            self._images,
+            budget,
+            lambda chosen: mixed(even.data, even.rounding, chosen, bytes_in_and_out=row.eight_bit),
+            required=self._request.budget is not None,
+            extra_points=self._request.pareto_points,
+            state=state,
+            variant=row.precision,
+            progress=self._progress,
+        )
+        if not budget.held(found.point):
+            warnings.warn(
+                f"{row.precision} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g} "
+                f"with {found.point.integer_macs:.0%} of the multiplications in int8",
+                ExportWarning,
+                stacklevel=2,
+            )
+        self.records[row.file] = SearchRecord(
+            budget=str(budget), held=budget.held(found.point), chosen=found.point, points=found.points
+        )
+        return found
+
+    def qdq(self, row: Recipe, model: onnx.ModelProto, moments: Mapping[int, Moments]) -> bytes:
+        """For ONNX Runtime: int8 where the TFLite model of ``row`` has it; of the other convolutions only the weights.
+
+        ``model`` is the optimised ONNX, ``moments`` are those of the fp32 flatbuffer's convolutions.
+        """
+        from converters.onnx.quantize import Weight, fingerprint, qdq
+        from converters.tflite import builder
+        from converters.tflite.int8 import graph
+        from converters.tflite.int8.ranges import convolutions
+        from converters.tflite.rounding import Rounding
+        from converters.tflite.weights import kept_in_float
+
+        chosen = self.found(row).chosen
+        # Equalisation changes weights and no op's place.
+        whole = graph.Graph(builder.read(self._even.data))
+        rounding = Rounding(moments)
+        found = convolutions(builder.read(self._fp32))
+        floats = [item for item in found if not whole.static(item.index, chosen)]
+        kept = kept_in_float(floats, len(self._fp32))
+        names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
+        stored = {}
+        for item in floats:
+            if item.index not in kept:
+                rounded = rounding(item)
+                stored[names[item.index]] = Weight(item.oihw(rounded.weight), rounded.scale, rounded.bias_change)
+        fast = set(names.values()) - {names[item.index] for item in floats}
+        images = [image.transpose(0, 3, 1, 2).copy() for image in self._images]
+        return bytes(qdq(model, images, fast, stored).SerializeToString(deterministic=True))

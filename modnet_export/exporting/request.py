@@ -1,0 +1,72 @@
+"""What to export: one frozen value, and the artefacts that it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from converters.budget import Budget
+from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
+from converters.errors import ExportError
+from modnet_export.model.checkpoint import EMBEDDED
+from modnet_export.record.choices import Format, Precision
+from modnet_export.record.contract import Contract, Size
+from modnet_export.record.measures import Tolerance
+from modnet_export.record.recipes import RECIPES, Recipe
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export. ``tune`` None: each artefact for its own use (fp32 for CPUs, fp16 for GPUs)."""
+
+    checkpoint: str = EMBEDDED
+    size: Size = field(default_factory=lambda: Size(height=512, width=512))
+    formats: tuple[Format, ...] = ("onnx", "tflite")
+    precisions: tuple[Precision, ...] = ("fp32", "fp16")
+    tune: Tuning | None = None
+    coreml_io: CoreMlPorts = "image"
+    coreml_target: CoreMlTarget = "iOS16"
+    calibration: Path | None = None
+    """A folder of photographs for quantization; None: the built-in set."""
+    budget: Budget | None = None
+    """What int8 and int8-mixed must hold; None: their recipes' own budgets, or as near to them as can be had."""
+    pareto_points: int = 0
+    """Further models that their search measures, for a plot."""
+    out: Path = Path("dist")
+
+    @property
+    def searched(self) -> list[Recipe]:
+        """The artefacts whose precision a search chooses."""
+        return [row for row in self.recipes() if row.searched]
+
+    def recipes(self) -> list[Recipe]:
+        """The artefacts in the order of the chain; raises ExportError when the choice leaves none of a format."""
+        chosen = [row for row in RECIPES if row.format in self.formats and row.precision in self.precisions]
+        for name in self.formats:
+            if not any(row.format == name for row in chosen):
+                available = ", ".join(sorted({row.precision for row in RECIPES if row.format == name}))
+                raise ExportError(
+                    f"there is no {name} artefact in {', '.join(self.precisions)}",
+                    where="`precisions`",
+                    expected=f"{name} comes in {available}",
+                    next_step=f"add one of these precisions, or leave {name} out of `formats`",
+                )
+        return chosen
+
+    def contract(self, row: Recipe) -> Contract:
+        """What an artefact takes and gives."""
+        return Contract.of(row.format, self.size, images=self._images(row), eight_bit=row.eight_bit)
+
+    def tolerance(self, row: Recipe) -> Tolerance:
+        """What an artefact is held to.
+
+        The user's own budget must not contradict it: one photograph may have twice the mean of all.
+        """
+        limits = row.limits(images=self._images(row))
+        if self.budget is None or not row.searched:
+            return limits
+        asked = 2 * self.budget.limits.get("mad", 0.0)
+        return limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})
+
+    def _images(self, row: Recipe) -> bool:
+        return row.format == "coreml" and self.coreml_io == "image"

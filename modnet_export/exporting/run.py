@@ -1,0 +1,116 @@
+"""Checkpoint to verified ``dist/``: the stages in order, each handing its result to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from converters.errors import CheckFailedError, ExportError
+from converters.progress import Progress, silent
+from converters.runtimes import open_runtime
+from modnet_export.exporting.chain import Chain
+from modnet_export.exporting.request import ExportRequest
+from modnet_export.model import checkpoint
+from modnet_export.model.reference import TorchReference, open_reference
+from modnet_export.record import manifest
+from modnet_export.record.contract import OPSET
+from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
+from modnet_export.record.manifest import Artefact, Manifest, SourceRecord
+from modnet_export.record.recipes import Recipe
+from modnet_export.record.versions import versions
+from modnet_export.verifying.gates import describe
+from modnet_export.verifying.parity import Sample, measure, samples
+
+
+def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
+    """Export, verify every artefact against the reference, and put ``dist/`` in place in one step.
+
+    The folder is written only if every artefact is within its tolerance: raises CheckFailedError
+    otherwise, and ExportError for bad input; an existing folder is then left as it was.
+    """
+    from modnet_export.exporting import onnx
+
+    rows = request.recipes()
+    writable_folder(request.out)
+    replaced = _old_artefacts(request.out)
+    progress("loading the checkpoint")
+    source = checkpoint.resolve(request.checkpoint)
+    reference = open_reference(source)
+    progress("exporting to ONNX")
+    if isinstance(reference, TorchReference):
+        model = onnx.from_network(reference.modnet, request.size)
+    else:
+        model = onnx.from_onnx(source.path, request.size)
+    progress("running the reference")
+    inputs = samples(reference, request.size)
+    chain = Chain(model, request, progress)
+    artefacts: list[Artefact] = []
+    stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
+    with replaced_folder(request.out, keep=stay) as folder:
+        for row in rows:
+            progress(f"writing {row.file}")
+            chain.write(row, folder / row.file)
+            progress(f"verifying {row.file}")
+            artefacts.append(_verified(row, request, chain, folder, inputs))
+        result = Manifest(
+            source=SourceRecord(name=source.name, kind=source.kind, sha256=source.sha256),
+            size=request.size,
+            reference=reference.engine,
+            versions=versions(),
+            calibration=chain.calibration,
+            artefacts=tuple(artefacts),
+        )
+        require_parity(result.artefacts)
+        write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
+    return result
+
+
+def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, inputs: Sequence[Sample]) -> Artefact:
+    """The record of an artefact that was just written, with its parity."""
+    path = folder / row.file
+    tuning, limits, runtime = row.tuned(request.tune), request.tolerance(row), open_runtime(path)
+    return Artefact(
+        file=row.file,
+        format=row.format,
+        precision=row.precision,
+        optimised=tuning is not None,
+        tuning=tuning,
+        opset=OPSET if row.format == "onnx" else None,
+        bytes=size_in_bytes(path),
+        sha256=sha256(path),
+        contract=request.contract(row),
+        tolerance=limits,
+        engine=runtime.engine,
+        parity=measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits),
+        search=chain.searches.get(row.file),
+    )
+
+
+def _old_artefacts(out: Path) -> set[str]:
+    """Names in ``out`` that a new export replaces; raises ExportError if the folder is somebody else's."""
+    if not out.exists() or not any(out.iterdir()):
+        return set()
+    if not (out / manifest.FILE_NAME).exists():
+        raise ExportError(
+            f"{out} is not empty and was not written by this tool",
+            where=out,
+            expected=f"a new folder, or one with a {manifest.FILE_NAME}",
+            next_step="choose another folder as `out`",
+        )
+    try:
+        return {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
+    except ExportError:  # a broken manifest is replaced like a sound one; nothing else is touched
+        return {manifest.FILE_NAME}
+
+
+def require_parity(artefacts: Sequence[Artefact]) -> None:
+    """Raise CheckFailedError naming every artefact outside its tolerance, the first in the chain first."""
+    failed = [artefact for artefact in artefacts if not artefact.passed]
+    if not failed:
+        return
+    lines = [f"{len(failed)} of {len(artefacts)} artefact(s) differ from the reference by more than their tolerance:"]
+    lines += [f"  {artefact.file}: {describe(artefact.parity, artefact.tolerance)}" for artefact in failed]
+    raise CheckFailedError(
+        "\n".join(lines),
+        next_step=f"{failed[0].file} is the first in the chain that differs: look there",
+    )

@@ -1,0 +1,157 @@
+"""The one pre- and post-processing that every runtime, app and test agrees on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from converters.errors import ExportError
+from modnet_export.record.choices import Fit
+from modnet_export.record.contract import SIZE_MULTIPLE
+
+Pixels = npt.NDArray[np.float32]
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# Mid-grey is 0 after the network's normalisation to [-1, 1], the value that its own padding has.
+_LETTERBOX_VALUE = 0.5
+_RELEASED_SIDE = 512
+
+
+def read_image(path: Path) -> Pixels:
+    """RGB in [0, 1], H x W x 3, upright.
+
+    Follows the EXIF orientation; takes grey, palette and 16-bit images; alpha is composited onto
+    white. Raises ExportError for a file that is not a whole image.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):  # 16-bit grey; Pillow reads 16-bit colour as 8-bit by itself
+                grey = np.asarray(image, np.float32) / np.float32(65535)
+                return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "it is a folder" if path.is_dir() else "no such file" if not path.exists() else str(error)
+        raise ExportError(
+            f"cannot read {path.name} as an image: {reason.splitlines()[0][:200]}",
+            where=path,
+            expected=f"a whole image: {', '.join(sorted(suffix[1:] for suffix in SUFFIXES))}",
+            next_step="check that the file opens in an image viewer",
+        ) from error
+
+
+def list_images(paths: list[Path]) -> list[Path]:
+    """Files as given, folders as the images in them (sorted); raises ExportError when there are none."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(item for item in path.iterdir() if item.suffix.lower() in SUFFIXES)
+        else:
+            found.append(path)
+    if not found:
+        raise ExportError(
+            "there is no image to work on",
+            where=", ".join(map(str, paths)),
+            expected=f"images, or a folder with some of {', '.join(sorted(SUFFIXES))}",
+        )
+    return found
+
+
+def demo_photo() -> Pixels:
+    """The built-in portrait: scikit-image's astronaut (NASA, public domain), 512 x 512 x 3 in [0, 1]."""
+    from skimage import data
+
+    return np.asarray(data.astronaut(), np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image of ``height`` x ``width`` lies in the model's input, in pixels."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+    inner_height: int
+    inner_width: int
+
+
+def resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Area averages along an axis that shrinks, bilinear along one that grows."""
+    # One axis at a time: OpenCV's area mode shifts the image when it enlarges either of the two.
+    for rows, columns in ((height, pixels.shape[1]), (height, width)):
+        before = pixels.shape
+        if (rows, columns) != before[:2]:
+            shrinking = rows < before[0] or columns < before[1]
+            interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+            resized = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=interpolation), np.float32)
+            pixels = resized.reshape(rows, columns, *before[2:])
+    return pixels
+
+
+def area_resize(pixels: Pixels, height: int, width: int) -> Pixels:
+    """The released code's area interpolation: torch's ``F.interpolate(mode="area")``, adaptive average pooling.
+
+    Output i averages inputs floor(i * n / m) to ceil((i + 1) * n / m), H x W x C, whichever size is larger.
+    """
+    for axis, size in ((0, height), (1, width)):
+        before = pixels.shape[axis]
+        first = np.arange(size) * before // size
+        last = -(-(np.arange(size) + 1) * before // size)
+        shape = [1] * pixels.ndim
+        shape[0] = -1
+        sums = np.cumsum(np.moveaxis(pixels, axis, 0), axis=0, dtype=np.float64)
+        sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+        means = (sums[last] - sums[first]) / (last - first).reshape(shape)
+        pixels = np.moveaxis(means, 0, axis).astype(np.float32)
+    return np.ascontiguousarray(pixels)
+
+
+def released_size(height: int, width: int) -> tuple[int, int]:
+    """The size at which the released code runs an image of this size.
+
+    If the longer side is under 512 or the shorter over 512, the shorter becomes 512 at the same
+    aspect ratio; then both are cut down to a multiple of 32.
+    """
+    if max(height, width) < _RELEASED_SIDE or min(height, width) > _RELEASED_SIDE:
+        if width >= height:
+            height, width = _RELEASED_SIDE, int(width / height * _RELEASED_SIDE)
+        else:
+            height, width = int(height / width * _RELEASED_SIDE), _RELEASED_SIDE
+    return max(height - height % SIZE_MULTIPLE, SIZE_MULTIPLE), max(width - width % SIZE_MULTIPLE, SIZE_MULTIPLE)
+
+
+def fit_image(image: Pixels, size: tuple[int, int], fit: Fit) -> tuple[Pixels, Placement]:
+    """``image`` (H x W x 3) as the model's 1 x height x width x 3 input, and where it lies there.
+
+    ``letterbox`` keeps the aspect ratio and fills up with mid-grey, centred; ``stretch`` and
+    ``released`` fill the whole input (``released`` with the released code's area interpolation).
+    """
+    (height, width), (rows, columns) = image.shape[:2], size
+    if fit != "letterbox":
+        scaled = area_resize if fit == "released" else resize
+        return scaled(image, rows, columns)[None], Placement(height, width, 0, 0, rows, columns)
+    scale = min(rows / height, columns / width)
+    inner_rows = min(max(round(height * scale), 1), rows)
+    inner_columns = min(max(round(width * scale), 1), columns)
+    top, left = (rows - inner_rows) // 2, (columns - inner_columns) // 2
+    canvas = np.full((1, rows, columns, 3), _LETTERBOX_VALUE, np.float32)
+    canvas[0, top : top + inner_rows, left : left + inner_columns] = resize(image, inner_rows, inner_columns)
+    return canvas, Placement(height, width, top, left, inner_rows, inner_columns)
+
+
+def restore_matte(matte_nhwc: Pixels, placement: Placement, fit: Fit) -> Pixels:
+    """The model's 1 x h x w x 1 matte mapped back onto the image: H x W in [0, 1], without an offset."""
+    p = placement
+    inner = matte_nhwc[0, p.top : p.top + p.inner_height, p.left : p.left + p.inner_width, 0]
+    scaled = area_resize if fit == "released" else resize
+    return scaled(np.ascontiguousarray(inner), p.height, p.width).clip(0, 1)

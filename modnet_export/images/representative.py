@@ -1,0 +1,95 @@
+"""The representative dataset that quantization is calibrated with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from converters.errors import ExportError, ExportWarning
+from modnet_export.images.imaging import Pixels, demo_photo, list_images, read_image, resize, restore_matte
+from modnet_export.images.inputs import fit
+from modnet_export.record.contract import Size
+
+COUNT = 24
+"""Images that calibration looks at: more of a folder are left out, evenly."""
+BUILT_IN = "built-in portrait"
+_BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
+# Less spread than this is no photograph.
+_CONSTANT = 1 / 255
+# Below this share of foreground, a portrait network sees nobody.
+_EMPTY = 0.005
+
+Matting = Callable[[Pixels], Pixels]
+"""A model's 1 x H x W x 3 image to its 1 x H x W x 1 matte."""
+
+
+def _backgrounds() -> Iterator[Pixels]:
+    """Photographs and textures that come with scikit-image, all free to use."""
+    from skimage import data
+
+    for name in _BACKGROUNDS:
+        pixels = np.asarray(getattr(data, name)(), np.float32) / np.float32(255)
+        yield pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def _built_in(size: Size, matting: Matting) -> Iterator[Pixels]:
+    """The built-in portrait under crops, scales, flips and lighting, every other time before another background."""
+    rng = np.random.default_rng(0)
+    photo = demo_photo()
+    height, width = photo.shape[:2]
+    whole, placement = fit(photo, size)
+    alpha = restore_matte(matting(whole), placement, "letterbox")[..., None]
+    backgrounds = list(_backgrounds())
+    yield whole
+    for index in range(COUNT - 1):
+        picture = photo
+        if index % 2:
+            behind = resize(backgrounds[index // 2 % len(backgrounds)], height, width)
+            picture = alpha * photo + (1 - alpha) * behind
+        share = rng.uniform(0.6, 1)
+        rows, columns = int(height * share), int(width * share * rng.uniform(0.75, 1))
+        top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
+        picture = picture[top : top + rows, left : left + columns]
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+        light = picture ** rng.uniform(0.6, 1.4) * rng.uniform(0.85, 1.15, 3)
+        yield fit(light.clip(0, 1).astype(np.float32), size)[0]
+
+
+def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]:
+    paths = list_images([folder])
+    empty: list[str] = []
+    usable = 0
+    for index in np.unique(np.linspace(0, len(paths) - 1, min(COUNT, len(paths))).round().astype(int)):
+        image_nhwc = fit(read_image(paths[index]), size)[0]
+        if float(image_nhwc.std()) < _CONSTANT:
+            raise ExportError(
+                f"{paths[index].name} is one colour: nothing can be calibrated with it",
+                where=paths[index],
+                expected="photographs of people",
+                next_step="remove it from the calibration folder",
+            )
+        usable += 1
+        if float(matting(image_nhwc).mean()) < _EMPTY:
+            empty.append(paths[index].name)
+        yield image_nhwc
+    if empty:
+        shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        warnings.warn(
+            f"{len(empty)} of {usable} calibration images have an empty matte ({shown}): are they portraits?",
+            ExportWarning,
+            stacklevel=2,
+        )
+
+
+def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels]:
+    """At most 24 images as the model takes them, 1 x H x W x 3 in [0, 1].
+
+    From ``folder``, or the built-in set. ``matting`` is the float model: it cuts the built-in
+    portrait out, and tells whether a user's image shows anybody (a warning where it does not).
+    Raises ExportError for an empty folder, an image that cannot be read, or one of a single colour.
+    """
+    return list(_built_in(size, matting) if folder is None else _from_folder(folder, size, matting))

@@ -1,0 +1,146 @@
+"""Everything that loads weights, and nothing that unpickles them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from converters.errors import ExportError
+from modnet_export.model import hub
+from modnet_export.model.network import MODNet
+from modnet_export.record.files import sha256
+
+EMBEDDED = "demo"
+_PARALLEL_PREFIX = "module."
+_TWIN_PREFIX = "lr_branch."
+# Under which training scripts keep the state dict.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights come from: ``name`` as the user gave it, the file, and its SHA-256."""
+
+    name: str
+    path: Path
+    sha256: str
+    kind: Literal["checkpoint", "onnx"]
+
+
+def names() -> tuple[str, ...]:
+    """The checkpoints known by name."""
+    return (EMBEDDED, *hub.OFFICIAL)
+
+
+def resolve(name: str) -> Source:
+    """The file behind ``demo``, an official name (downloaded once) or a path; raises ExportError."""
+    if name == EMBEDDED:
+        path = Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
+    elif name in hub.OFFICIAL:
+        path = hub.fetch(hub.OFFICIAL[name])
+    else:
+        path = Path(name)
+    if not path.is_file():
+        raise ExportError(
+            f"there is no checkpoint '{name}'",
+            where=path,
+            expected=f"one of {', '.join(names())}, or the path of a .ckpt, .pth, .pt, .safetensors or .onnx file",
+            next_step="check the path, or leave --checkpoint out to use the embedded demo checkpoint",
+        )
+    return Source(name, path, sha256(path), "onnx" if path.suffix == ".onnx" else "checkpoint")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise ExportError(
+            f"cannot read {path.name} as a checkpoint: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+            where=path,
+            expected="a PyTorch state dict of plain tensors (.ckpt, .pth, .pt), or safetensors",
+            next_step="download or copy the file again; if it holds more than tensors, save "
+            "torch.save(model.state_dict(), ...) where you trust it: this tool never unpickles code",
+        ) from error
+    if isinstance(loaded, Mapping):
+        inner = next((loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
+        return cast("Mapping[str, Any]", loaded if inner is None else inner)
+    raise ExportError(f"{path.name} holds a {type(loaded).__name__}", where=path, expected="a state dict")
+
+
+def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
+    # Some tools drop the BatchNorm counters, which inference does not read.
+    missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in found if key not in expected]
+    shapes = {key: tuple(getattr(found[key], "shape", ())) for key in expected if key in found}
+    misshapen = [
+        f"{key} is {shapes[key]}, expected {tuple(expected[key].shape)}"
+        for key in shapes
+        if shapes[key] != tuple(expected[key].shape)
+    ]
+    not_finite = [
+        key
+        for key, value in found.items()
+        if key in expected and isinstance(value, Tensor) and not torch.isfinite(value).all()
+    ]
+    lines: list[str] = []
+    for label, items in (
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("misshapen", misshapen),
+        ("not finite", not_finite),
+    ):
+        if items:
+            lines.append(f"  {len(items)} {label}:")
+            lines += [f"    {item}" for item in items[:_SHOWN]]
+            lines += [f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    return lines
+
+
+def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the DataParallel prefix, and with the backbone under both of its names."""
+    parallel = bool(raw) and all(str(key).startswith(_PARALLEL_PREFIX) for key in raw)
+    state = {str(key)[len(_PARALLEL_PREFIX) :] if parallel else str(key): value for key, value in raw.items()}
+    for key in [key for key in state if key.startswith(("backbone.", f"{_TWIN_PREFIX}backbone."))]:
+        twin = key[len(_TWIN_PREFIX) :] if key.startswith(_TWIN_PREFIX) else _TWIN_PREFIX + key
+        state.setdefault(twin, state[key])
+    return state
+
+
+def load(source: Source) -> MODNet:
+    """MODNet in evaluation mode, float32, with the weights of a checkpoint.
+
+    Raises ExportError for a file that cannot be read, and for one of another network with every
+    missing, unexpected, misshapen and non-finite key in one message.
+    """
+    state = _canonical(_read(source.path))
+    modnet = MODNet().eval()
+    lines = _problems(state, modnet.state_dict())
+    twins = [
+        key
+        for key, value in state.items()
+        if key.startswith("backbone.") and isinstance(value, Tensor) and not lines
+        if not torch.equal(value, state[_TWIN_PREFIX + key])
+    ]
+    if twins:
+        lines = [f"  {len(twins)} stored twice with different values, {twins[0]} first"]
+    if lines:
+        raise ExportError(
+            "\n".join([f"{source.path.name} is not a MODNet checkpoint:", *lines]),
+            where=source.path,
+            expected="MODNet with MobileNetV2 width 1.0 and hr_channels 32, as released",
+            next_step="check that the file is MODNet's own checkpoint, not its backbone's or another network's",
+        )
+    modnet.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
+    return modnet

@@ -1,0 +1,35 @@
+"""The words that a request and a manifest choose from; light enough to be read by ``modnet-export --help``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Format = Literal["onnx", "tflite", "coreml"]
+Precision = Literal[
+    "fp32",
+    "fp16",
+    "int8-weights",
+    "int8-dynamic",
+    "int8",
+    "int8-mixed",
+    "int4-weights",
+    "palettized6",
+    "palettized4",
+    "w8a8",
+]
+Layout = Literal["NCHW", "NHWC", "image"]
+"""``image``: an 8-bit pixel buffer, as Core ML hands it to an app."""
+Fit = Literal["released", "letterbox", "stretch"]
+"""How an image meets a model's size; see ``images.imaging.fit_image``."""
+Stage = Literal[
+    "ONNX export",
+    "graph passes",
+    "TFLite lowering",
+    "TFLite weight compression",
+    "Core ML lowering",
+    "Core ML weight compression",
+]
+"""The step of the chain whose work shows in an artefact first."""
+Verdict = Literal["passed", "failed", "not run"]
+Engine = Literal["processes", "dask"]
+"""What runs a verification: this machine's processes, or a dask cluster."""

@@ -1,0 +1,106 @@
+"""The artefact contract: what every exported model takes and gives.
+
+Apps, tests, runtimes and documentation read these values from here or from the manifest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from converters.errors import ExportError
+from modnet_export.record.choices import Format, Layout
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SIZE_MULTIPLE = 32
+INPUT_NAME = "image"
+OUTPUT_NAME = "matte"
+OPSET = 18
+
+LAYOUTS: dict[Format, Layout] = {"onnx": "NCHW", "tflite": "NHWC", "coreml": "NCHW"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Size(_Frozen):
+    """Height and width in pixels, multiples of 32."""
+
+    height: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
+    width: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """From ``HxW`` or one number for a square; raises ExportError."""
+        parts = text.lower().split("x")
+        if 1 <= len(parts) <= 2 and all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+            height, width = int(parts[0]), int(parts[-1])
+            if height % SIZE_MULTIPLE == width % SIZE_MULTIPLE == 0:
+                return cls(height=height, width=width)
+        raise ExportError(
+            f"'{text}' is not a size that MODNet can run at",
+            where="`size`",
+            expected=f"HEIGHTxWIDTH, both positive multiples of {SIZE_MULTIPLE}",
+            next_step="try `size=512x512`, or `size=256x384` for a faster and coarser model",
+        )
+
+
+class Port(_Frozen):
+    """One input or output of an artefact."""
+
+    name: str
+    layout: Layout
+    shape: tuple[int, int, int, int]
+    dtype: Literal["float32", "uint8"]
+    minimum: float
+    maximum: float
+    channels: Literal["RGB", "alpha"]
+
+    def encoded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.generic]:
+        """Values in [0, 1] as the port takes them."""
+        import numpy as np
+
+        if self.dtype == "uint8":
+            return np.asarray(np.rint(values * self.maximum), np.uint8)
+        return np.ascontiguousarray(values, np.float32)
+
+    def decoded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """What the port gave, in [0, 1]."""
+        import numpy as np
+
+        return np.asarray(values.astype(np.float32) / self.maximum, np.float32)
+
+
+class Contract(_Frozen):
+    """RGB in [0, 1] in, matte in [0, 1] out; the normalisation to [-1, 1] is inside the graph."""
+
+    image: Port
+    matte: Port
+
+    @classmethod
+    def of(cls, format: Format, size: Size, *, images: bool = False, eight_bit: bool = False) -> Contract:
+        """The contract of a format; ``images``: 8-bit pixel buffers instead of tensors; ``eight_bit``: of bytes."""
+        layout: Layout = "image" if images else LAYOUTS[format]
+
+        def port(name: str, channels: int, meaning: Literal["RGB", "alpha"]) -> Port:
+            nhwc = (1, size.height, size.width, channels)
+            nchw = (1, channels, size.height, size.width)
+            return Port(
+                name=name,
+                layout=layout,
+                shape=nchw if layout == "NCHW" else nhwc,
+                dtype="uint8" if images or eight_bit else "float32",
+                minimum=0,
+                maximum=255 if images or eight_bit else 1,
+                channels=meaning,
+            )
+
+        return cls(image=port(INPUT_NAME, 3, "RGB"), matte=port(OUTPUT_NAME, 1, "alpha"))

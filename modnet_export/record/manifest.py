@@ -1,0 +1,160 @@
+"""``manifest.json``: what lies in a ``dist/`` folder, what it was made from and how it was verified."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from converters.budget import Point
+from converters.choices import Tuning
+from converters.errors import CheckFailedError, ExportError
+from modnet_export.record.choices import Format, Precision
+from modnet_export.record.contract import Contract, Size
+from modnet_export.record.files import sha256
+from modnet_export.record.measures import Measurement, Tolerance
+from modnet_export.record.recipes import Recipe, ancestor, recipe
+
+FILE_NAME = "manifest.json"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _plain_name(name: str) -> str:
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+        raise ValueError("must be a file name without a folder")
+    return name
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceRecord(_Model):
+    """The weights: the name or path that the user gave, and the file's hash."""
+
+    name: str
+    kind: Literal["checkpoint", "onnx"]
+    sha256: Sha256
+
+
+class SearchRecord(_Model):
+    """How an artefact's precision was chosen."""
+
+    budget: str
+    held: bool
+    chosen: Point
+    points: tuple[Point, ...]
+
+
+class Artefact(_Model):
+    """One model file."""
+
+    file: Annotated[str, AfterValidator(_plain_name)]
+    format: Format
+    precision: Precision
+    optimised: bool
+    """Whether the graph passes ran."""
+    tuning: Tuning | None
+    """The processor that the passes wrote the graph for; null without passes."""
+    opset: int | None
+    bytes: int
+    sha256: Sha256
+    contract: Contract
+    tolerance: Tolerance
+    engine: str
+    """What ran it for ``parity``; a Core ML package is ``evaluated`` or ``predicted``, never just run."""
+    parity: tuple[Measurement, ...]
+    search: SearchRecord | None = None
+
+    @model_validator(mode="after")
+    def _is_one_that_is_made(self) -> Artefact:
+        try:
+            _ = self.recipe
+        except KeyError as error:
+            raise ValueError(f"there is no recipe for {error.args[0]}") from error
+        return self
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.parity) and all(measurement.passed for measurement in self.parity)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it was made."""
+        return recipe(self.format, self.precision, optimised=self.optimised)
+
+
+class Manifest(_Model):
+    """The whole file."""
+
+    schema_version: Literal[1] = 1
+    source: SourceRecord
+    size: Size
+    reference: str
+    """The engine that computed the reference mattes."""
+    versions: dict[str, str]
+    calibration: str | None = None
+    """What quantization was calibrated with; null where nothing was."""
+    artefacts: tuple[Artefact, ...]
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.artefacts) and all(artefact.passed for artefact in self.artefacts)
+
+    def parent_of(self, artefact: Artefact) -> Artefact | None:
+        """The artefact of this folder that another one was made from, or its nearest ancestor; None: the reference."""
+        by_recipe = {item.recipe.file: item for item in self.artefacts}
+        found = ancestor(artefact.recipe, by_recipe)
+        return None if found is None else by_recipe[found.file]
+
+
+def schema() -> str:
+    """The JSON Schema of ``manifest.json``, as kept in ``docs/manifest.schema.json``."""
+    return json.dumps(Manifest.model_json_schema(), indent=2) + "\n"
+
+
+def dump(manifest: Manifest) -> bytes:
+    return (manifest.model_dump_json(indent=2) + "\n").encode()
+
+
+def load(folder: Path) -> Manifest:
+    """The manifest of a ``dist/`` folder; raises ExportError when there is none or it is not valid."""
+    path = folder / FILE_NAME
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ExportError(
+            f"{folder} holds no {FILE_NAME}: {error.strerror}",
+            where=path,
+            expected="a folder that `modnet-export export` wrote",
+            next_step="modnet-export export --out DIST",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ExportError(
+            f"{FILE_NAME} is not valid: {error.error_count()} problem(s), first {place}: {first['msg']}",
+            where=path,
+            expected="the schema in docs/manifest.schema.json",
+            next_step="export again",
+        ) from error
+
+
+def check_hashes(manifest: Manifest, folder: Path) -> None:
+    """Raise CheckFailedError naming every artefact that is missing or not the file that was exported."""
+    problems: list[str] = []
+    for artefact in manifest.artefacts:
+        path = folder / artefact.file
+        if not path.exists():
+            problems.append(f"{artefact.file} is missing")
+        elif (found := sha256(path)) != artefact.sha256:
+            problems.append(f"{artefact.file} has SHA-256 {found[:12]}..., the manifest says {artefact.sha256[:12]}...")
+    if problems:
+        raise CheckFailedError(
+            "\n  ".join([f"{len(problems)} artefact(s) are not what was exported:", *problems]),
+            where=folder,
+            next_step="export again; do not ship these files",
+        )

@@ -1,0 +1,130 @@
+"""One row for each artefact that can be made: everything that differs between formats and precisions.
+
+Exporting makes artefacts by these rows, verifying judges and places them by these rows, and documentation is made from
+them; so they lie below both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from converters.choices import Tuning
+from modnet_export.record.choices import Format, Precision, Stage
+from modnet_export.record.measures import Tolerance
+
+NOISE = "noise"
+"""The name of the built-in input that reaches parts of the network which a portrait does not."""
+_EXACT_DB, _FP16_DB, _COARSE_DB = 70.0, 25.0, 12.0
+# An 8-bit matte is rounded to the nearest of 256 values.
+_HALF_STEP = 0.5 / 255
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one artefact is made and what it is held to."""
+
+    file: str
+    format: Format
+    precision: Precision
+    stage: Stage
+    tolerance: Tolerance
+    """With float ports; see ``limits``."""
+    parent: str | None = None
+    """The file of the recipe that it is made from; None: the reference."""
+    tuning: Tuning | None = "cpu"
+    """The processor that the graph is written for unless asked otherwise; None: no graph passes run."""
+    always_tuned: bool = False
+    """Whether ``tuning`` holds whatever is asked for: arithmetic in int8 is a CPU's here."""
+    eight_bit: bool = False
+    """Whether its ports are bytes in any case."""
+    budget: str | None = None
+    """What the search for the most int8 arithmetic holds on the calibration images; None: there is no search."""
+    decided_by: str | None = None
+    """The file whose search decides what is int8 here."""
+    judged_on_noise: bool = False
+    """Noise asks for exact arithmetic: it is no test of a program that computes in fp16 or with coarse weights."""
+    integer_activations: bool = False
+    """Whether engines round its activations to int8, each in its own way."""
+    least_snr_db: float = _COARSE_DB
+    """How close its tensors must be to its parent's: exact graphs reach 80 dB and more, fp16 ones 46 dB."""
+
+    def judged_on(self, input_name: str) -> bool:
+        """Whether the artefact is judged on an input; the built-in noise is called ``NOISE``."""
+        return self.judged_on_noise or input_name != NOISE
+
+    @property
+    def searched(self) -> bool:
+        """Whether a search within a budget runs for it."""
+        return self.budget is not None or self.decided_by is not None
+
+    def limits(self, *, images: bool = False) -> Tolerance:
+        """The tolerance; an 8-bit output, as the ports or as ``images`` ask for, may be half a step further off."""
+        return self.tolerance.widened(_HALF_STEP) if images or self.eight_bit else self.tolerance
+
+    def tuned(self, asked: Tuning | None) -> Tuning | None:
+        """The tuning of this artefact where ``asked`` is the user's choice, None for none."""
+        return self.tuning if self.tuning is None or self.always_tuned or asked is None else asked
+
+
+_PLAIN, _OPTIMISED = "modnet_fp32.onnx", "modnet_opt_fp32.onnx"
+_TFLITE, _COREML = "modnet_fp32.tflite", "modnet_fp32.mlpackage"
+_MIXED = "modnet_int8_mixed.tflite"
+_FP32, _FP16 = Tolerance(max_abs_difference=1e-4), Tolerance(mad=1e-3)
+_INT8, _W8A8, _COARSE, _COARSEST = (Tolerance(mad=limit) for limit in (5e-3, 1e-2, 3e-2, 1e-1))
+_LITE: Stage = "TFLite lowering"
+_LITE_SMALL: Stage = "TFLite weight compression"
+_ML: Stage = "Core ML lowering"
+_ML_SMALL: Stage = "Core ML weight compression"
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe(_PLAIN, "onnx", "fp32", "ONNX export", _FP32, None, None, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe(_OPTIMISED, "onnx", "fp32", "graph passes", _FP32, _PLAIN, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe(
+        "modnet_int8.onnx", "onnx", "int8", "graph passes", _INT8, _PLAIN, decided_by=_MIXED, integer_activations=True
+    ),
+    Recipe(_TFLITE, "tflite", "fp32", _LITE, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe(
+        "modnet_fp16.tflite", "tflite", "fp16", _LITE_SMALL, _FP16, _TFLITE, "gpu",
+        judged_on_noise=True, least_snr_db=_FP16_DB,
+    ),
+    Recipe("modnet_int8_weights.tflite", "tflite", "int8-weights", _LITE_SMALL, _INT8, _TFLITE),
+    Recipe(
+        "modnet_int8_dynamic.tflite", "tflite", "int8-dynamic", _LITE_SMALL, _INT8, _TFLITE, integer_activations=True
+    ),
+    Recipe(
+        "modnet_int8.tflite", "tflite", "int8", _LITE_SMALL, _INT8, _TFLITE,
+        always_tuned=True, eight_bit=True, budget="mad<=0.0018", integer_activations=True,
+    ),
+    Recipe(
+        _MIXED, "tflite", "int8-mixed", _LITE_SMALL, _INT8, _TFLITE,
+        always_tuned=True, budget="mad<=0.001", integer_activations=True,
+    ),
+    Recipe(
+        "modnet_int4_weights.tflite", "tflite", "int4-weights", _LITE_SMALL, _COARSE, _TFLITE, integer_activations=True
+    ),
+    Recipe(_COREML, "coreml", "fp32", _ML, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe("modnet_fp16.mlpackage", "coreml", "fp16", _ML, _FP16, _COREML, least_snr_db=_FP16_DB),
+    Recipe("modnet_int8.mlpackage", "coreml", "int8", _ML_SMALL, _INT8, _COREML),
+    Recipe("modnet_palettized6.mlpackage", "coreml", "palettized6", _ML_SMALL, _COARSE, _COREML),
+    Recipe("modnet_palettized4.mlpackage", "coreml", "palettized4", _ML_SMALL, _COARSEST, _COREML),
+    Recipe("modnet_w8a8.mlpackage", "coreml", "w8a8", _ML_SMALL, _W8A8, _COREML),
+)  # fmt: skip
+"""In the order in which they are made, each after its parent."""
+
+
+def recipe(format: Format, precision: Precision, *, optimised: bool = True) -> Recipe:
+    """The row of an artefact; ``optimised`` False: the checkpoint's own ONNX. Raises KeyError for what is not made."""
+    for row in RECIPES:
+        if (row.format, row.precision, row.tuning is not None) == (format, precision, optimised):
+            return row
+    raise KeyError(f"{format} {precision}")
+
+
+def ancestor(row: Recipe, present: Collection[str]) -> Recipe | None:
+    """The nearest recipe that ``row`` descends from and whose file is ``present``; None: the reference."""
+    by_file = {item.file: item for item in RECIPES}
+    parent = row.parent
+    while parent is not None and parent not in present:
+        parent = by_file[parent].parent
+    return None if parent is None else by_file[parent]

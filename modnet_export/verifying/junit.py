@@ -1,0 +1,41 @@
+"""A verification as JUnit XML."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+from modnet_export.verifying.gates import describe
+from modnet_export.verifying.result import Verification
+
+
+def junit(result: Verification) -> bytes:
+    """JUnit XML, a test case for each link and input, and one for each other check."""
+    suite = ElementTree.Element("testsuite", name="modnet-export verify")
+    cases: list[tuple[str, str, str]] = []  # class, name, failure
+    for link in result.links:
+        for item in link.measurements:
+            text = describe([item], link.tolerance)
+            cases.append((link.name, item.input, text))
+        if not link.measurements or (link.verdict != "passed" and all(item.passed for item in link.measurements)):
+            cases.append((link.name, "run", link.reason))
+    for agreement in result.agreements:
+        text = "" if agreement.passed else f"mean difference {agreement.mad:.2e}, allowed {agreement.limit:g}"
+        cases.append((agreement.artefact, agreement.ways, text))
+    for half in result.half:
+        text = "" if half.passed else json.dumps([item.model_dump() for item in half.overflows[:5]])
+        cases.append((half.artefact, "fp16 safety", text))
+    for regression in result.regressions:
+        text = f"was {regression.before:.3g}, is {regression.now:.3g}"
+        cases.append((regression.link, f"baseline {regression.measure}", text))
+    for name, reason in result.unreadable.items():
+        cases.append(("inputs", name, reason))
+    for group, name, failure in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=group, name=name)
+        if failure:
+            ElementTree.SubElement(case, "failure", message=failure.splitlines()[0]).text = failure
+    suite.set("tests", str(len(cases)))
+    suite.set("failures", str(sum(bool(case[2]) for case in cases)))
+    suite.set("time", f"{result.seconds:.1f}")
+    ElementTree.indent(suite)
+    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)) + b"\n"

@@ -1,0 +1,41 @@
+"""Parity: does an artefact give the reference's matte?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from converters.runtimes import Image, Runtime
+from modnet_export.images.inputs import Input, builtin
+from modnet_export.model.reference import Reference
+from modnet_export.record.contract import Size
+from modnet_export.record.measures import Measurement, Tolerance
+from modnet_export.verifying import metrics
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One input, 1 x H x W x 3 in [0, 1], with the reference's matte for it, 1 x H x W x 1."""
+
+    name: str
+    image_nhwc: Image
+    matte_nhwc: Image
+
+
+def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> list[Sample]:
+    """Inputs (the built-in ones where none are given), each run through the reference."""
+    loaded = [(item.name, item.load(size)[0]) for item in inputs or builtin()]
+    return [Sample(name, image_nhwc, reference.run(image_nhwc)) for name, image_nhwc in loaded]
+
+
+def compare(name: str, predicted_nhwc: Image, expected_nhwc: Image, tolerance: Tolerance) -> Measurement:
+    """Take every measure of one matte (1 x H x W x 1) against the reference's and judge it."""
+    values = metrics.against_reference(predicted_nhwc[0, :, :, 0], expected_nhwc[0, :, :, 0])
+    return Measurement.judged(name, values, tolerance)
+
+
+def measure(runtime: Runtime, inputs: Iterable[Sample], tolerance: Tolerance) -> tuple[Measurement, ...]:
+    """Run every sample through ``runtime`` and compare."""
+    return tuple(
+        compare(sample.name, runtime.run(sample.image_nhwc), sample.matte_nhwc, tolerance) for sample in inputs
+    )

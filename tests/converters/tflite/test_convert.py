@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from converters.diagnose.inspection import inspect
+from converters.errors import ExportError, UnsupportedModelError
+from converters.onnx.passes import optimise
+from converters.tflite import builder as fb
+from converters.tflite.convert import convert
+from converters.tflite.weights import half_size_weights
+from tests.converters.lowered import interpreter, run_in_litert, to_lowered
+from tests.graphs import feeds, model, node, run
+
+
+@pytest.fixture(scope="module", params=["cpu", "gpu"])
+def flatbuffer(request, small_onnx):
+    return convert(optimise(ir.from_proto(small_onnx), request.param))
+
+
+def test_unsupported_ops_attributes_and_types_are_listed_at_once():
+    proto = model(
+        [
+            node("Resize", "x - scales", "cubic", mode="cubic"),
+            node("Softplus", "cubic", "soft"),
+            node("Celu", "soft", "celu"),
+            node("MaxPool", "celu", "pooled", kernel_shape=[2, 2], dilations=[2, 2]),
+            node("Relu", "pooled", "y"),
+        ],
+        inputs={"x": [1, 1, 8, 8]},
+        outputs=["y"],
+        constants={"scales": np.array([1, 1, 2, 2], np.float32)},
+    )
+    with pytest.raises(UnsupportedModelError) as missing:
+        convert(ir.from_proto(proto))
+    assert {(item.op_type, item.node) for item in missing.value.nodes} == {("Softplus", "soft"), ("Celu", "celu")}
+
+    for name in ("soft", "celu"):
+        index = next(i for i, item in enumerate(proto.graph.node) if item.name == name)
+        proto.graph.node[index].op_type = "Relu"
+    with pytest.raises(UnsupportedModelError) as refused:
+        convert(ir.from_proto(proto))
+    assert [item.node for item in refused.value.nodes] == ["cubic", "pooled"]
+    assert "mode=cubic; supported: linear, nearest" in str(refused.value)
+
+
+def test_dynamic_shape_names_the_value():
+    proto = model([node("Relu", "x", "y")], inputs={"x": [1, 3, "height", 8]}, outputs=["y"])
+    with pytest.raises(UnsupportedModelError, match="height"):
+        convert(ir.from_proto(proto))
+
+
+def test_computed_weight_is_refused_by_name():
+    proto = model(
+        [node("Relu", "w", "weight"), node("Conv", "x weight", "y")],
+        inputs={"x": [1, 3, 8, 8], "w": [4, 3, 3, 3]},
+        outputs=["y"],
+    )
+    with pytest.raises(UnsupportedModelError, match="input W is computed in the graph"):
+        convert(ir.from_proto(proto))
+
+
+def test_modnet_has_no_transpose_and_activations_are_fused(flatbuffer):
+    loaded = fb.read(flatbuffer)
+    names = Counter(fb.operator_name(fb.builtin(loaded, op)) for op in loaded.subgraphs[0].operators)
+    assert not {"TRANSPOSE", "RESHAPE", "RELU", "RELU6"} & set(names)
+    assert names["CONV_2D"] >= 50
+
+
+def test_xnnpack_runs_all_of_modnet(flatbuffer, tmp_path):
+    for name, data in {"fp32": flatbuffer, "fp16": half_size_weights(flatbuffer)}.items():
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(data)
+        summary = inspect(path)
+        assert summary.delegated_ops == sum(summary.ops.values()) > 100
+        assert summary.partitions == 1
+
+
+def test_ports_keep_their_names(flatbuffer):
+    loaded = interpreter(flatbuffer)
+    assert loaded.get_signature_list() == {"serving_default": {"inputs": ["image"], "outputs": ["matte"]}}
+    assert loaded.get_input_details()[0]["name"] == "image"
+    assert loaded.get_output_details()[0]["name"] == "matte"
+
+
+def test_modnet_gives_the_matte_of_its_onnx(flatbuffer, small_onnx):
+    image = np.random.default_rng(5).random((1, 3, 96, 128), np.float32)
+    found = interpreter(flatbuffer).get_signature_runner()(image=to_lowered(image))["matte"]
+    (expected,) = run(small_onnx, {"image": image})
+    np.testing.assert_allclose(found.transpose(0, 3, 1, 2), expected, atol=1e-4)
+
+
+def test_conversion_gives_the_same_bytes_again(small_onnx, flatbuffer):
+    again = {tune: convert(optimise(ir.from_proto(small_onnx), tune)) for tune in ("cpu", "gpu")}
+    assert flatbuffer in again.values()
+
+
+def test_a_network_that_is_not_modnet_converts():
+    from tests.converters.onnx.test_passes import _encoder_decoder
+
+    proto = _encoder_decoder()
+    inputs = feeds(proto)
+    for found, expected in zip(run_in_litert(proto, inputs), run(proto, inputs), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+class TestHalfSizeWeights:
+    def test_halves_the_file_and_keeps_the_graph(self, flatbuffer):
+        half = half_size_weights(flatbuffer)
+        assert len(half) < 0.53 * len(flatbuffer)
+        names = [
+            [fb.operator_name(fb.builtin(m, op)) for op in m.subgraphs[0].operators]
+            for m in map(fb.read, (flatbuffer, half))
+        ]
+        assert [name for name in names[1] if name != "DEQUANTIZE"] == names[0]
+
+    def test_keeps_small_weights_exactly(self):
+        proto = model(
+            [node("Conv", "x w", "y")],
+            inputs={"x": [1, 3, 4, 4]},
+            outputs=["y"],
+            constants={"w": np.random.default_rng(0).random((4, 3, 1, 1), np.float32)},
+        )
+        fp32 = convert(ir.from_proto(proto))
+        image = np.ones((1, 4, 4, 3), np.float32)
+        one, other = (interpreter(m).get_signature_runner()(x=image)["y"] for m in (fp32, half_size_weights(fp32)))
+        np.testing.assert_array_equal(one, other)
+
+    def test_refuses_a_weight_beyond_fp16(self):
+        proto = model(
+            [node("Conv", "x w", "y")],
+            inputs={"x": [1, 200, 2, 2]},
+            outputs=["y"],
+            constants={"w": np.full((100, 200, 1, 1), 1e6, np.float32)},
+        )
+        with pytest.raises(ExportError, match="65504"):
+            half_size_weights(convert(ir.from_proto(proto)))

@@ -1,0 +1,188 @@
+"""Attributes drawn at random: LiteRT gives what ONNX Runtime gives, or the form is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+from converters.errors import UnsupportedModelError
+from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nhwc_order
+from tests.converters.lowered import run_in_litert
+from tests.graphs import feeds, model, node, run
+
+# A conversion takes a tenth of a second: few examples, the same ones in every run.
+drawn = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+sizes = st.integers(1, 9)
+
+
+def assert_right_or_refused(proto, *, may_refuse: bool, atol: float = 1e-4) -> None:
+    inputs = feeds(proto)
+    try:
+        found = run_in_litert(proto, inputs)
+    except UnsupportedModelError:
+        assert may_refuse
+        event("refused")
+        return
+    for one, other in zip(found, run(proto, inputs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=atol)
+
+
+@drawn
+@given(data=st.data())
+def test_convolution(data):
+    groups, per_group, multiplier = (data.draw(st.integers(1, 3)) for _ in range(3))
+    kernel = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    strides = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    # TensorFlow's depthwise convolution has one stride, and strides or dilations, not both.
+    dilations = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) if strides == (1, 1) else (1, 1)
+    pads = data.draw(st.lists(st.integers(0, 2), min_size=4, max_size=4))
+    height, width = (data.draw(st.integers(7, 12)) for _ in range(2))
+    bias = data.draw(st.booleans())
+    rng = np.random.default_rng(0)
+    channels, outputs = groups * per_group, groups * multiplier
+    weight = rng.standard_normal((outputs, per_group, *kernel)).astype(np.float32)
+    proto = model(
+        [
+            node(
+                "Conv",
+                "x w b" if bias else "x w",
+                "y",
+                group=groups,
+                pads=pads,
+                strides=list(strides),
+                dilations=list(dilations),
+            )
+        ],
+        inputs={"x": [1, channels, height, width]},
+        outputs=["y"],
+        constants={"w": weight} | ({"b": rng.standard_normal(outputs).astype(np.float32)} if bias else {}),
+    )
+    depthwise = groups > 1 and per_group == 1
+    refusable = (groups > 1 and not depthwise) or (depthwise and strides[0] != strides[1])
+    assert_right_or_refused(proto, may_refuse=refusable)
+
+
+@drawn
+@given(
+    kind=st.sampled_from(["AveragePool", "MaxPool"]),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    pads=st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    size=st.tuples(st.integers(5, 11), st.integers(5, 11)),
+    ceil_mode=st.booleans(),
+    count_include_pad=st.booleans(),
+)
+def test_pool(kind, kernel, strides, pads, size, ceil_mode, count_include_pad):
+    assume(all(pad < side for pad, side in zip(pads, kernel * 2, strict=True)))
+    attributes = {"count_include_pad": int(count_include_pad)} if kind == "AveragePool" else {}
+    proto = model(
+        [node(kind, "x", "y", kernel_shape=kernel, strides=strides, pads=pads, ceil_mode=int(ceil_mode), **attributes)],
+        inputs={"x": [1, 3, *size]},
+        outputs=["y"],
+    )
+    padded_average = kind == "AveragePool" and any(pads) and not count_include_pad
+    assert_right_or_refused(proto, may_refuse=ceil_mode or padded_average)
+
+
+@drawn
+@given(
+    mode=st.sampled_from(["linear", "nearest"]),
+    transform=st.sampled_from(["half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"]),
+    rounding=st.sampled_from(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]),
+    before=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+    after=st.tuples(st.integers(2, 18), st.integers(2, 18)),
+    by_scales=st.booleans(),
+)
+def test_resize(mode, transform, rounding, before, after, by_scales):
+    if by_scales:  # whole factors: a scale that rounds is refused
+        after = tuple(b * max(a // b, 1) for a, b in zip(after, before, strict=True))
+        factors = [1, 1, after[0] / before[0], after[1] / before[1]]
+        constants, names = {"scales": np.array(factors, np.float32)}, "x - scales"
+    else:
+        constants, names = {"sizes": np.array([1, 2, *after])}, "x - - sizes"
+    proto = model(
+        [node("Resize", names, "y", mode=mode, coordinate_transformation_mode=transform, nearest_mode=rounding)],
+        inputs={"x": [1, 2, *before]},
+        outputs=["y"],
+        constants=constants,
+    )
+    assert_right_or_refused(proto, may_refuse=mode == "nearest")
+
+
+@drawn
+@given(
+    rank=st.integers(2, 4),
+    axis=st.integers(-4, 3),
+    widths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    with_constant=st.booleans(),
+    data=st.data(),
+)
+def test_concat(rank, axis, widths, with_constant, data):
+    assume(-rank <= axis < rank)
+    base = data.draw(st.lists(sizes, min_size=rank, max_size=rank))
+
+    def shape(width):
+        return [width if i == axis % rank else size for i, size in enumerate(base)]
+
+    names = [f"x{i}" for i in range(len(widths))]
+    constants = {"c": np.random.default_rng(1).random(shape(2), np.float32)} if with_constant else {}
+    proto = model(
+        [node("Concat", " ".join([*names, *constants]), "y", axis=axis)],
+        inputs={name: shape(width) for name, width in zip(names, widths, strict=True)},
+        outputs=["y"],
+        constants=constants,
+    )
+    assert_right_or_refused(proto, may_refuse=False)
+
+
+@drawn
+@given(op=st.sampled_from(["Add", "Sub", "Mul", "Div"]), data=st.data())
+def test_broadcasting(op, data):
+    full = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    cut = data.draw(st.integers(0, len(full) - 1))
+    small = [size if data.draw(st.booleans()) else 1 for size in full[cut:]]
+    constant = data.draw(st.booleans())
+    swapped = data.draw(st.booleans())
+    proto = model(
+        [node(op, "b a" if swapped else "a b", "y")],
+        inputs={"a": full} | ({} if constant else {"b": small}),
+        outputs=["y"],
+        constants={"b": np.random.default_rng(2).uniform(1, 2, small).astype(np.float32)} if constant else {},
+    )
+    assert_right_or_refused(proto, may_refuse=False, atol=1e-3)
+
+
+@given(st.integers(1, 6), st.integers(-6, 5))
+def test_axis_mapping_follows_the_transposition(rank, axis):
+    assume(-rank <= axis < rank)
+    shape = list(range(10, 10 + rank))
+    assert nhwc_order(shape)[nhwc_axis(axis, rank)] == shape[axis]
+
+
+def test_the_two_permutations_are_inverse():
+    assert [NHWC_FROM_NCHW[axis] for axis in NCHW_FROM_NHWC] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("form", ["slice", "pad", "split"])
+def test_axes_of_a_rank_4_tensor_are_mapped(form):
+    nodes = {
+        "slice": [node("Slice", "x starts ends axes steps", "y")],
+        "pad": [node("Pad", "x pads", "y")],
+        "split": [node("Split", "x widths", "y z", axis=-2)],
+    }[form]
+    constants = {
+        "slice": {
+            "starts": np.array([1, -3]),
+            "ends": np.array([100, -1]),
+            "axes": np.array([1, -1]),
+            "steps": np.array([2, 1]),
+        },
+        "pad": {"pads": np.array([0, 1, 2, 0, 0, 0, 1, 3])},
+        "split": {"widths": np.array([1, 3])},
+    }[form]
+    proto = model(
+        nodes, inputs={"x": [1, 5, 4, 6]}, outputs=["y", "z"] if form == "split" else ["y"], constants=constants
+    )
+    assert_right_or_refused(proto, may_refuse=False)

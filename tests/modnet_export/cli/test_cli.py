@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modnet_export.cli import main
+
+MODELS = ["modnet_fp32.onnx", "modnet_opt_fp32.onnx", "modnet_fp32.tflite", "modnet_fp16.tflite"]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    from modnet_export.images.imaging import demo_photo
+
+    folder = tmp_path_factory.mktemp("photos")
+    photo = (demo_photo() * 255).astype(np.uint8)
+    Image.fromarray(photo[:400]).save(folder / "wide.jpg")
+    Image.fromarray(photo[:, 100:420]).save(folder / "tall.png")
+    return folder
+
+
+def assert_one_screen(text: str) -> None:
+    assert "Traceback" not in text
+    assert 0 < len(text.splitlines()) < 40
+
+
+def test_help_imports_no_heavy_library():
+    """What makes --help answer at once."""
+    code = (
+        "import sys; from modnet_export.cli import main\n"
+        "try: main(['--help'])\n"
+        "finally: print(sorted({'torch', 'tensorflow', 'onnx', 'numpy', 'cv2', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("export", "verify", "report", "explain", "inspect", "matte", "demo", "doctor"):
+        assert command in done.stdout
+
+
+def test_installed_command_answers():
+    command = Path(sys.executable).with_name("modnet-export")
+    done = subprocess.run([command, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "modnet-export" in done.stdout
+
+
+def test_export_prints_a_table_and_what_to_do_next(run, tmp_path):
+    code, out, _ = run("export", "--size", "64x96", "--formats", "onnx", "--out", tmp_path / "dist")
+    assert code == 0
+    for part in ("modnet_opt_fp32.onnx", "passed", "max <= 0.0001", "Next: modnet-export matte"):
+        assert part in out
+    assert max(len(line) for line in out.splitlines() if "passed" in line or "verdict" in line) <= 80
+
+
+def test_export_prints_json_for_machines(run, tmp_path):
+    code, out, _ = run("export", "--size", "64", "--formats", "onnx", "--out", tmp_path / "dist", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "dist" / "manifest.json").read_text())
+
+
+def test_verify_passes_and_fails_by_exit_code(run, dist, tmp_path, monkeypatch):
+    assert run("verify", dist)[0] == 0
+    content = json.loads((dist / "manifest.json").read_text())
+    for artefact in content["artefacts"]:
+        artefact["tolerance"] = {"max_abs_difference": 1e-12, "mad": None}
+        (tmp_path / artefact["file"]).symlink_to(dist / artefact["file"])
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    code, out, err = run("verify", tmp_path)
+    assert code == 1
+    assert "FAILED" in out
+    assert "4 check(s) failed" in err
+    assert "modnet_fp32.onnx is the first in the chain that differs: look at ONNX export" in err
+    assert_one_screen(err)
+
+
+def test_verify_refuses_a_changed_file(run, dist, tmp_path):
+    (tmp_path / "manifest.json").write_bytes((dist / "manifest.json").read_bytes())
+    code, _, err = run("verify", tmp_path)
+    assert code == 1
+    assert "4 artefact(s) are not what was exported" in err
+    assert_one_screen(err)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_inspect_shows_the_model(run, dist, name):
+    code, out, _ = run("inspect", dist / name)
+    assert code == 0
+    assert "MACs" in out
+    assert ("XNNPACK runs" in out and "(100%)" in out) == name.endswith(".tflite")
+    code, out, _ = run("inspect", dist / name, "--json")
+    assert json.loads(out)["parameters"] > 6e6
+
+
+@pytest.mark.parametrize("model", [*MODELS, "demo"])
+def test_matte_of_one_image(run, dist, photos, tmp_path, model):
+    path = model if model == "demo" else dist / model
+    code, out, _ = run("matte", path, photos / "wide.jpg", "-o", tmp_path / "alpha.png")
+    assert code == 0, out
+    matte = np.asarray(Image.open(tmp_path / "alpha.png"))
+    assert matte.shape == (400, 512)
+    assert matte[200:350, 200:240].mean() > 200 > 100 > matte[:30, 330:380].mean()
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "stretch", "released"])
+@pytest.mark.parametrize("background", ["transparent", "#336699", "blur", "image"])
+def test_matte_of_a_folder_onto_a_background(run, dist, photos, tmp_path, fit, background):
+    behind = photos / "tall.png" if background == "image" else background
+    arguments = ("matte", dist / "modnet_fp32.tflite", photos, "-o", tmp_path, "--fit", fit, "--background", behind)
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert "Wrote 2 image(s)" in out
+    for name, size in {"wide.png": (512, 400), "tall.png": (320, 512)}.items():
+        image = Image.open(tmp_path / name)
+        assert image.size == size
+        assert image.mode == ("RGBA" if background == "transparent" else "RGB")
+
+
+def test_matte_of_names_that_differ_only_in_their_suffix_are_both_kept(run, dist, photos, tmp_path):
+    for suffix in ("jpg", "png"):
+        Image.open(photos / "tall.png").save(tmp_path / f"same.{suffix}")
+    assert run("matte", dist / "modnet_fp32.onnx", tmp_path, "-o", tmp_path / "out")[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"same_jpg.png", "same_png.png"}
+
+
+def test_corrupt_image_in_a_folder_is_reported_and_the_rest_goes_on(run, dist, photos, tmp_path):
+    (tmp_path / "in").mkdir()
+    for path in photos.iterdir():
+        (tmp_path / "in" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    code, out, err = run("matte", dist / "modnet_fp32.onnx", tmp_path / "in", "-o", tmp_path / "out")
+    assert code == 2
+    assert "Wrote 2 image(s)" in out
+    assert "broken.jpg" in err
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_doctor_says_what_there_is_and_how_to_get_the_rest(run):
+    code, out, _ = run("doctor", "--json")
+    findings = {item["capability"]: item for item in json.loads(out)}
+    assert code == 0
+    assert findings["LiteRT"]["found"].startswith("ai-edge-litert")
+    assert all(item["found"] or item["get_it"] for item in findings.values())
+    assert run("doctor")[0] == 0
+
+
+def test_doctor_finds_tools_by_running_them(run, tmp_path, monkeypatch):
+    tool = tmp_path / "adb"
+    tool.write_text("#!/bin/sh\necho 'Android Debug Bridge version 1.0.41'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    findings = {item["capability"]: item for item in json.loads(run("doctor", "--json")[1])}
+    assert findings["adb"]["found"] == "Android Debug Bridge version 1.0.41"
+    tool.write_text("#!/bin/sh\nexit 1\n")
+    findings = {item["capability"]: item for item in json.loads(run("doctor", "--json")[1])}
+    # One that fails is passed over for the one in the wheel.
+    assert findings["adb"]["found"].startswith("the one that comes with adbutils")
+
+
+BAD_INPUT = {
+    "missing_checkpoint": (("export", "--checkpoint", "nope.ckpt"), "there is no checkpoint"),
+    "bad_size": (("export", "--size", "100x100"), "multiples of 32"),
+    "unknown_format": (("export", "--formats", "onnx,caffe"), "'caffe' is not a choice"),
+    "unknown_precision": (("export", "--precisions", "int3"), "'int3' is not a choice"),
+    "empty_list": (("export", "--formats", ","), "is not a choice"),
+    "format_without_precision": (("export", "--formats", "onnx", "--precisions", "fp16"), "onnx comes in fp32"),
+    "unwritable_folder": (("export", "--out", "/proc/nope/dist"), "cannot write to"),
+    "no_manifest": (("verify", "."), "holds no manifest.json"),
+    "inspect_text": (("inspect", "README.md"), "a .onnx, .tflite or .mlpackage"),
+    "missing_model": (("matte", "nope.tflite", "photo.png", "-o", "x.png"), "cannot load nope.tflite"),
+    "bad_background": (("matte", "demo", "photo.png", "-o", "x.png", "--background", "??"), "is not a background"),
+    "no_images": (("matte", "demo", ".", "-o", "x.png"), "there is no image"),
+    "fit_for_checkpoint": (
+        ("matte", "demo", "photo.png", "-o", "x.png", "--fit", "stretch"),
+        "nothing to stretch",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_clear_message(run, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD_INPUT[case]
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert_one_screen(err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_images_into_one_file_is_refused(run, dist, photos, tmp_path):
+    code, _, err = run("matte", dist / "modnet_fp32.onnx", photos, "-o", tmp_path / "one.png")
+    assert code == 2
+    assert "a folder" in err
+
+
+def test_full_disk_is_one_clear_message(tmp_path):
+    """A real one: a file-size limit of 5 MB that the kernel enforces."""
+    code = (
+        "import resource, signal; from modnet_export.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))\n"
+        f"main(['export', '--size', '64', '--formats', 'onnx', '--out', {str(tmp_path / 'dist')!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cannot read or write a file: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interruption_leaves_nothing_behind(tmp_path):
+    import signal
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "modnet_export.cli", "export", "--size", "64", "--out", str(tmp_path / "dist")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "writing modnet_opt_fp32.onnx" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    # A shell shows 130 for both. CPython ends itself by the signal, for all that the exception was handled,
+    # when it arrived within an exec() of text, as dataclasses do while they are imported.
+    assert process.wait() in (130, -signal.SIGINT)
+    assert "Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []

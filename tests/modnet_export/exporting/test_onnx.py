@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper
+
+from converters.errors import ExportError
+from modnet_export.exporting.onnx import from_network, from_onnx
+from modnet_export.model import checkpoint
+from modnet_export.model.network import MODNet
+from modnet_export.model.reference import TorchReference, open_reference
+from modnet_export.record.contract import Size
+from tests.graphs import model, node, run
+
+SIZE = Size(height=96, width=128)
+
+
+def image(seed=0):
+    return np.random.default_rng(seed).random((1, 96, 128, 3), np.float32)
+
+
+def matte_of(proto, image_nhwc):
+    (matte,) = run(proto, {"image": image_nhwc.transpose(0, 3, 1, 2)})
+    return matte.transpose(0, 2, 3, 1)
+
+
+def test_export_follows_the_contract(small_onnx):
+    assert small_onnx.opset_import[0].version == 18
+    (image_port,), (matte_port,) = small_onnx.graph.input, small_onnx.graph.output
+    shapes = [[dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in (image_port, matte_port)]
+    assert (image_port.name, matte_port.name) == ("image", "matte")
+    assert shapes == [[1, 3, 96, 128], [1, 1, 96, 128]]
+
+
+def test_export_equals_torch(small_onnx, demo_source):
+    reference = TorchReference(demo_source)
+    np.testing.assert_allclose(matte_of(small_onnx, image()), reference.run(image()), atol=1e-4)
+
+
+def test_export_says_nothing_about_the_machine_it_was_made_on(small_onnx):
+    data = small_onnx.SerializeToString()
+    for trace in (b"/work", b"site-packages", b".py", b"stack_trace"):
+        assert trace not in data
+
+
+def test_export_gives_the_same_bytes_again(small_onnx, modnet):
+    again = from_network(modnet, SIZE)
+    assert again.SerializeToString(deterministic=True) == small_onnx.SerializeToString(deterministic=True)
+
+
+def test_nodes_are_named_after_their_layer(small_onnx):
+    names = [item.name for item in small_onnx.graph.node if item.op_type == "Conv"]
+    assert any(name.startswith("hr_branch.conv_hr4x.0.layers.0/") for name in names)
+    assert len(set(names)) == len(names)
+
+
+class ReleasedNames(torch.nn.Module):
+    """As the released export: named ``input`` and ``output``, RGB in [-1, 1]."""
+
+    def __init__(self, modnet: MODNet, training: bool) -> None:
+        super().__init__()
+        self.modnet, self.with_training = modnet, training
+
+    def forward(self, x):
+        return tuple(self.modnet.training_outputs(x)) if self.with_training else self.modnet(x)
+
+
+@pytest.fixture(scope="module", params=["dynamic", "static", "three_outputs"])
+def users_onnx(request, modnet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("user") / "modnet.onnx"
+    training = request.param == "three_outputs"
+    dims = (
+        ({2: torch.export.Dim("h", min=2, max=32) * 32, 3: torch.export.Dim("w", min=2, max=32) * 32},)
+        if request.param == "dynamic"
+        else None
+    )
+    torch.onnx.export(
+        ReleasedNames(modnet, training).eval(),
+        (torch.rand(1, 3, 96, 128),),
+        str(path),
+        dynamo=True,
+        opset_version=18,
+        input_names=["input"],
+        output_names=["semantic", "detail", "output"] if training else ["output"],
+        dynamic_shapes=dims,
+        verbose=False,
+        external_data=False,
+    )
+    return path
+
+
+def test_users_own_modnet_is_brought_to_the_contract(users_onnx, demo_source):
+    source = checkpoint.resolve(str(users_onnx))
+    assert source.kind == "onnx"
+    found = from_onnx(source.path, SIZE)
+    expected = TorchReference(demo_source).run(image())
+    np.testing.assert_allclose(matte_of(found, image()), expected, atol=1e-4)
+    np.testing.assert_allclose(open_reference(source).run(image()), expected, atol=1e-4)
+
+
+def test_own_artefact_is_taken_as_it_is(dist, demo_source):
+    found = from_onnx(dist / "modnet_fp32.onnx", SIZE)
+    np.testing.assert_allclose(matte_of(found, image()), TorchReference(demo_source).run(image()), atol=1e-4)
+
+
+def test_older_opset_is_converted(tmp_path):
+    """Opset 11 as the released .onnx has it: axes of ReduceMean as an attribute."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["input"], ["grey"], axes=[1], keepdims=1),
+            helper.make_node("Sigmoid", ["grey"], ["output"]),
+        ],
+        "old",
+        [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, ["n", 1, "h", "w"])],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), tmp_path / "old.onnx"
+    )
+    found = from_onnx(tmp_path / "old.onnx", SIZE)
+    expected = 1 / (1 + np.exp(-(image() * 2 - 1).mean(axis=3, keepdims=True)))
+    np.testing.assert_allclose(matte_of(found, image()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [SIZE, Size(height=64, width=64)], ids=str)
+def test_inner_values_named_like_the_contracts_do_not_collide(tmp_path, size):
+    proto = model(
+        [node("Relu", "x", "image"), node("ReduceMean", "image axes", "matte"), node("Sigmoid", "matte", "y")],
+        inputs={"x": [1, 3, "h", "w"]},
+        outputs=["y"],
+        constants={"axes": np.array([1])},
+    )
+    onnx.save(proto, tmp_path / "names.onnx")
+    found = from_onnx(tmp_path / "names.onnx", size)
+    assert [found.graph.input[0].name, found.graph.output[0].name] == ["image", "matte"]
+
+
+@pytest.mark.parametrize(
+    ("proto", "message"),
+    [
+        (model([node("Relu", "x", "y")], inputs={"x": [1, 3, 96, 128]}, outputs=["y"]), "expected: a matte of shape"),
+        (model([node("Relu", "x", "y")], inputs={"x": [2, 5]}, outputs=["y"]), "one float32 input"),
+        (
+            model([node("Add", "a b", "y")], inputs={"a": [1, 3, 96, 128], "b": [1, 3, 96, 128]}, outputs=["y"]),
+            "takes a, b",
+        ),
+        (None, "as ONNX"),
+    ],
+    ids=["three_channels", "rank_2", "two_inputs", "garbage"],
+)
+def test_another_onnx_model_is_refused(tmp_path, proto, message):
+    path = tmp_path / "other.onnx"
+    path.write_bytes(b"garbage" if proto is None else proto.SerializeToString())
+    with pytest.raises(ExportError) as error:
+        from_onnx(path, SIZE)
+    assert message in str(error.value)
+
+
+def test_size_of_a_static_model_cannot_be_changed(dist):
+    with pytest.raises(ExportError, match="--size"):
+        from_onnx(dist / "modnet_fp32.onnx", Size(height=64, width=64))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from converters.errors import ExportError
+from modnet_export.images.compositing import Background, composite, estimate_colours, save_image
+
+RED, BLUE = np.array([1, 0, 0], np.float32), np.array([0, 0, 1], np.float32)
+
+
+@pytest.fixture(scope="module")
+def soft_edge():
+    """A red foreground over a blue background with a 24-pixel soft edge, mixed exactly."""
+    alpha = np.clip((np.arange(96) - 36) / 24, 0, 1).astype(np.float32)[None].repeat(64, 0)
+    return (alpha[..., None] * RED + (1 - alpha[..., None]) * BLUE).astype(np.float32), alpha
+
+
+def test_soft_edge_does_not_carry_the_old_background(soft_edge):
+    image, alpha = soft_edge
+    foreground, _ = estimate_colours(image, alpha)
+    soft = (alpha > 0.1) & (alpha < 1)
+    assert np.abs(foreground[soft] - RED).max() < 0.1
+    assert np.abs(image[soft] - RED).max() > 0.8
+
+
+def test_opaque_pixels_are_kept_exactly(soft_edge):
+    image, alpha = soft_edge
+    np.testing.assert_array_equal(estimate_colours(image, alpha)[0][alpha == 1], image[alpha == 1])
+
+
+def test_transparent_background_gives_rgba_with_the_matte(soft_edge):
+    image, alpha = soft_edge
+    result = composite(image, alpha, Background())
+    np.testing.assert_array_equal(result[..., 3], alpha)
+
+
+def test_colour_goes_behind_and_no_blue_is_left(soft_edge):
+    image, alpha = soft_edge
+    result = composite(image, alpha, Background.parse("lime"))
+    np.testing.assert_allclose(result[alpha == 0], [[0, 1, 0]] * int((alpha == 0).sum()))
+    np.testing.assert_allclose(result[alpha == 1], image[alpha == 1])
+    assert result[..., 2].max() < 0.1
+
+
+def test_image_goes_behind_covering_the_whole(soft_edge, tmp_path):
+    image, alpha = soft_edge
+    left_to_right = np.linspace(0, 255, 300).astype(np.uint8)[None, :, None].repeat(30, 0).repeat(3, 2)
+    Image.fromarray(left_to_right).save(tmp_path / "behind.png")
+    result = composite(image, alpha, Background.parse(str(tmp_path / "behind.png")))
+    row = result[10, :30, 1]
+    assert result.shape == image.shape
+    assert (np.diff(row) >= 0).all()
+    assert row[-1] > row[0] + 0.03
+
+
+def test_blur_does_not_smear_the_foreground(soft_edge):
+    image, alpha = soft_edge
+    result = composite(image, alpha, Background.parse("blur:8"))
+    assert np.abs(result[alpha == 0] - BLUE).max() < 0.02
+
+
+@pytest.mark.parametrize("text", ["no such colour", "blur:-1", "blur:x", "blur:inf", "missing.png", ""])
+def test_unknown_background_says_what_there_is(text):
+    with pytest.raises(ExportError, match="transparent, blur"):
+        Background.parse(text)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (4, 5, 4)], ids=str)
+def test_saved_image_reads_back(tmp_path, shape):
+    pixels = np.random.default_rng(0).random(shape, np.float32)
+    save_image(tmp_path / "out.png", pixels)
+    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "out.png")) / 255, pixels, atol=0.5 / 255 + 1e-6)
+    assert [item.name for item in tmp_path.iterdir()] == ["out.png"]

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from converters.errors import ExportError
+from modnet_export.model import checkpoint
+
+
+def resolve_and_load(path):
+    return checkpoint.load(checkpoint.resolve(str(path)))
+
+
+@pytest.fixture
+def state(modnet):
+    return {key: value.clone() for key, value in modnet.state_dict().items()}
+
+
+def same_weights(one, other) -> bool:
+    state = other.state_dict()
+    return all(torch.equal(value, state[key]) for key, value in one.state_dict().items() if "num_batches" not in key)
+
+
+def backbone_once(state):
+    return {key: value for key, value in state.items() if not key.startswith("lr_branch.backbone.")}
+
+
+FORMS = {
+    "official": lambda s: {f"module.{key}": value for key, value in s.items()},
+    "plain": lambda s: s,
+    "backbone_once": backbone_once,
+    "backbone_in_the_branch": lambda s: {key: value for key, value in s.items() if not key.startswith("backbone.")},
+    "wrapped": lambda s: {"state_dict": s, "epoch": 3},
+    "without_counters": lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth"])
+def test_torch_checkpoint_loads(tmp_path, state, modnet, form, suffix):
+    path = tmp_path / f"weights{suffix}"
+    torch.save(FORMS[form](state), path)
+    assert same_weights(resolve_and_load(path), modnet)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_safetensors_loads(tmp_path, state, modnet, dtype):
+    path = tmp_path / "weights.safetensors"
+    save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in backbone_once(state).items()}, path)
+    loaded = resolve_and_load(path)
+    assert all(value.dtype is torch.float32 for value in loaded.parameters())
+    assert (dtype is torch.float16) or same_weights(loaded, modnet)
+
+
+def test_demo_checkpoint_is_in_the_package():
+    source = checkpoint.resolve("demo")
+    assert source.sha256 == "65e56da98f706e6b0bf024edeb83d364999d08f2b47050ec3548bd70981eb5da"
+    assert not checkpoint.load(source).training
+
+
+def test_missing_unexpected_and_misshapen_keys_are_in_one_message(tmp_path, state):
+    del state["f_branch.conv_f2x.layers.0.weight"]
+    state["classifier.weight"] = torch.zeros(3)
+    state["hr_branch.conv_hr.1.layers.0.weight"] = torch.zeros(2, 32, 1, 1)
+    state["f_branch.conv_f.1.layers.0.bias"][0] = torch.nan
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(ExportError) as error:
+        resolve_and_load(tmp_path / "weights.pth")
+    message = str(error.value)
+    for part in (
+        "1 missing:\n    f_branch.conv_f2x.layers.0.weight",
+        "1 unexpected:\n    classifier.weight",
+        "1 misshapen:\n    hr_branch.conv_hr.1.layers.0.weight is (2, 32, 1, 1), expected (1, 32, 1, 1)",
+        "1 not finite:\n    f_branch.conv_f.1.layers.0.bias",
+    ):
+        assert part in message
+
+
+def test_another_network_fits_one_screen(tmp_path):
+    torch.save({f"layer{i}.weight": torch.zeros(2) for i in range(300)}, tmp_path / "resnet.pth")
+    with pytest.raises(ExportError, match="is not a MODNet checkpoint") as error:
+        resolve_and_load(tmp_path / "resnet.pth")
+    assert len(str(error.value).splitlines()) < 40
+
+
+def test_twins_that_differ_are_refused(tmp_path, state):
+    state["backbone.model.features.0.0.weight"] += 1
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(ExportError, match="stored twice with different values"):
+        resolve_and_load(tmp_path / "weights.pth")
+
+
+class Hostile:
+    """Unpickling this would make a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "bare_pickle"])
+def test_hostile_pickle_is_not_executed(tmp_path, legacy):
+    path = tmp_path / "hostile.ckpt"
+    payload = {"backbone": Hostile(tmp_path / "pwned")}
+    if legacy:
+        path.write_bytes(pickle.dumps(payload))
+    else:
+        torch.save(payload, path)
+    with pytest.raises(ExportError, match="never unpickles"):
+        resolve_and_load(path)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".safetensors"])
+@pytest.mark.parametrize("keep", [0, 10, 5000, -100], ids=str)
+def test_truncated_checkpoint_is_one_clear_error(tmp_path, state, suffix, keep):
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".ckpt":
+        torch.save(state, path)
+    else:
+        save_file(backbone_once(state), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ExportError, match="cannot read weights") as error:
+        resolve_and_load(path)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("content", [[1, 2], "text", {"state_dict": "text"}], ids=str)
+def test_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "weights.pth")
+    with pytest.raises(ExportError):
+        resolve_and_load(tmp_path / "weights.pth")
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ExportError, match="demo, photographic, webcam"):
+        checkpoint.resolve("portrait")

@@ -1,0 +1,239 @@
+"""The report, as a reader sees it: rendered, and opened in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from converters.errors import ExportError
+from modnet_export import VerifyRequest, verify
+from modnet_export.images import inputs
+from modnet_export.images.compositing import save_image
+from modnet_export.images.imaging import demo_photo
+from modnet_export.report import gather, render
+from modnet_export.report.latency import Latencies
+from modnet_export.verifying.result import Suspect
+from modnet_export.verifying.tolerances import Overrides
+from tests.conftest import DATA
+
+COLUMNS = {"median ms": "10.5", "peak MB": "93"}
+MEASURED = [
+    Latencies("a.tflite 1T", (10.0, 10.5, 11.0), (0.0, 1.0, 2.0), COLUMNS, "cpu Some CPU, build " + "x/" * 60),
+    Latencies("a.tflite 1T gpu on adb:<1>", (5.0, 5.1), (), COLUMNS, "device Pixel", ("throttled",)),
+]
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def passing(dist):
+    return verify(VerifyRequest(dist, fp16_safety=True))
+
+
+@pytest.fixture(scope="module")
+def failing(passing, dist):
+    result = verify(VerifyRequest(dist, tolerances=Overrides(["psnr_db=100"])))
+    suspect = Suspect(
+        artefact="modnet_fp16.tflite",
+        parent="modnet_fp32.tflite",
+        op="CONV_2D <conv>",
+        tensor="t",
+        reader="",
+        parent_op="",
+        snr_db=None,
+        inputs_snr_db=None,
+        explanation="made up",
+    )
+    return result.model_copy(update={"suspects": (suspect,), "unreadable": {"bad & broken.png": "no image"}})
+
+
+@pytest.fixture(scope="module")
+def pages(passing, failing, dist, tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("report")
+    gallery = gather.pictures(dist, passing)
+    for name, result in (("passing", passing), ("failing", failing)):
+        page = render.html(result, gallery, MEASURED if name == "passing" else ())
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in ("passing", "failing")}
+
+
+def test_page_needs_nothing_else(pages):
+    text = pages["passing"].read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<rdf.*?</rdf:RDF>|<!DOCTYPE[^>]*>', "", text, flags=re.S)
+
+
+def test_names_are_escaped(pages):
+    text = pages["failing"].read_text()
+    assert "CONV_2D &lt;conv&gt;" in text
+    assert "bad &amp; broken.png" in text
+
+
+def test_latencies_are_shown_where_there_are_any(pages, passing):
+    text = pages["passing"].read_text()
+    assert text.count("a.tflite 1T gpu on adb:&lt;1&gt;") >= 2
+    assert 'aria-label="Latency of every sample by run"' in text
+    assert 'aria-label="Latency over time"' in text
+    assert '<span class="verdict failed">throttled</span>' in text
+    assert "Latency and memory" not in pages["failing"].read_text()
+    assert "| `a.tflite 1T gpu on adb:<1>`, **throttled** | 10.5 | 93 |" in render.markdown(passing, MEASURED)
+
+
+def test_markdown_says_what_failed(failing, passing):
+    text = render.markdown(failing)
+    assert "1 check(s) failed" in text
+    assert re.search(r"`modnet_fp16\.tflite` .*\*\*6\d\.\d+\*\*.*\*\*failed\*\*", text)
+    assert "made by **TFLite weight compression**" in text
+    assert "leaves modnet_fp32.tflite at `CONV_2D <conv>`: made up" in text
+    assert "**" not in render.markdown(passing)
+    # A table row has as many cells as its head.
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {rows[0].count("|")}
+
+
+def test_worst_inputs_are_shown_first(dist, tmp_path):
+    save_image(tmp_path / "black.png", demo_photo() * 0)
+    for index in range(4):
+        save_image(tmp_path / f"{index}.png", demo_photo()[index * 20 :])
+    chosen = inputs.images([tmp_path])
+    result = verify(VerifyRequest(dist, chosen))
+    views = gather.pictures(dist, result, chosen).views["modnet_fp16.tflite"]
+    largest = {item.input: item.mad for item in result.links[3].measurements}
+    assert [view.input for view in views] == sorted(largest, key=lambda name: -largest[name])[:3]
+
+
+def test_result_of_inputs_that_are_not_here_is_refused(dist, passing, tmp_path):
+    save_image(tmp_path / "other.png", demo_photo())
+    with pytest.raises(ExportError, match="none of the inputs of this result"):
+        gather.pictures(dist, passing, inputs.images([tmp_path]))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as engine:
+        running = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser, pages):
+    """Open a page; what it says on the console or fails to load ends the test."""
+    contexts, complaints = [], []
+
+    def open_page(name, viewport=WIDE, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(request.url[:100]))
+        page.goto(pages[name].as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def test_slider_uncovers_the_artefact(visit):
+    page = visit("passing")
+    view = page.locator(".view").first
+    slider, over = view.locator("input[type=range]"), view.locator(".over")
+
+    def left_edge():
+        return over.evaluate("element => getComputedStyle(element).clipPath")
+
+    assert left_edge() == "inset(0px 0px 0px 50%)"
+    slider.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert left_edge() == "inset(0px 0px 0px 60%)"
+    page.keyboard.press("Home")
+    assert left_edge() == "inset(0px 0px 0px 0%)"
+
+
+def test_zoom_works_by_keyboard_and_by_click(visit):
+    page = visit("passing")
+    view = page.locator(".view").first
+    button, picture = view.locator("button.zoom"), view.locator(".frame img").first
+
+    def scale():
+        page.wait_for_timeout(250)
+        return float(picture.evaluate("element => new DOMMatrix(getComputedStyle(element).transform).a"))
+
+    assert scale() == 1
+    button.focus()
+    page.keyboard.press("Enter")
+    assert (scale(), button.get_attribute("aria-pressed")) == (4, "true")
+    view.locator(".frame").first.click()
+    assert (scale(), button.get_attribute("aria-pressed")) == (1, "false")
+
+
+def test_everything_of_use_is_reached_by_keyboard(visit):
+    page = visit("passing")
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.tagName + (document.activeElement.type || '')"))
+    assert {"SUMMARY", "INPUTrange", "BUTTONbutton", "DIV"} <= seen
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('img:not([alt]), input:not([aria-label]), svg:not([aria-label])')].length"
+    )
+    assert unnamed == 0
+
+
+@pytest.mark.parametrize("name", ["passing", "failing"])
+def test_failing_artefact_is_visibly_failing(visit, name):
+    page = visit(name)
+    verdict = page.locator("tr:has(code:text-is('modnet_fp16.tflite')) td.verdict").first
+    good = page.locator("tr:has(code:text-is('modnet_fp32.onnx')) td.verdict").first
+    colours = [item.evaluate("element => getComputedStyle(element).color") for item in (verdict, good)]
+    assert (verdict.inner_text() == "failed") == (name == "failing")
+    assert (colours[0] != colours[1]) == (name == "failing")
+    assert page.locator("td.missed").count() == (1 if name == "failing" else 0)
+    assert page.locator("section.artefact.failed").count() == (1 if name == "failing" else 0)
+    assert ("look at TFLite weight compression" in page.locator(".banner").inner_text()) == (name == "failing")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_and_can_be_read(visit, viewport, scheme):
+    page = visit("passing", viewport, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+    def luminance(colour):
+        channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert (paper > 0.5) == (scheme == "light")
+    for selector in ("body", ".soft", ".verdict.passed", "td.verdict"):
+        ink = luminance(page.locator(selector).first.evaluate("element => getComputedStyle(element).color"))
+        contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
+        assert contrast >= 4.5, selector  # WCAG 2.1 AA
+
+
+@pytest.mark.parametrize(("name", "viewport"), [("wide", WIDE), ("phone", PHONE)])
+def test_layout_is_the_known_one(visit, name, viewport, tmp_path):
+    """As coarse grey tiles, which do not change with fonts and versions but do with what is where."""
+    page = visit("passing", viewport)
+    page.locator("section.artefact").nth(3).scroll_into_view_if_needed()
+    page.locator("section.artefact").nth(3).screenshot(path=tmp_path / "shot.png")
+    found = np.asarray(Image.open(tmp_path / "shot.png").convert("L").resize((24, 32), Image.Resampling.BOX), float)
+    known = DATA / f"report_{name}.png"
+    if not known.exists():  # written anew when it was removed on purpose
+        Image.fromarray(found.astype(np.uint8)).save(known)
+        pytest.fail(f"{known.name} is new: look at it, and commit it")
+    assert np.abs(found - np.asarray(Image.open(known), float)).mean() < 12

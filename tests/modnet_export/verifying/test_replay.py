@@ -1,0 +1,180 @@
+"""The replay bundle, run by a stand-in for Core ML: its Python interface over our evaluator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from converters.errors import CheckFailedError, ExportError
+from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
+
+ROOT = Path(__file__).parents[3]
+
+# What replay.py asks of coremltools: MLModel(path, compute_units).predict with a Pillow image or an array.
+STAND_IN = textwrap.dedent("""
+    import enum
+    from pathlib import Path
+    import numpy as np
+    from converters.runtimes.coreml import CoreMl
+
+    __version__ = "stand-in"
+    ComputeUnit = enum.Enum("ComputeUnit", "CPU_ONLY ALL")
+    OFFSET = {offset}
+
+    class _Models:
+        class MLModel:
+            def __init__(self, path, compute_units):
+                self.runtime = CoreMl(Path(path))
+
+            def predict(self, inputs):
+                value = inputs["image"]
+                if isinstance(value, np.ndarray):
+                    found = self.runtime.run(value.transpose(0, 2, 3, 1))
+                    return {{"matte": found.transpose(0, 3, 1, 2) + OFFSET}}
+                found = self.runtime.run(np.asarray(value, np.float32)[None] / np.float32(255))
+                return {{"matte": np.rint(found[0, :, :, 0] * 255) + OFFSET * 255}}
+
+    models = _Models
+""")
+
+
+@pytest.fixture(scope="module", params=["image", "multiarray"])
+def folder(request, tmp_path_factory):
+    out = tmp_path_factory.mktemp("coreml") / "dist"
+    export(
+        ExportRequest(
+            size=Size(height=64, width=96),
+            formats=("onnx", "coreml"),
+            precisions=("fp32", "fp16"),
+            coreml_io=request.param,
+            out=out,
+        )
+    )
+    return out
+
+
+def replay(folder: Path, work: Path, offset: float = 0.0) -> Path:
+    verify(VerifyRequest(folder, bundle=work / "bundle.zip"))
+    with zipfile.ZipFile(work / "bundle.zip") as archive:
+        archive.extractall(work / "bundle")
+    # coremltools itself is still needed by the stand-in's evaluator: shadow its name only for replay.py.
+    runner = work / "run.py"
+    runner.write_text(
+        "import sys, types, runpy\n"
+        "import converters.coreml.interpreter\n"
+        f"stand_in = types.ModuleType('coremltools'); exec({STAND_IN.format(offset=offset)!r}, stand_in.__dict__)\n"
+        "sys.modules['coremltools'] = stand_in\n"
+        f"runpy.run_path({str(work / 'bundle' / 'replay.py')!r}, run_name='__main__')\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, str(runner)], check=True, env=environment, capture_output=True, text=True)
+    return work / "bundle" / "results.json"
+
+
+def test_results_come_back_as_core_mls_own(folder, tmp_path):
+    result = verify(VerifyRequest(folder, replayed=replay(folder, tmp_path)))
+    assert result.passed
+    packages = [link for link in result.links if link.artefact.endswith(".mlpackage")]
+    assert all(item.engine.startswith("predicted by Core ML on") for item in packages)
+    assert {item.input for item in packages[0].measurements} == {
+        "photo CPU_ONLY",
+        "photo ALL",
+        "noise CPU_ONLY",
+        "noise ALL",
+    }
+    assert all("predicted" not in item.engine for item in result.links if item.artefact.endswith(".onnx"))
+
+
+def test_a_matte_that_is_off_on_the_mac_fails(folder, tmp_path):
+    result = verify(VerifyRequest(folder, replayed=replay(folder, tmp_path, offset=0.1)))
+    assert [link.verdict for link in result.links if link.artefact.endswith(".mlpackage")] == ["failed", "failed"]
+
+
+def test_results_of_other_packages_are_refused(folder, tmp_path):
+    path = replay(folder, tmp_path)
+    content = json.loads(path.read_text())
+    content["results"][0]["sha256"] = "0" * 64
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckFailedError, match="another package"):
+        verify(VerifyRequest(folder, replayed=path))
+    content["results"] = [item for item in json.loads(path.read_text())["results"] if "fp16" not in item["file"]]
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckFailedError, match=r"modnet_fp16\.mlpackage was not run"):
+        verify(VerifyRequest(folder, replayed=path))
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"machine": {}, "results": [{}]}'], ids=str)
+def test_file_that_is_no_result_is_one_clear_error(folder, tmp_path, content):
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ExportError, match=r"results\.json"):
+        verify(VerifyRequest(folder, replayed=path))
+
+
+def test_bundle_is_the_same_again(folder, tmp_path):
+    for name in ("a.zip", "b.zip"):
+        verify(VerifyRequest(folder, bundle=tmp_path / name))
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_folder_without_packages_has_no_bundle(dist, tmp_path):
+    with pytest.raises(ExportError, match="no Core ML package"):
+        verify(VerifyRequest(dist, bundle=tmp_path / "bundle.zip"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_records_what_an_ios_app_needs(folder):
+    from modnet_export.record import manifest
+
+    package = next(item for item in manifest.load(folder).artefacts if item.file == "modnet_fp16.mlpackage")
+    assert package.engine == "evaluated by modnet-export, not by Core ML"
+    assert package.contract.image.dtype == ("uint8" if package.contract.image.layout == "image" else "float32")
+    assert package.bytes == sum(item.stat().st_size for item in (folder / package.file).rglob("*") if item.is_file())
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("iOS16", "does not know 8-bit activations"), ("iOS17", "needs a Mac")]
+)
+def test_what_needs_a_mac_says_so(tmp_path, target, message):
+    if sys.platform == "darwin":
+        pytest.skip("this is a Mac")
+    with pytest.raises(ExportError, match=message) as error:
+        export(
+            ExportRequest(
+                size=Size(height=32, width=32),
+                formats=("coreml",),
+                precisions=("w8a8",),
+                coreml_target=target,
+                out=tmp_path / "dist",
+            )
+        )
+    assert "--coreml-target iOS17" in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, capsys):
+    from modnet_export.cli import main
+    from modnet_export.images.compositing import save_image
+    from modnet_export.images.imaging import demo_photo
+
+    save_image(tmp_path / "photo.png", demo_photo())
+    package = str(folder / "modnet_fp16.mlpackage")
+    for arguments in (
+        ["inspect", package],
+        ["matte", package, str(tmp_path / "photo.png"), "-o", str(tmp_path / "m.png")],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert not stop.value.code
+    out = capsys.readouterr().out
+    assert "Core ML, specification 7" in out
+    assert "evaluated by modnet-export, not by Core ML" in out
+    assert (tmp_path / "m.png").exists()
