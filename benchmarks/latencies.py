@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import measure
 from benchmarks.statistics import summarise
-from modnet_export.report.latency import Latencies
+from modnet_export.record.latencies import Latencies
 
 
 def latencies(path: Path) -> list[Latencies]:

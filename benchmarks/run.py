@@ -12,12 +12,10 @@ from benchmarks.measure import Bench
 from benchmarks.session import Candidate, Plan, Record, Target, Watcher
 from converters.errors import ExportError
 from modnet_export.images import inputs
-from modnet_export.model import checkpoint
-from modnet_export.model.reference import open_reference
 from modnet_export.record import manifest
 from modnet_export.record.files import write_bytes
 from modnet_export.record.manifest import Manifest
-from modnet_export.verifying.parity import Sample, samples
+from modnet_export.verifying.parity import Sample, referenced
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,7 @@ def bench(request: BenchRequest, watcher: Watcher = session.UNSEEN) -> Bench:
     judged: tuple[Sample, ...] = ()
     if any(item.name != session.HOST for item in request.targets):
         watcher(request.targets[0].name, "running the reference", 0, 0)
-        reference = open_reference(checkpoint.resolve(recorded.source.name))
-        judged = tuple(samples(reference, recorded.size, [shown]))
+        judged = tuple(referenced(recorded, [shown]))
     plan = Plan(
         candidates,
         shown.load(recorded.size)[0],

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.android.sdk import android_sdk
 from converters.errors import ExportError
-from modnet_export.doctor import android_sdk
 
 _SECONDS = 30.0
 """What an answer may take where nothing longer is expected."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.android.adb import Adb, Device, DeviceGoneError, StoppedError
+from benchmarks.android.sdk import android_sdk
 from benchmarks.android.target import AdbTarget, Settings
 from benchmarks.session import Plan, Record
 from converters.errors import ExportError
-from modnet_export.doctor import android_sdk
 
 _PORTS = range(5554, 5682, 2)
 

@@ -20,11 +20,12 @@ app = typer.Typer(
 
 def _mount() -> None:
     """Register every command, in the order of ``--help``."""
-    from benchmarks.cli import bench, compare
+    from benchmarks.cli import CAPABILITIES, bench, compare
     from modnet_export.cli import demo, doctor, explain, export, inspect, matte, report, verify
 
-    for module in (export, verify, report, bench, compare, inspect, explain, matte, demo, doctor):
+    for module in (export, verify, report, bench, compare, inspect, explain, matte, demo):
         module.mount(app)
+    doctor.mount(app, CAPABILITIES)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -89,7 +89,7 @@ class OnnxReference:
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort
 
-        from modnet_export.exporting.onnx import is_contract_model, model_ports, read_onnx
+        from modnet_export.model.onnx_ports import is_contract_model, model_ports, read_onnx
 
         model = read_onnx(path)
         image, matte = model_ports(model, path)

@@ -11,8 +11,8 @@ import numpy as np
 
 from converters.budget import Point
 from converters.diagnose.drift import Drift
+from modnet_export.record.latencies import Latencies
 from modnet_export.record.manifest import SearchRecord
-from modnet_export.report.latency import Latencies
 from modnet_export.verifying.result import Verification
 
 _INK = "#808080"

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from modnet_export.record.latencies import Latencies
 from modnet_export.record.manifest import SearchRecord
 from modnet_export.record.measures import MEASURES
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
-from modnet_export.report.latency import Latencies
 from modnet_export.verifying.result import Link, Verification
 
 COLUMNS = {name: measure for name, measure in MEASURES.items() if measure.tabled}

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from converters.runtimes import Image, Runtime
 from modnet_export.images.inputs import Input, builtin
-from modnet_export.model.reference import Reference
+from modnet_export.model.checkpoint import resolve
+from modnet_export.model.reference import Reference, open_reference
 from modnet_export.record.contract import Size
+from modnet_export.record.manifest import Manifest
 from modnet_export.record.measures import Measurement, Tolerance
 from modnet_export.verifying import metrics
 
@@ -26,6 +28,11 @@ def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> l
     """Inputs (the built-in ones where none are given), each run through the reference."""
     loaded = [(item.name, item.load(size)[0]) for item in inputs or builtin()]
     return [Sample(name, image_nhwc, reference.run(image_nhwc)) for name, image_nhwc in loaded]
+
+
+def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]:
+    """``samples`` of the checkpoint that a folder was exported from; raises ExportError where it is gone."""
+    return samples(open_reference(resolve(recorded.source.name)), recorded.size, inputs)
 
 
 def compare(name: str, predicted_nhwc: Image, expected_nhwc: Image, tolerance: Tolerance) -> Measurement:

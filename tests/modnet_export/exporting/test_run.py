@@ -176,7 +176,8 @@ def test_killed_export_leaves_the_previous_folder(previous, stage):
     code = (
         "import os, signal; from pathlib import Path; from modnet_export import *;"
         f"stop = lambda stage: os.kill(os.getpid(), signal.SIGKILL) if stage == {stage!r} else None;"
-        f"export(ExportRequest(size=Size(height=64, width=96), precisions=('fp32',), out=Path({str(previous)!r})), stop)"
+        f"export(ExportRequest(size=Size(height=64, width=96), precisions=('fp32',), out=Path({str(previous)!r})),"
+        " stop)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)

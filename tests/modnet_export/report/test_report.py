@@ -15,8 +15,8 @@ from modnet_export import VerifyRequest, verify
 from modnet_export.images import inputs
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
+from modnet_export.record.latencies import Latencies
 from modnet_export.report import gather, render
-from modnet_export.report.latency import Latencies
 from modnet_export.verifying.result import Suspect
 from modnet_export.verifying.tolerances import Overrides
 from tests.conftest import DATA

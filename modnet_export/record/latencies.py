@@ -1,4 +1,4 @@
-"""What a report shows of a benchmark; the caller fills it in, as this package knows nothing of benchmarks."""
+"""What a report shows of a benchmark: ``benchmarks`` fills it in, ``report`` draws it, and neither knows the other."""
 
 from __future__ import annotations
 
