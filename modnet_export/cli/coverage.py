@@ -14,7 +14,7 @@ from converters.tflite.int8.coverage import Clipped, coverage
 from modnet_export.images import inputs, representative
 from modnet_export.record import manifest
 from modnet_export.record.contract import Size
-from modnet_export.terminal.console import OUT, escape, say, say_json, table
+from modnet_export.terminal.console import escape, say, say_json, show, table
 from modnet_export.terminal.progress import stages
 
 _CLIPPED = 0.001
@@ -66,12 +66,11 @@ def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
         f"more than {_CLIPPED:.1%} of the values"
     )
     if beyond:
-        shown_table = table()
-        for heading in ("tensor", "range", "clipped", "calibrated", "in"):
-            shown_table.add_column(heading, justify="right" if heading in ("clipped", "calibrated") else "left")
+        shown = table(("tensor", "range"), ("clipped", "calibrated"))
+        shown.add_column("in")
         for item, _, name in beyond[:10]:
             spread = f"{item.low:.3g} to {item.high:.3g}"
             shares = (f"{item.worst_share:.2%}", f"{usual[item.tensor]:.2%}")
-            shown_table.add_row(escape(item.tensor[:32]), spread, *shares, escape(name))
-        OUT.print(shown_table)
-        say("Shares of the worst image. Calibrate with photographs like these: export with `calibration=FOLDER`.")
+            shown.add_row(escape(item.tensor[:32]), spread, *shares, escape(name))
+        show(shown, spare=("range",))
+        say("Shares of the worst image. To calibrate with photographs like these, export with --calibration FOLDER.")

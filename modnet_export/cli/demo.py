@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from modnet_export.terminal.console import escape, say
+from modnet_export.terminal.console import escape, program, say
 from modnet_export.terminal.options import command
 from modnet_export.terminal.progress import stages
+
+_WRITTEN = {
+    "modnet_fp32.onnx": "the checkpoint as exported",
+    "modnet_opt_fp32.onnx": "after the graph passes, for ONNX Runtime Mobile",
+    "modnet_fp32.tflite": "for phone CPUs (XNNPACK)",
+    "modnet_fp16.tflite": "half the size, written for phone GPUs",
+    "manifest.json": "hashes, contract, versions and the measurements above",
+    "photo.png": "the built-in portrait",
+    "overview.png": "photo, matte and composite, by modnet_fp16.tflite",
+    "cutout.png": "the portrait on a transparent background",
+}
 
 
 @dataclass(frozen=True)
@@ -42,23 +54,15 @@ def demo(options: DemoOptions) -> None:
         panels = [photo, grey, composite(photo, alpha, Background.parse("#2e7d6b"))]
         save_image(out / "overview.png", np.concatenate(panels, axis=1))
     say_manifest(manifest)
-    say(
-        f"""
-[bold]{escape(str(out))}/[/] now holds
-  modnet_fp32.onnx       the checkpoint as exported
-  modnet_opt_fp32.onnx   after the graph passes, for ONNX Runtime Mobile
-  modnet_fp32.tflite     for phone CPUs (XNNPACK)
-  modnet_fp16.tflite     half the size, written for phone GPUs
-  manifest.json          hashes, contract, versions and the measurements above
-  photo.png              the built-in portrait
-  overview.png           photo, matte and composite, by modnet_fp16.tflite
-  cutout.png             the portrait on a transparent background
-
-Next, with your own photo and the official weights:
-  . .venv/bin/activate
-  modnet-export matte {escape(str(model))} PHOTO.jpg -o cutout.png --background transparent
-  modnet-export export --checkpoint photographic --out dist-photographic"""
-    )
+    say(f"\n[bold]{escape(str(out))}/[/] now holds")
+    for name, what in _WRITTEN.items():
+        say(f"  {name:<22} {what}")
+    say("\nNext, with your own photo and the official weights:")
+    for line in (
+        f"matte {shlex.quote(str(model))} PHOTO.jpg -o cutout.png --background transparent",
+        "export --checkpoint photographic --out dist-photographic",
+    ):
+        say(escape(f"  {program()} {line}"))
 
 
 def mount(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from converters.errors import ExportError
-from modnet_export.terminal.console import OUT, escape, say, say_json, table
+from modnet_export.terminal.console import escape, say, say_json, show, table
 from modnet_export.terminal.options import JsonOption, command
 
 
@@ -64,9 +64,8 @@ def explain(options: ExplainOptions) -> None:
     if options.as_json:
         say_json(json.dumps([asdict(item) for item in found], indent=2))
         return
-    shown = table()
-    for heading in ("op", "tensor", "SNR dB", "lost dB", "why"):
-        shown.add_column(heading, justify="right" if "dB" in heading else "left")
+    shown = table(("op", "tensor"), ("SNR dB", "lost dB"))
+    shown.add_column("why")
     for item in sorted(found, key=lambda item: -item.added)[:10]:
         shown.add_row(
             item.op,
@@ -76,7 +75,7 @@ def explain(options: ExplainOptions) -> None:
             item.reason if item.reason == "rounding" else f"{item.reason}: {item.detail}",
         )
     say(f"[bold]{escape(model.name)}[/] against {escape(parent.name)} on {escape(photo.name)}")
-    OUT.print(shown)
+    show(shown)
     say(
         f"At the matte: {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
         "lost: how far they are below their worst input."

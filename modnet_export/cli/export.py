@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -12,7 +13,7 @@ import typer
 from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
 from modnet_export.record.choices import Format, Precision
-from modnet_export.terminal.console import escape, say, say_json
+from modnet_export.terminal.console import escape, program, say, say_json
 from modnet_export.terminal.options import JsonOption, choices, command
 from modnet_export.terminal.progress import stages
 
@@ -103,7 +104,11 @@ def export(options: ExportOptions) -> None:
         return
     say_manifest(manifest)
     say(f"\nWrote {escape(str(options.out))}/ with {len(manifest.artefacts)} verified models and manifest.json.")
-    say("Next: " + escape(f"modnet-export matte {options.out / manifest.artefacts[-1].file} PHOTO -o cutout.png"))
+    # What runs at full speed on this machine: TFLite, then ONNX; Core ML packages are only evaluated here.
+    order = ("tflite", "onnx", "coreml")
+    first = min(manifest.artefacts, key=lambda item: order.index(item.format))
+    model = shlex.quote(str(options.out / first.file))
+    say(escape(f"Next: {program()} matte {model} PHOTO -o cutout.png"))
 
 
 def _draw(path: Path, manifest: Manifest) -> None:

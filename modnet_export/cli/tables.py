@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from modnet_export.record.manifest import Manifest
-from modnet_export.terminal.console import OUT, escape, number, say, table
+from modnet_export.terminal.console import escape, number, say, show, table
 from modnet_export.verifying.result import Verification
 
 
 def say_manifest(manifest: Manifest) -> None:
     say(f"[bold]MODNet {manifest.size} from '{escape(manifest.source.name)}'[/]")
     shown = table()
-    for heading in ("artefact", "for", "MB", "input"):
-        shown.add_column(heading, no_wrap=True, justify="right" if heading == "MB" else "left")
-    for heading in ("max", "mean", "PSNR", "verdict"):
-        shown.add_column(heading, no_wrap=True, justify="right")
+    for heading in ("artefact", "for", "MB", "input", "max", "mean", "PSNR", "verdict"):
+        shown.add_column(heading, justify="left" if heading in ("artefact", "for", "input") else "right")
     for artefact in manifest.artefacts:
         for index, item in enumerate(artefact.parity):
             finite = item.max_abs_difference is not None
@@ -29,7 +27,7 @@ def say_manifest(manifest: Manifest) -> None:
                 f"{item.psnr_db:.0f}" if item.psnr_db is not None else "equal" if finite else "-",
                 "[green]passed[/]" if item.passed else "[bold red]FAILED[/]",
             )
-    OUT.print(shown)
+    show(shown, spare=("for", "MB", "PSNR", "mean"))
     for artefact in manifest.artefacts:
         if artefact.search is not None:
             point = artefact.search.chosen
@@ -38,24 +36,29 @@ def say_manifest(manifest: Manifest) -> None:
                 f"mean {point.mad:.1e}, 99.9 % {point.p999:.2g}, max {point.max_abs_difference:.2g} from float "
                 f"({'within' if artefact.search.held else '[yellow]beyond[/]'} {artefact.search.budget})."
             )
-    limits: dict[str, list[str]] = {}
-    for artefact in manifest.artefacts:
-        limits.setdefault(str(artefact.tolerance), []).append(artefact.file if artefact.search else artefact.precision)
-    allowed = "; ".join(f"{', '.join(dict.fromkeys(names))} {limit}" for limit, names in limits.items())
     say(f"Absolute differences of mattes in [0, 1] from the reference ({escape(manifest.reference)}), PSNR in dB.")
-    say(f"Allowed: {allowed}.")
+    say(f"Allowed: {_limits(manifest)}.")
     for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml"}:
         say(f"Core ML packages were {engine}.")
+
+
+def _limits(manifest: Manifest) -> str:
+    """Every limit with what it holds for: precisions where all artefacts of one share it, files elsewhere."""
+    of_precision: dict[str, set[str]] = {}
+    for artefact in manifest.artefacts:
+        of_precision.setdefault(artefact.precision, set()).add(str(artefact.tolerance))
+    names: dict[str, dict[str, None]] = {}
+    for artefact in manifest.artefacts:
+        alike = len(of_precision[artefact.precision]) == 1
+        names.setdefault(str(artefact.tolerance), {})[artefact.precision if alike else artefact.file] = None
+    return "; ".join(f"{', '.join(found)} {limit}" for limit, found in names.items())
 
 
 def say_verification(result: Verification) -> None:
     inputs = f"{len(result.inputs)} inputs" if len(result.inputs) != 1 else escape(result.inputs[0])
     say(f"[bold]MODNet {result.size} from '{escape(result.source.name)}' on {inputs}[/]")
     verdicts = {"passed": "[green]passed[/]", "failed": "[bold red]FAILED[/]", "not run": "[yellow]not run[/]"}
-    shown = table()
-    shown.add_column("artefact", no_wrap=True)
-    for heading in ("max", "99.9 %", "mean", "edges", "SSIM", "verdict"):
-        shown.add_column(heading, no_wrap=True, justify="right")
+    shown = table(["artefact"], ("max", "99.9 %", "mean", "edges", "SSIM", "verdict"))
     for link in result.links:
         worst = [link.worst("max_abs_difference"), link.worst("p999"), link.mean("mad"), link.mean("edge_mad")]
         ssim = link.worst("ssim")
@@ -65,19 +68,17 @@ def say_verification(result: Verification) -> None:
             "-" if ssim is None else f"{ssim:.3f}",
             verdicts[link.verdict],
         )
-    OUT.print(shown)
+    show(shown, spare=("99.9 %", "SSIM", "edges", "max"))
     say(
         f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
         "\nthe edge band where hair lives; lowest SSIM."
     )
     if result.truth is not None:
-        shown = table()
+        shown = table(["artefact"], ("MAD", "MSE", "SAD", "Grad", "Conn"))
         shown.title_justify = "left"
         shown.title = (
             f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
         )
-        for index, heading in enumerate(("artefact", "MAD", "MSE", "SAD", "Grad", "Conn")):
-            shown.add_column(heading, no_wrap=True, justify="right" if index else "left")
         for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
             if truth is not None:
                 errors = ("mad", "mse", "sad", "grad", "conn")
@@ -87,7 +88,7 @@ def say_verification(result: Verification) -> None:
                     for value, base in pairs
                 ]
                 shown.add_row(escape(name), *cells)
-        OUT.print(shown)
+        show(shown, spare=("MSE", "Conn", "Grad"))
     for half in result.half:
         top = half.largest[0]
         verdict = "survives fp16" if half.passed else "[bold red]does not survive fp16[/]"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from converters.choices import Delegate
+from converters.errors import ExportError
 from modnet_export.cli.inputs import (
     CheckpointOption,
     ComputeUnitOption,
@@ -68,6 +69,12 @@ class VerifyOptions:
 
     def request(self) -> VerifyRequest:
         """Every option as its type; raises ExportError for one that is none."""
+        if self.cluster is not None and self.engine != "dask":
+            raise ExportError(
+                "a cluster is dask's",
+                where="`cluster`",
+                expected="`engine=dask` as well",
+            )
         from modnet_export.verifying import result
         from modnet_export.verifying.harness import Workers
         from modnet_export.verifying.run import VerifyRequest

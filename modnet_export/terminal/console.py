@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
+_UNBOUNDED = 10_000
 OUT = Console()
 ERR = Console(stderr=True)
 
@@ -17,6 +23,16 @@ ERR = Console(stderr=True)
 def say(text: str) -> None:
     """Prose and commands, with markup, never wrapped: they are there to be copied."""
     OUT.print(text, highlight=False, soft_wrap=True)
+
+
+def program() -> str:
+    """How to call this program here: by its name where the shell finds it, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m modnet_export"
+    if called.name != "modnet-export" or shutil.which("modnet-export"):
+        return "modnet-export"
+    return shlex.quote(os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called))
 
 
 def say_json(text: str) -> None:
@@ -33,6 +49,28 @@ def table(left: Iterable[str] = (), right: Iterable[str] = (), *, no_wrap: bool 
     return made
 
 
+def show(made: Table, *, spare: Iterable[str] = ()) -> None:
+    """Print a table whole: without a terminal at its full width, on a narrow one without the columns to ``spare``.
+
+    ``spare`` names columns that readers miss least, the first to go first. Digits and verdicts are never cut.
+    """
+
+    def width() -> int:
+        unbounded = OUT.options.update(width=_UNBOUNDED, max_width=_UNBOUNDED)
+        return Measurement.get(OUT, unbounded, made).maximum
+
+    here = OUT.width
+    for heading in spare if OUT.is_terminal else ():
+        if width() <= here:
+            break
+        made.columns = [column for column in made.columns if column.header != heading]
+    OUT.width = max(here, width())  # rich would cut what does not fit
+    try:
+        OUT.print(made)
+    finally:
+        OUT.width = here
+
+
 def number(value: float | None, missing: str = "-") -> str:
     """Two digits, or a word for what is not there."""
     return missing if value is None else f"{value:.1e}"
@@ -42,4 +80,4 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-__all__ = ["ERR", "OUT", "escape", "megabytes", "number", "say", "say_json", "table"]
+__all__ = ["ERR", "OUT", "escape", "megabytes", "number", "program", "say", "say_json", "show", "table"]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +248,39 @@ def test_interruption_leaves_nothing_behind(tmp_path):
     assert process.wait() in (130, -signal.SIGINT)
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("report", "DIST", "--results", "x.json", "--tolerance", "mad=1"), "--tolerance"),
+        (("verify", "DIST", "--cluster", "tcp://host:1"), "--cluster"),
+        (("explain", "DIST/modnet_fp32.tflite", "--images", "DIST", "--against", "y.tflite"), "--against"),
+        (("explain", "DIST/modnet_fp32.tflite", "--images", "DIST", "-o", "y.png"), "--plot"),
+        (("explain", "DIST/modnet_fp32.tflite", "--images", "DIST", "--image", "y.png"), "--image"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(run, dist, arguments, named):
+    code, _, err = run(*(argument.replace("DIST", str(dist)) for argument in arguments))
+    assert code == 2
+    assert f"where:    {named}\n" in err
+
+
+def test_a_budget_is_taken_where_a_search_runs_for_onnx():
+    from modnet_export.cli.export import ExportOptions
+
+    request = ExportOptions(formats="onnx", precisions="int8", budget="mad<=0.002").request()
+    assert [row.file for row in request.searched] == ["modnet_int8.onnx"]
+
+
+def test_demo_lists_everything_that_it_leaves(run, tmp_path, monkeypatch):
+    from modnet_export import Size
+    from modnet_export.exporting import run as exporting
+
+    export = exporting.export
+    small = Size(height=64, width=96)
+    monkeypatch.setattr(exporting, "export", lambda request, progress: export(replace(request, size=small), progress))
+    code, out, _ = run("demo", "--out", tmp_path / "dist")
+    assert code == 0
+    listed = out[out.index("now holds") : out.index("Next, ")].splitlines()[1:]
+    assert {line.split()[0] for line in listed if line.strip()} == {path.name for path in (tmp_path / "dist").iterdir()}
