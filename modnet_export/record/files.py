@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +57,63 @@ def read_validated(path: Path, validate: Callable[[bytes], T], what: str, expect
     except (OSError, ValidationError) as error:
         raise ExportError(
             f"cannot read {path.name} as {what}: {str(error).splitlines()[0]}", where=path, expected=expected
+        ) from error
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A JSON object that this tool writes, with the number of its form as ``schema_version``."""
+
+    what: str
+    """How messages call it, for example ``a manifest``."""
+    version: int
+    """The form that is written now, and the newest one that can be read."""
+    expected: str
+    """What the reader should have been given."""
+    again: str
+    """How to make a file of the present form."""
+
+
+def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat) -> T:
+    """A JSON file of a known format, as ``validate`` makes it from the file's bytes.
+
+    Files from before a format had a version carry none, and are read like those of the present one. Raises ExportError
+    for a file that is missing, damaged or something else, for one that a newer version of this tool wrote, and for one
+    that an older version wrote in a form that is read no more.
+    """
+    try:
+        data = path.read_bytes()
+        content = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
+        raise ExportError(
+            f"cannot read {path.name} as {kind.what}: {reason}",
+            where=path,
+            expected=kind.expected,
+            next_step=kind.again,
+        ) from error
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    number = found if isinstance(found, int) and not isinstance(found, bool) else kind.version
+    if number > kind.version:
+        raise ExportError(
+            f"{path.name} was written by a newer version of modnet-export",
+            where=path,
+            expected=f"{kind.what} in format {kind.version} or older, found format {number}",
+            next_step="update modnet-export",
+        )
+    try:
+        return validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        problem = f"{error.error_count()} problem(s), first {place}: {first['msg'].removeprefix('Value error, ')}"
+        raise ExportError(
+            f"{path.name} was written by an older version of modnet-export and can be read no more: {problem}"
+            if number < kind.version
+            else f"cannot read {path.name} as {kind.what}: {problem}",
+            where=path,
+            expected=kind.expected,
+            next_step=kind.again,
         ) from error
 
 
@@ -139,5 +198,5 @@ def writable_folder(folder: Path) -> None:
             f"cannot write to {folder}: {error.strerror or 'it is a file'}",
             where=folder,
             expected="a folder that you may write to",
-            next_step="choose another folder with --out",
+            next_step="choose another folder as `out`",
         ) from error
