@@ -105,7 +105,7 @@ def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
             f"{path.name} does not run at {size}: {str(error).splitlines()[0][:200]}",
             where=path,
             expected="a model with dynamic height and width, or exported at this size",
-            next_step="pass the size that it was exported at: --size HxW",
+            next_step="pass the size that it was exported at: `size=HxW`",
         ) from error
     wanted = [1, 1, size.height, size.width]
     found = [dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim]
@@ -114,7 +114,7 @@ def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
             f"{path.name} gives {found} from a {size} image",
             where=path,
             expected=f"a matte of shape {wanted}",
-            next_step="pass MODNet's own ONNX, or the size that it was exported at: --size HxW",
+            next_step="pass MODNet's own ONNX, or the size that it was exported at: `size=HxW`",
         )
     return _finished(inferred if ours else _with_contract(inferred))
 

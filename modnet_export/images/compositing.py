@@ -49,8 +49,9 @@ class Background:
                 pass
         raise ExportError(
             f"'{text}' is not a background",
-            where="--background",
+            where="`background`",
             expected="transparent, blur, blur:SIGMA, a colour (white, #00ff00), or an image that exists",
+            next_step="for example `background=white`, or check the image's path",
         )
 
 
