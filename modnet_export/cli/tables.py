@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modnet_export.record.manifest import Manifest
+from modnet_export.record.measures import MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import OUT, escape, number, say, table
 from modnet_export.verifying.result import Verification
 
@@ -12,7 +13,7 @@ def say_manifest(manifest: Manifest) -> None:
     shown = table()
     for heading in ("artefact", "for", "MB", "input"):
         shown.add_column(heading, no_wrap=True, justify="right" if heading == "MB" else "left")
-    for heading in ("max", "mean", "PSNR", "verdict"):
+    for heading in (*map(narrow_heading, ("max_abs_difference", "mad", "psnr_db")), "verdict"):
         shown.add_column(heading, no_wrap=True, justify="right")
     for artefact in manifest.artefacts:
         for index, item in enumerate(artefact.parity):
@@ -54,14 +55,14 @@ def say_verification(result: Verification) -> None:
     verdicts = {"passed": "[green]passed[/]", "failed": "[bold red]FAILED[/]", "not run": "[yellow]not run[/]"}
     shown = table()
     shown.add_column("artefact", no_wrap=True)
-    for heading in ("max", "99.9 %", "mean", "edges", "SSIM", "verdict"):
+    for heading in (*map(narrow_heading, ("max_abs_difference", "p999", "mad", "edge_mad", "ssim")), "verdict"):
         shown.add_column(heading, no_wrap=True, justify="right")
     for link in result.links:
-        worst = [link.worst("max_abs_difference"), link.worst("p999"), link.mean("mad"), link.mean("edge_mad")]
-        ssim = link.worst("ssim")
+        errors = map(link.summary, ("max_abs_difference", "p999", "mad", "edge_mad"))
+        ssim = link.summary("ssim")
         shown.add_row(
             escape(link.name),
-            *(number(value, "-") for value in worst),
+            *(number(value, "-") for value in errors),
             "-" if ssim is None else f"{ssim:.3f}",
             verdicts[link.verdict],
         )
@@ -76,25 +77,25 @@ def say_verification(result: Verification) -> None:
         shown.title = (
             f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
         )
-        for index, heading in enumerate(("artefact", "MAD", "MSE", "SAD", "Grad", "Conn")):
-            shown.add_column(heading, no_wrap=True, justify="right" if index else "left")
+        shown.add_column("artefact", no_wrap=True)
+        for name in TRUTH_MEASURES:
+            shown.add_column(MEASURES[name].heading, no_wrap=True, justify="right")
         for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
             if truth is not None:
-                errors = ("mad", "mse", "sad", "grad", "conn")
-                pairs = [(getattr(truth, error), getattr(result.truth, error)) for error in errors]
+                pairs = [(getattr(truth, measure), getattr(result.truth, measure)) for measure in TRUTH_MEASURES]
                 cells = [
                     f"{value:.3g}" + ("" if truth is result.truth else f" ({value - base:+.1g})")
                     for value, base in pairs
                 ]
                 shown.add_row(escape(name), *cells)
         OUT.print(shown)
-    for half in result.half:
-        top = half.largest[0]
-        verdict = "survives fp16" if half.passed else "[bold red]does not survive fp16[/]"
+    for safety in result.fp16_safety:
+        top = safety.largest[0]
+        verdict = "survives fp16" if safety.passed else "[bold red]does not survive fp16[/]"
         say(
-            f"{escape(half.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
+            f"{escape(safety.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
             f"in {top.op} {escape(top.tensor)}; "
-            f"rounded after every op, its matte moves by a mean of {number(half.mad, 'not finite')}."
+            f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}."
         )
     for suspect in result.suspects:
         say(f"[bold]{escape(suspect.artefact)}[/] leaves {escape(suspect.parent)} at [bold]{escape(suspect.op)}[/]:")

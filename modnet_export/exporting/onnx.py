@@ -1,4 +1,4 @@
-"""To ONNX: from the network, or from a user's own MODNet in ONNX; static shape, pinned opset, checked."""
+"""To ONNX, from the network or from a user's own MODNet in ONNX: with a static shape, at a pinned opset, checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter announces missing torchvision, pytree renames and its own progress: nothing a user can act on."""
+    """Silence the exporter: it announces missing packages and its own progress, and a user can act on none of it."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -44,7 +44,7 @@ def _name_after_layers(model: onnx.ModelProto) -> None:
 
 
 def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Simplified and checked, without what depends on where it was made (paths in stack traces)."""
+    """The model simplified and checked; what depends on where it was made (paths in stack traces) is removed."""
     simplified: onnx.ModelProto
     simplified, same = onnxsim.simplify(model)
     if not same:
@@ -79,8 +79,9 @@ def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
 def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
     """A user's own MODNet behind the artefact contract, at a static size.
 
-    A model with ``image`` and ``matte`` is taken as one of this tool's (RGB in [0, 1]); any other
-    is taken as released: RGB in [-1, 1], the last or so named output is the matte.
+    A model whose ports are called ``image`` and ``matte`` is taken as one of this tool's own: it takes RGB in [0, 1].
+    Any other one is taken as released: it takes RGB in [-1, 1], and its matte is the output called ``matte`` or
+    ``output``, otherwise the last one. Raises ExportError for a model that is neither, or does not run at ``size``.
     """
     model = read_onnx(path)
     if model.opset_import[0].version < OPSET:

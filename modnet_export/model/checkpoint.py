@@ -38,7 +38,7 @@ class Source:
 
 
 def names() -> tuple[str, ...]:
-    """The checkpoints known by name."""
+    """The names of the checkpoints that need no path."""
     return (EMBEDDED, *hub.OFFICIAL)
 
 

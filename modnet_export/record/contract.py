@@ -62,7 +62,7 @@ class Port(Strict):
     channels: Literal["RGB", "alpha"]
 
     def encoded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.generic]:
-        """Values in [0, 1] as the port takes them; bytes hold no others, so values beyond are clipped there."""
+        """Values in [0, 1] as the port takes them. A port of bytes has no other values: it clips those beyond."""
         import numpy as np
 
         if self.dtype == "uint8":
@@ -70,21 +70,24 @@ class Port(Strict):
         return np.ascontiguousarray(values, np.float32)
 
     def decoded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """What the port gave, in [0, 1]."""
+        """What the port gave, as values in [0, 1]."""
         import numpy as np
 
         return np.asarray(values.astype(np.float32) / self.maximum, np.float32)
 
 
 class Contract(Strict):
-    """RGB in [0, 1] in, matte in [0, 1] out; the normalisation to [-1, 1] is inside the graph."""
+    """An artefact takes RGB in [0, 1] and gives a matte in [0, 1]; the normalisation to [-1, 1] is inside its graph."""
 
     image: Port
     matte: Port
 
     @classmethod
     def of(cls, format: Format, size: Size, *, images: bool = False, eight_bit: bool = False) -> Contract:
-        """The contract of a format; ``images``: 8-bit pixel buffers instead of tensors; ``eight_bit``: of bytes."""
+        """The contract of a format.
+
+        With ``images`` its ports are 8-bit pixel buffers instead of tensors, with ``eight_bit`` tensors of bytes.
+        """
         layout: Layout = "image" if images else LAYOUTS[format]
 
         def port(name: str, channels: int, meaning: Literal["RGB", "alpha"]) -> Port:

@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, whenever the process dies."""
+"""Reading and writing: whenever the process dies, a file is either the old one or the new one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sha256(path: Path) -> str:
 
 
 def size_in_bytes(path: Path) -> int:
-    """Of a file, or of all files in a folder."""
+    """The size of a file, or of all files in a folder."""
     return sum(item.stat().st_size for item in (files_in(path) if path.is_dir() else [path]))
 
 
@@ -62,24 +62,24 @@ def read_validated(path: Path, validate: Callable[[bytes], T], what: str, expect
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A JSON object that this tool writes, with the number of its form as ``schema_version``."""
+    """The format of a JSON object that this tool writes, with its version as ``schema_version``."""
 
     what: str
-    """How messages call it, for example ``a manifest``."""
+    """What messages call such a file, for example ``a manifest``."""
     version: int
-    """The form that is written now, and the newest one that can be read."""
+    """The version that is written, and the newest one that can be read."""
     expected: str
     """What the reader should have been given."""
     again: str
-    """How to make a file of the present form."""
+    """How to make a file of this version."""
 
 
 def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat) -> T:
     """A JSON file of a known format, as ``validate`` makes it from the file's bytes.
 
-    Files from before a format had a version carry none, and are read like those of the present one. Raises ExportError
-    for a file that is missing, damaged or something else, for one that a newer version of this tool wrote, and for one
-    that an older version wrote in a form that is read no more.
+    A file without a version is from before its format had one, and is read like one of the present version. Raises
+    ExportError for a file that is missing, damaged or something else, for one that a newer version of this tool wrote,
+    and for one of an older version that can no longer be read.
     """
     try:
         data = path.read_bytes()
@@ -108,7 +108,7 @@ def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat)
         place = ".".join(map(str, first["loc"])) or "the file"
         problem = f"{error.error_count()} problem(s), first {place}: {first['msg'].removeprefix('Value error, ')}"
         raise ExportError(
-            f"{path.name} was written by an older version of modnet-export and can be read no more: {problem}"
+            f"{path.name} was written by an older version of modnet-export and can no longer be read: {problem}"
             if number < kind.version
             else f"cannot read {path.name} as {kind.what}: {problem}",
             where=path,
@@ -176,7 +176,7 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
         if not folder.exists():
             fresh.rename(folder)
         elif not _exchange(fresh, folder):
-            # Two renames: the one moment without a folder that some file systems leave us with.
+            # This file system cannot swap: between the two renames, there is no folder for a moment.
             old = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
             folder.rename(old / folder.name)
             fresh.rename(folder)

@@ -18,7 +18,7 @@ from modnet_export.images.imaging import demo_photo
 from modnet_export.record.latencies import Latencies
 from modnet_export.report import gather, render
 from modnet_export.verifying.result import Suspect
-from modnet_export.verifying.tolerances import Overrides
+from modnet_export.verifying.tolerances import ToleranceChanges
 from tests.conftest import DATA
 
 COLUMNS = {"median ms": "10.5", "peak MB": "93"}
@@ -36,7 +36,7 @@ def passing(dist):
 
 @pytest.fixture(scope="module")
 def failing(passing, dist):
-    result = verify(VerifyRequest(dist, tolerances=Overrides(["psnr_db=100"])))
+    result = verify(VerifyRequest(dist, tolerances=ToleranceChanges.parse(["psnr_db=100"])))
     suspect = Suspect(
         artefact="modnet_fp16.tflite",
         parent="modnet_fp32.tflite",
@@ -54,9 +54,9 @@ def failing(passing, dist):
 @pytest.fixture(scope="module")
 def pages(passing, failing, dist, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("report")
-    gallery = gather.pictures(dist, passing)
+    gallery = gather.pictures(gather.PicturesRequest(dist, passing))
     for name, result in (("passing", passing), ("failing", failing)):
-        page = render.html(result, gallery, MEASURED if name == "passing" else ())
+        page = render.html(render.Page(result, gallery, MEASURED if name == "passing" else ()))
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in ("passing", "failing")}
 
@@ -101,7 +101,7 @@ def test_worst_inputs_are_shown_first(dist, tmp_path):
         save_image(tmp_path / f"{index}.png", demo_photo()[index * 20 :])
     chosen = inputs.images([tmp_path])
     result = verify(VerifyRequest(dist, chosen))
-    views = gather.pictures(dist, result, chosen).views["modnet_fp16.tflite"]
+    views = gather.pictures(gather.PicturesRequest(dist, result, chosen)).views["modnet_fp16.tflite"]
     largest = {item.input: item.mad for item in result.links[3].measurements}
     assert [view.input for view in views] == sorted(largest, key=lambda name: -largest[name])[:3]
 
@@ -109,7 +109,7 @@ def test_worst_inputs_are_shown_first(dist, tmp_path):
 def test_result_of_inputs_that_are_not_here_is_refused(dist, passing, tmp_path):
     save_image(tmp_path / "other.png", demo_photo())
     with pytest.raises(ExportError, match="none of the inputs of this result"):
-        gather.pictures(dist, passing, inputs.images([tmp_path]))
+        gather.pictures(gather.PicturesRequest(dist, passing, inputs.images([tmp_path])))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,63 @@
+"""The stages of a verification together: what they load, and what they refuse before anything long begins."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from converters.errors import ExportError
+from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
+from modnet_export.model import reference
+from modnet_export.verifying import tasks
+from modnet_export.verifying.tolerances import ToleranceChanges
+
+
+@pytest.fixture
+def reference_use(monkeypatch):
+    """What was done with the reference network in this process."""
+    seen = []
+    for name in ("__init__", "run", "trace"):
+        real = getattr(reference.TorchReference, name)
+
+        def noted(self, argument, name=name, real=real):
+            seen.append(name)
+            return real(self, argument)
+
+        monkeypatch.setattr(reference.TorchReference, name, noted)
+    return seen
+
+
+def test_reference_is_loaded_once_and_runs_once_on_each_input(tmp_path, reference_use):
+    """For the measurements, for the bundle, and for finding the op."""
+    out = tmp_path / "dist"
+    export(ExportRequest(size=Size(height=32, width=64), formats=("onnx", "coreml"), precisions=("fp32",), out=out))
+    reference_use.clear()
+    strict = ToleranceChanges.parse(["max_abs_difference=1e-12"])
+    result = verify(VerifyRequest(out, bundle=tmp_path / "bundle.zip", tolerances=strict, bisect=True))
+    assert result.links[0].verdict == "failed"
+    # The trace of one run is a run of its own.
+    assert reference_use == ["__init__", "run", "run", "trace", "run"]
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        assert {"input_0.npy", "matte_0.npy", "input_1.npy", "matte_1.npy"} <= set(archive.namelist())
+
+
+def test_artefact_that_cannot_be_opened_is_not_run_and_fails(dist, monkeypatch):
+    def refuse(path, **options):
+        if path.suffix == ".onnx":
+            raise ExportError("no engine today")
+        return real(path, **options)
+
+    real = tasks.open_runtime
+    monkeypatch.setattr(tasks, "open_runtime", refuse)
+    result = verify(VerifyRequest(dist))
+    assert [link.verdict for link in result.links] == ["not run", "not run", "passed", "passed"]
+    assert "no engine today" in result.links[0].reason
+    assert not result.passed
+
+
+def test_folder_with_nothing_for_a_delegate_is_refused(tmp_path):
+    out = tmp_path / "dist"
+    export(ExportRequest(size=Size(height=32, width=32), formats=("onnx",), out=out))
+    with pytest.raises(ExportError, match="runs on gpu"):
+        verify(VerifyRequest(out, delegates=("gpu",)))
