@@ -48,7 +48,11 @@ def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     simplified: onnx.ModelProto
     simplified, same = onnxsim.simplify(model)
     if not same:
-        raise ExportError("onnxsim changed the model's output", next_step="report this with your model and versions")
+        raise ExportError(
+            "onnxsim changed the model's output",
+            expected="the same output after simplifying",
+            next_step="report this with your model and versions",
+        )
     graph = simplified.graph
     for holder in (*graph.node, graph, *graph.value_info, *graph.input, *graph.output, simplified):
         del holder.metadata_props[:]
@@ -92,6 +96,7 @@ def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
                 f"cannot bring {path.name} from opset {model.opset_import[0].version} to {OPSET}: "
                 f"{str(error).splitlines()[0][:200]}",
                 where=path,
+                expected=f"a model of opset {OPSET}, or one that ONNX can bring there",
                 next_step=f"export the model again with opset_version={OPSET}",
             ) from error
     ours = is_contract_model(model)

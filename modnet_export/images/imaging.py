@@ -62,6 +62,7 @@ def list_images(paths: list[Path]) -> list[Path]:
             "there is no image to work on",
             where=", ".join(map(str, paths)),
             expected=f"images, or a folder with some of {', '.join(sorted(SUFFIXES))}",
+            next_step="check the path, or name another folder",
         )
     return found
 

@@ -152,5 +152,6 @@ def check_hashes(manifest: Manifest, folder: Path) -> None:
         raise CheckFailedError(
             "\n  ".join([f"{len(problems)} artefact(s) are not what was exported:", *problems]),
             where=folder,
+            expected="the files whose hashes are in the manifest",
             next_step="export again; do not ship these files",
         )

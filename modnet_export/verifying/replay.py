@@ -89,6 +89,7 @@ def packages(manifest: Manifest) -> list[Artefact]:
     if not found:
         raise ExportError(
             "there is no Core ML package in this folder",
+            where="its manifest",
             expected="at least one",
             next_step="export again with coreml among `formats`",
         )
