@@ -17,7 +17,7 @@ from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
 from modnet_export.record.latencies import Latencies
 from modnet_export.report import gather, render
-from modnet_export.verifying.result import Suspect
+from modnet_export.verifying.result import Suspect, TruthErrors
 from modnet_export.verifying.tolerances import ToleranceChanges
 from tests.conftest import DATA
 
@@ -93,6 +93,21 @@ def test_markdown_says_what_failed(failing, passing):
     # A table row has as many cells as its head.
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {rows[0].count("|")}
+
+
+def test_columns_are_explained_as_the_table_of_measures_has_them(pages, passing):
+    said = "In the columns max, 99.9 %, PSNR dB and SSIM the value is that of the worst input"
+    assert said in pages["passing"].read_text()
+    assert said in render.markdown(passing)
+
+
+def test_errors_against_the_truth_are_tabled(passing):
+    truth = TruthErrors(images=3, mad=0.01, mse=0.001, sad=2.5, grad=3.5, conn=4.5)
+    links = tuple(link.model_copy(update={"truth": truth}) for link in passing.links)
+    page = render.html(render.Page(passing.model_copy(update={"truth": truth, "links": links}), gather.Gallery({}, {})))
+    head, body = page.split("Against the ground truth</h2>")[1].split("</thead>")
+    assert re.findall(r'"col">([^<]*)<', head) == ["3 image(s)", "mean (MAD)", "MSE", "SAD", "Grad", "Conn"]
+    assert body.split("</tbody>")[0].count("2.5") == 5
 
 
 def test_worst_inputs_are_shown_first(dist, tmp_path):
