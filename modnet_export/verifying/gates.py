@@ -43,8 +43,10 @@ def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
         pick = min if measure.at_least else max
         worst = none or pick(values, key=lambda key: values[key])
         shown = "not finite" if values[worst] is None else f"{values[worst]:.2e}"
+        limit = tolerance.limits.get(name)
         parts.append(
-            f"{short_name(name)} {shown} on {worst}, allowed {tolerance.limits.get(name, 0):g}"
+            f"{short_name(name)} {shown} on {worst}"
+            + ("" if limit is None else f", allowed {limit:g}")
             + (f" ({len(failing)} inputs)" if len(failing) > 1 else "")
         )
     return "; ".join(parts)
