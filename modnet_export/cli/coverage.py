@@ -21,14 +21,45 @@ _CLIPPED = 0.001
 """More of a tensor's values than this beyond its range is worth a word."""
 
 
+def calibration_folder(model: Path) -> Path | None:
+    """The folder of photographs that a model was calibrated with, by its manifest; None: the built-in set.
+
+    Raises ExportError where the manifest's word leads nowhere: it may come from another machine, or be older than the
+    folder's last move.
+    """
+    recorded = manifest.load(model.parent).calibration
+    if recorded is None or recorded == representative.BUILT_IN:
+        return None
+    folder = Path(recorded)
+    if not folder.is_absolute():
+        raise ExportError(
+            f"the manifest says '{recorded}' for the calibration images, but not where that folder lies",
+            where=model.parent / manifest.FILE_NAME,
+            expected="an absolute path, as exports write it now",
+            next_step="export again",
+        )
+    if not folder.is_dir():
+        raise ExportError(
+            f"the images that {model.name} was calibrated with are not there any more",
+            where=folder,
+            expected="the folder of photographs that the manifest names",
+            next_step="put the folder back, or export again with photographs that are here: `calibration=FOLDER`",
+        )
+    return folder
+
+
 def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
     """Which tensors of an int8 model clip these photographs' values; raises ExportError for a model without int8."""
     runtime = open_runtime(model)
     if not isinstance(runtime, LiteRt):
-        raise ExportError(f"{model.name} is no TFLite model", where=model, expected="modnet_int8.tflite, for example")
+        raise ExportError(
+            f"{model.name} is not a TFLite model",
+            where=model,
+            expected="modnet_int8.tflite, for example",
+            next_step="name the int8 model whose ranges you want to see",
+        )
     chosen, size = inputs.images([folder]), Size(height=runtime.size[0], width=runtime.size[1])
-    recorded = manifest.load(model.parent).calibration
-    calibration = None if recorded in (None, representative.BUILT_IN) else Path(str(recorded))
+    calibration = calibration_folder(model)
 
     def seen(images: list[Any], what: str) -> list[Clipped]:
         with stages() as progress:

@@ -72,8 +72,8 @@ def report(options: ReportOptions) -> None:
         if options.out.suffix.lower() == ".md":
             page = render.markdown(result, latencies)
         else:
-            gallery = gather.pictures(options.dist, result, inputs, options.checkpoint, progress)
-            page = render.html(result, gallery, latencies, searches)
+            asked = gather.PicturesRequest(options.dist, result, inputs, options.checkpoint)
+            page = render.html(render.Page(result, gather.pictures(asked, progress), latencies, searches))
         write_bytes(options.out, page.encode())
     say(f"Wrote {escape(str(options.out))}.")
     gates.require(result)
@@ -81,7 +81,7 @@ def report(options: ReportOptions) -> None:
 
 def _result(options: ReportOptions, inputs: tuple[Input, ...], progress: Progress) -> Verification:
     from modnet_export.verifying import result, run
-    from modnet_export.verifying.tolerances import Overrides
+    from modnet_export.verifying.tolerances import ToleranceChanges
 
     if options.results is not None:
         return result.load(options.results)
@@ -89,7 +89,7 @@ def _result(options: ReportOptions, inputs: tuple[Input, ...], progress: Progres
         dist=options.dist,
         inputs=inputs,
         checkpoint=options.checkpoint,
-        tolerances=Overrides(options.tolerance or ()),
+        tolerances=ToleranceChanges.parse(options.tolerance or ()),
         bisect=True,
         fp16_safety=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modnet_export.record.manifest import Manifest
+from modnet_export.record.measures import MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import escape, number, say, show, table
 from modnet_export.verifying.result import Verification
 
@@ -10,7 +11,8 @@ from modnet_export.verifying.result import Verification
 def say_manifest(manifest: Manifest) -> None:
     say(f"[bold]MODNet {manifest.size} from '{escape(manifest.source.name)}'[/]")
     shown = table()
-    for heading in ("artefact", "for", "MB", "input", "max", "mean", "PSNR", "verdict"):
+    largest, mean, psnr = map(narrow_heading, ("max_abs_difference", "mad", "psnr_db"))
+    for heading in ("artefact", "for", "MB", "input", largest, mean, psnr, "verdict"):
         shown.add_column(heading, justify="left" if heading in ("artefact", "for", "input") else "right")
     for artefact in manifest.artefacts:
         for index, item in enumerate(artefact.parity):
@@ -27,7 +29,7 @@ def say_manifest(manifest: Manifest) -> None:
                 f"{item.psnr_db:.0f}" if item.psnr_db is not None else "equal" if finite else "-",
                 "[green]passed[/]" if item.passed else "[bold red]FAILED[/]",
             )
-    show(shown, spare=("for", "MB", "PSNR", "mean"))
+    show(shown, spare=("for", "MB", psnr, mean))
     for artefact in manifest.artefacts:
         if artefact.search is not None:
             point = artefact.search.chosen
@@ -58,44 +60,44 @@ def say_verification(result: Verification) -> None:
     inputs = f"{len(result.inputs)} inputs" if len(result.inputs) != 1 else escape(result.inputs[0])
     say(f"[bold]MODNet {result.size} from '{escape(result.source.name)}' on {inputs}[/]")
     verdicts = {"passed": "[green]passed[/]", "failed": "[bold red]FAILED[/]", "not run": "[yellow]not run[/]"}
-    shown = table(["artefact"], ("max", "99.9 %", "mean", "edges", "SSIM", "verdict"))
+    headings = [*map(narrow_heading, ("max_abs_difference", "p999", "mad", "edge_mad", "ssim")), "verdict"]
+    shown = table(["artefact"], headings)
     for link in result.links:
-        worst = [link.worst("max_abs_difference"), link.worst("p999"), link.mean("mad"), link.mean("edge_mad")]
-        ssim = link.worst("ssim")
+        errors = map(link.summary, ("max_abs_difference", "p999", "mad", "edge_mad"))
+        ssim = link.summary("ssim")
         shown.add_row(
             escape(link.name),
-            *(number(value, "-") for value in worst),
+            *(number(value, "-") for value in errors),
             "-" if ssim is None else f"{ssim:.3f}",
             verdicts[link.verdict],
         )
-    show(shown, spare=("99.9 %", "SSIM", "edges", "max"))
+    show(shown, spare=map(narrow_heading, ("p999", "ssim", "edge_mad", "max_abs_difference")))
     say(
         f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
         "\nthe edge band where hair lives; lowest SSIM."
     )
     if result.truth is not None:
-        shown = table(["artefact"], ("MAD", "MSE", "SAD", "Grad", "Conn"))
+        shown = table(["artefact"], [MEASURES[name].heading for name in TRUTH_MEASURES])
         shown.title_justify = "left"
         shown.title = (
             f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
         )
         for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
             if truth is not None:
-                errors = ("mad", "mse", "sad", "grad", "conn")
-                pairs = [(getattr(truth, error), getattr(result.truth, error)) for error in errors]
+                pairs = [(getattr(truth, measure), getattr(result.truth, measure)) for measure in TRUTH_MEASURES]
                 cells = [
                     f"{value:.3g}" + ("" if truth is result.truth else f" ({value - base:+.1g})")
                     for value, base in pairs
                 ]
                 shown.add_row(escape(name), *cells)
-        show(shown, spare=("MSE", "Conn", "Grad"))
-    for half in result.half:
-        top = half.largest[0]
-        verdict = "survives fp16" if half.passed else "[bold red]does not survive fp16[/]"
+        show(shown, spare=[MEASURES[name].heading for name in ("mse", "conn", "grad")])
+    for safety in result.fp16_safety:
+        top = safety.largest[0]
+        verdict = "survives fp16" if safety.passed else "[bold red]does not survive fp16[/]"
         say(
-            f"{escape(half.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
+            f"{escape(safety.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
             f"in {top.op} {escape(top.tensor)}; "
-            f"rounded after every op, its matte moves by a mean of {number(half.mad, 'not finite')}."
+            f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}."
         )
     for suspect in result.suspects:
         say(f"[bold]{escape(suspect.artefact)}[/] leaves {escape(suspect.parent)} at [bold]{escape(suspect.op)}[/]:")

@@ -76,9 +76,9 @@ class VerifyOptions:
                 expected="`engine=dask` as well",
             )
         from modnet_export.verifying import result
-        from modnet_export.verifying.harness import Workers
         from modnet_export.verifying.run import VerifyRequest
-        from modnet_export.verifying.tolerances import Overrides
+        from modnet_export.verifying.tolerances import ToleranceChanges
+        from modnet_export.verifying.workers import Workers
 
         return VerifyRequest(
             dist=self.dist,
@@ -86,7 +86,7 @@ class VerifyOptions:
             checkpoint=self.checkpoint,
             delegates=choices(self.delegates, "delegates", get_args(Delegate)),
             compute_unit=self.compute_unit,
-            tolerances=Overrides(self.tolerance or ()),
+            tolerances=ToleranceChanges.parse(self.tolerance or ()),
             bisect=self.bisect,
             fp16_safety=self.fp16_safety,
             baseline=None if self.baseline is None else result.load(self.baseline),

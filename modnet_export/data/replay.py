@@ -3,7 +3,7 @@
     pip install coremltools numpy pillow
     python replay.py
 
-writes results.json; send it back for `modnet-export verify DIST --import results.json`. Pillow is only needed for
+This writes results.json; send it back for `modnet-export verify DIST --import results.json`. Pillow is only needed for
 packages that take images: Core ML's Python interface takes them as Pillow images.
 """
 
@@ -16,6 +16,8 @@ import coremltools as ct
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
+VERSION = 1
+"""The format of bundle.json and of results.json."""
 
 
 def tree_sha256(folder):
@@ -40,6 +42,8 @@ def predict(model, bundle_input, images):
 
 def main():
     bundle = json.loads((HERE / "bundle.json").read_text())
+    if bundle.get("schema_version") != VERSION:
+        raise SystemExit("bundle.json is of another version than this file: use the replay.py that came with it")
     results = []
     for package in bundle["packages"]:
         folder = HERE / package["file"]
@@ -63,7 +67,8 @@ def main():
                 line = f"max {result['max_abs_difference']:.2e} mean {result['mad']:.2e}"
                 print(package["file"], unit, name, line, "passed" if passed else "FAILED")
     machine = {"system": platform.platform(), "machine": platform.machine(), "coremltools": ct.__version__}
-    (HERE / "results.json").write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+    report = {"schema_version": VERSION, "machine": machine, "results": results}
+    (HERE / "results.json").write_text(json.dumps(report, indent=2) + "\n")
     print("Wrote", HERE / "results.json")
 
 

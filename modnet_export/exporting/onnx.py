@@ -1,4 +1,4 @@
-"""To ONNX: from the network, or from a user's own MODNet in ONNX; static shape, pinned opset, checked."""
+"""To ONNX, from the network or from a user's own MODNet in ONNX: with a static shape, at a pinned opset, checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter announces missing torchvision, pytree renames and its own progress: nothing a user can act on."""
+    """Silence the exporter: it announces missing packages and its own progress, and a user can act on none of it."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -44,11 +44,15 @@ def _name_after_layers(model: onnx.ModelProto) -> None:
 
 
 def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Simplified and checked, without what depends on where it was made (paths in stack traces)."""
+    """The model simplified and checked; what depends on where it was made (paths in stack traces) is removed."""
     simplified: onnx.ModelProto
     simplified, same = onnxsim.simplify(model)
     if not same:
-        raise ExportError("onnxsim changed the model's output", next_step="report this with your model and versions")
+        raise ExportError(
+            "onnxsim changed the model's output",
+            expected="the same output after simplifying",
+            next_step="report this with your model and versions",
+        )
     graph = simplified.graph
     for holder in (*graph.node, graph, *graph.value_info, *graph.input, *graph.output, simplified):
         del holder.metadata_props[:]
@@ -79,8 +83,9 @@ def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
 def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
     """A user's own MODNet behind the artefact contract, at a static size.
 
-    A model with ``image`` and ``matte`` is taken as one of this tool's (RGB in [0, 1]); any other
-    is taken as released: RGB in [-1, 1], the last or so named output is the matte.
+    A model whose ports are called ``image`` and ``matte`` is taken as one of this tool's own: it takes RGB in [0, 1].
+    Any other one is taken as released: it takes RGB in [-1, 1], and its matte is the output called ``matte`` or
+    ``output``, otherwise the last one. Raises ExportError for a model that is neither, or does not run at ``size``.
     """
     model = read_onnx(path)
     if model.opset_import[0].version < OPSET:
@@ -91,6 +96,7 @@ def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
                 f"cannot bring {path.name} from opset {model.opset_import[0].version} to {OPSET}: "
                 f"{str(error).splitlines()[0][:200]}",
                 where=path,
+                expected=f"a model of opset {OPSET}, or one that ONNX can bring there",
                 next_step=f"export the model again with opset_version={OPSET}",
             ) from error
     ours = is_contract_model(model)
@@ -105,7 +111,7 @@ def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
             f"{path.name} does not run at {size}: {str(error).splitlines()[0][:200]}",
             where=path,
             expected="a model with dynamic height and width, or exported at this size",
-            next_step="pass the size that it was exported at: --size HxW",
+            next_step="pass the size that it was exported at: `size=HxW`",
         ) from error
     wanted = [1, 1, size.height, size.width]
     found = [dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim]
@@ -114,7 +120,7 @@ def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
             f"{path.name} gives {found} from a {size} image",
             where=path,
             expected=f"a matte of shape {wanted}",
-            next_step="pass MODNet's own ONNX, or the size that it was exported at: --size HxW",
+            next_step="pass MODNet's own ONNX, or the size that it was exported at: `size=HxW`",
         )
     return _finished(inferred if ours else _with_contract(inferred))
 

@@ -49,13 +49,14 @@ class Background:
                 pass
         raise ExportError(
             f"'{text}' is not a background",
-            where="--background",
+            where="`background`",
             expected="transparent, blur, blur:SIGMA, a colour (white, #00ff00), or an image that exists",
+            next_step="for example `background=white`, or check the image's path",
         )
 
 
 def estimate_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
-    """Foreground's and background's own colours, each H x W x 3, where a soft matte has mixed them.
+    """The foreground's and the background's own colours, each H x W x 3: where the matte is soft, the image mixes them.
 
     Multi-level estimation (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020) by
     pymatting. ``image`` is H x W x 3 and ``matte`` H x W, both in [0, 1].
@@ -64,7 +65,7 @@ def estimate_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
 
     estimate: Any = estimate_foreground_ml(image.astype(np.float64), matte.astype(np.float64), return_background=True)
     foreground, background = (np.asarray(item, np.float32).clip(0, 1) for item in estimate)
-    # An opaque pixel is its own foreground, exactly.
+    # An opaque pixel shows the foreground alone: its colour is kept exactly.
     return np.where(matte[..., None] >= 1, image, foreground), background
 
 
@@ -77,7 +78,7 @@ def _cover(picture: Pixels, height: int, width: int) -> Pixels:
 
 
 def _blurred(background: Pixels, matte: Pixels, sigma: float) -> Pixels:
-    """The background blurred, weighted by how much of it was seen, so that the person does not glow through."""
+    """The background, blurred. A pixel counts by how much of it was seen, so that the person does not glow through."""
     weight = np.maximum(1 - matte, 1e-4)
     blurred = cv2.GaussianBlur(background * weight[..., None], (0, 0), sigma)
     total = cv2.GaussianBlur(weight, (0, 0), sigma)

@@ -1,4 +1,4 @@
-"""The one pre- and post-processing that every runtime, app and test agrees on."""
+"""Pre- and post-processing, in the one form that every runtime, app and test uses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modnet_export.record.contract import SIZE_MULTIPLE
 Pixels = npt.NDArray[np.float32]
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-# Mid-grey is 0 after the network's normalisation to [-1, 1], the value that its own padding has.
+# Mid-grey is 0 after the network's normalisation to [-1, 1], and 0 is what its own padding adds.
 _LETTERBOX_VALUE = 0.5
 _RELEASED_SIDE = 512
 
@@ -32,7 +32,7 @@ def read_image(path: Path) -> Pixels:
         with Image.open(path) as opened:
             opened.load()
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16-bit grey; Pillow reads 16-bit colour as 8-bit by itself
+            if image.mode.startswith("I"):  # 16-bit grey; Pillow itself turns 16-bit colour into 8-bit
                 grey = np.asarray(image, np.float32) / np.float32(65535)
                 return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
             if image.has_transparency_data:
@@ -62,6 +62,7 @@ def list_images(paths: list[Path]) -> list[Path]:
             "there is no image to work on",
             where=", ".join(map(str, paths)),
             expected=f"images, or a folder with some of {', '.join(sorted(SUFFIXES))}",
+            next_step="check the path, or name another folder",
         )
     return found
 
@@ -86,7 +87,7 @@ class Placement:
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Area averages along an axis that shrinks, bilinear along one that grows."""
+    """Resized by area averages along an axis that shrinks, and bilinearly along one that grows."""
     # One axis at a time: OpenCV's area mode shifts the image when it enlarges either of the two.
     for rows, columns in ((height, pixels.shape[1]), (height, width)):
         before = pixels.shape

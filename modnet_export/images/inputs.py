@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from converters.errors import ExportError
 from modnet_export.images.imaging import SUFFIXES, Pixels, Placement, demo_photo, fit_image, list_images, read_image
+from modnet_export.images.video import count_frames, read_frames
 from modnet_export.record.contract import Size
 from modnet_export.record.recipes import NOISE
 
 _RANDOM_SEED = 0
-_VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 _TRUTH_FOLDERS = ("alpha", "alphas", "matte", "mattes", "mask", "gt", "pha")
 _PHOTO_FOLDERS = ("image", "images", "original", "original_image", "blurred_image", "fgr", "com")
 
@@ -36,7 +37,7 @@ class Input:
 
     @property
     def key(self) -> str:
-        """Changes when the input does: its path, date and length, and the frame."""
+        """Changes when the input does: it is made of the path, its date and length, and the frame."""
         parts: list[object] = [self.kind, self.name, self.frame, self.follows]
         for path in filter(None, (self.path if self.kind in ("image", "frame") else None, self.truth)):
             state = path.stat() if path.exists() else None
@@ -48,7 +49,7 @@ class Input:
         if self.kind == "photo":
             return demo_photo()
         if self.kind == "frame":
-            return next(iter(read_frames([self])))[1]
+            return next(read_frames(self.path, [self.frame]))
         return read_image(self.path)
 
     def load(self, size: Size) -> tuple[Pixels, Placement]:
@@ -76,7 +77,7 @@ class Input:
 
 
 def fit(image: Pixels, size: Size) -> tuple[Pixels, Placement]:
-    """Letterboxed and rounded to 8 bits, as every photo is: an artefact that takes 8-bit images must see the same."""
+    """An image, letterboxed and rounded to 8 bits: an artefact that takes 8-bit images must see the same values."""
     image_nhwc, placement = fit_image(image, (size.height, size.width), "letterbox")
     return (np.rint(image_nhwc * 255) / 255).astype(np.float32), placement
 
@@ -87,21 +88,13 @@ def builtin() -> list[Input]:
 
 
 def images(paths: Sequence[Path]) -> list[Input]:
-    """Photos, as files or folders; raises ExportError when there are none."""
-    return [Input(path.name, path=path) for path in list_images(list(paths))]
+    """Photos, as files or folders; raises ExportError when there are none.
 
-
-def _capture(path: Path) -> Any:
-    import cv2
-
-    capture = cv2.VideoCapture(str(path))
-    if not path.exists() or not capture.isOpened():
-        raise ExportError(
-            f"cannot read {path.name} as a video",
-            where=path,
-            expected=f"a video ({', '.join(sorted(_VIDEO_SUFFIXES))}) that OpenCV can decode, or a folder of frames",
-        )
-    return capture
+    A photo goes by its file's name, or by its whole path where two files have one name.
+    """
+    found = list(dict.fromkeys(list_images(list(paths))))
+    names = Counter(path.name for path in found)
+    return [Input(path.name if names[path.name] == 1 else path.as_posix(), path=path) for path in found]
 
 
 def video(path: Path) -> list[Input]:
@@ -109,26 +102,13 @@ def video(path: Path) -> list[Input]:
     if path.is_dir():
         frames = images([path])
     else:
-        capture, count = _capture(path), 0
-        while capture.grab():
-            count += 1
-        if not count:
-            raise ExportError(f"{path.name} holds no frame", where=path, expected="a video with pictures")
-        frames = [Input(f"{path.name}#{index}", "frame", path, index) for index in range(count)]
+        frames = [Input(f"{path.name}#{index}", "frame", path, index) for index in range(count_frames(path))]
     return [replace(frame, follows=index > 0) for index, frame in enumerate(frames)]
 
 
-def read_frames(frames: Sequence[Input]) -> Iterator[tuple[Input, Pixels]]:
-    """Frames of one video file, ascending, decoded from its start: seeking is not exact in every format."""
-    capture, position = _capture(frames[0].path), 0
-    for item in frames:
-        while position < item.frame and capture.grab():
-            position += 1
-        read, picture = capture.read()
-        if not read:
-            raise ExportError(f"cannot decode frame {item.frame} of {item.path.name}", where=item.path)
-        position += 1
-        yield item, np.asarray(picture[:, :, ::-1], np.float32) / np.float32(255)
+def read_frames_of(frames: Sequence[Input]) -> Iterator[tuple[Input, Pixels]]:
+    """Frames of one video file, ascending, each with its picture; raises ExportError for one that is missing."""
+    return zip(frames, read_frames(frames[0].path, [item.frame for item in frames]), strict=True)
 
 
 def ground_truth(truth: Path, photos: Path | None = None) -> list[Input]:
@@ -148,7 +128,7 @@ def ground_truth(truth: Path, photos: Path | None = None) -> list[Input]:
                 where=truth,
                 expected=f"a folder of photos ({', '.join(_PHOTO_FOLDERS)}) "
                 f"and one of mattes ({', '.join(_TRUTH_FOLDERS)})",
-                next_step="or name both: --ground-truth MATTES --images PHOTOS",
+                next_step="or name both folders: `ground_truth=MATTES` and `images=PHOTOS`",
             )
         truth = mattes
     by_stem = [{path.stem: path for path in list_images([folder])} for folder in (photos, truth)]
@@ -162,7 +142,7 @@ def ground_truth(truth: Path, photos: Path | None = None) -> list[Input]:
         raise ExportError(
             "\n  ".join([f"{len(lonely)} file(s) of the dataset have no partner:", *shown]),
             where=truth,
-            expected=f"one matte a photo, of the same name ({', '.join(sorted(SUFFIXES))})",
+            expected=f"one matte for each photo, of the same name ({', '.join(sorted(SUFFIXES))})",
             next_step="add the missing files, or remove these",
         )
     return [Input(path.name, path=path, truth=by_stem[1][stem]) for stem, path in sorted(by_stem[0].items())]

@@ -1,4 +1,4 @@
-"""An image to its matte, with any model: a checkpoint at the released sizes, or an artefact at its own."""
+"""From an image to its matte, by any model: a checkpoint at the released sizes, or an artefact at its own size."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ class CheckpointMatting:
 
 
 def open_matting(request: MattingRequest) -> Matting | CheckpointMatting:
-    """Load a model; raises ExportError when it cannot be loaded, and for a checkpoint with another fit than its own."""
+    """Load a model.
+
+    Raises ExportError when it cannot be loaded, and where a checkpoint is asked for another fit than ``released``.
+    """
     if Path(request.model).suffix in _ARTEFACTS:
         runtime = open_runtime(Path(request.model), threads=request.threads, compute_unit=request.compute_unit)
         return Matting(runtime, request.fit or "letterbox")
@@ -74,5 +77,6 @@ def open_matting(request: MattingRequest) -> Matting | CheckpointMatting:
             f"a checkpoint runs at each image's own size, so there is nothing to {request.fit}",
             where="`fit`",
             expected="released, or an exported model",
+            next_step="leave `fit` out, or take an exported model",
         )
     return CheckpointMatting(checkpoint.resolve(request.model), request.threads)

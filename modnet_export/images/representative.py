@@ -14,16 +14,16 @@ from modnet_export.images.inputs import fit
 from modnet_export.record.contract import Size
 
 COUNT = 24
-"""Images that calibration looks at: more of a folder are left out, evenly."""
+"""How many images calibration looks at. Of a larger folder, so many are taken at even distances."""
 BUILT_IN = "built-in portrait"
 _BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
-# Less spread than this is no photograph.
+# An image with a smaller standard deviation than this is not a photograph.
 _CONSTANT = 1 / 255
-# Below this share of foreground, a portrait network sees nobody.
+# A matte with a smaller mean than this shows nobody.
 _EMPTY = 0.005
 
 Matting = Callable[[Pixels], Pixels]
-"""A model's 1 x H x W x 3 image to its 1 x H x W x 1 matte."""
+"""A model: it takes a 1 x H x W x 3 image and gives its 1 x H x W x 1 matte."""
 
 
 def _backgrounds() -> Iterator[Pixels]:
@@ -36,7 +36,7 @@ def _backgrounds() -> Iterator[Pixels]:
 
 
 def _built_in(size: Size, matting: Matting) -> Iterator[Pixels]:
-    """The built-in portrait under crops, scales, flips and lighting, every other time before another background."""
+    """The built-in portrait, cropped, scaled, flipped and lit differently; every other one has another background."""
     rng = np.random.default_rng(0)
     photo = demo_photo()
     height, width = photo.shape[:2]

@@ -1,4 +1,4 @@
-"""Everything that loads weights, and nothing that unpickles them."""
+"""Loading weights, without ever unpickling code."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from modnet_export.record.files import sha256
 EMBEDDED = "demo"
 _PARALLEL_PREFIX = "module."
 _TWIN_PREFIX = "lr_branch."
-# Under which training scripts keep the state dict.
+# The keys under which training scripts keep the state dict.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the weights come from: ``name`` as the user gave it, the file, and its SHA-256."""
+    """Where the weights come from: ``name`` is what the user gave, ``path`` the file, and ``sha256`` its hash."""
 
     name: str
     path: Path
@@ -38,7 +38,7 @@ class Source:
 
 
 def names() -> tuple[str, ...]:
-    """The checkpoints known by name."""
+    """The names of the checkpoints that need no path."""
     return (EMBEDDED, *hub.OFFICIAL)
 
 
@@ -55,7 +55,7 @@ def resolve(name: str) -> Source:
             f"there is no checkpoint '{name}'",
             where=path,
             expected=f"one of {', '.join(names())}, or the path of a .ckpt, .pth, .pt, .safetensors or .onnx file",
-            next_step="check the path, or leave --checkpoint out to use the embedded demo checkpoint",
+            next_step="check the path, or leave `checkpoint` out to use the embedded demo checkpoint",
         )
     return Source(name, path, sha256(path), "onnx" if path.suffix == ".onnx" else "checkpoint")
 
@@ -76,7 +76,12 @@ def _read(path: Path) -> Mapping[str, Any]:
     if isinstance(loaded, Mapping):
         inner = next((loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
         return cast("Mapping[str, Any]", loaded if inner is None else inner)
-    raise ExportError(f"{path.name} holds a {type(loaded).__name__}", where=path, expected="a state dict")
+    raise ExportError(
+        f"{path.name} holds a {type(loaded).__name__}",
+        where=path,
+        expected="a state dict",
+        next_step="save torch.save(model.state_dict(), ...) and pass that file",
+    )
 
 
 def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
@@ -109,7 +114,7 @@ def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[
 
 
 def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the DataParallel prefix, and with the backbone under both of its names."""
+    """The state dict without DataParallel's prefix, and with the backbone under both of its names."""
     parallel = bool(raw) and all(str(key).startswith(_PARALLEL_PREFIX) for key in raw)
     state = {str(key)[len(_PARALLEL_PREFIX) :] if parallel else str(key): value for key, value in raw.items()}
     for key in [key for key in state if key.startswith(("backbone.", f"{_TWIN_PREFIX}backbone."))]:
@@ -121,8 +126,8 @@ def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
 def load(source: Source) -> MODNet:
     """MODNet in evaluation mode, float32, with the weights of a checkpoint.
 
-    Raises ExportError for a file that cannot be read, and for one of another network with every
-    missing, unexpected, misshapen and non-finite key in one message.
+    Raises ExportError for a file that cannot be read, and for one of another network: one message then names every key
+    that is missing, unexpected, misshapen or not finite.
     """
     state = _canonical(_read(source.path))
     modnet = MODNet().eval()

@@ -1,4 +1,4 @@
-"""Official weights from the Hugging Face hub, pinned by SHA-256, cached and resumed by its own client."""
+"""Official weights from the Hugging Face hub, pinned by SHA-256, fetched by the hub's own client and cached."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ OFFICIAL: dict[str, HubFile] = {
 
 
 def fetch(file: HubFile) -> Path:
-    """The file in the cache (under ``HF_HOME``), downloaded where it is not there yet.
+    """The file in the cache (under ``HF_HOME``), downloaded first where it is not there yet.
 
-    A broken download goes on where it stopped, in the next run too, through the hub's own client.
-    ``HF_ENDPOINT`` chooses a mirror, ``HF_HUB_OFFLINE=1`` forbids the network. Raises ExportError
-    when the hub cannot be reached, or when the file's hash is another one (it is then deleted).
+    The hub's own client downloads it, and goes on where an earlier download broke off. ``HF_ENDPOINT`` chooses a
+    mirror, ``HF_HUB_OFFLINE=1`` forbids the network. Raises ExportError when the hub cannot be reached, and when the
+    file has another hash than it must have (it is then deleted).
     """
     from huggingface_hub import constants
 
@@ -58,7 +58,7 @@ def fetch(file: HubFile) -> Path:
             f"{cached.name} is not the official file; the download was deleted",
             where=f"{file.repository} {file.path}",
             expected=f"SHA-256 {file.sha256}, found {found}",
-            next_step="run again; if it happens twice the file on the hub has changed: do not use it",
+            next_step="try again; if it happens twice, the file on the hub has changed: do not use it",
         )
     partial.replace(cached)
     return cached
@@ -68,7 +68,7 @@ def _download(file: HubFile, partial: Path) -> None:
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
 
-    # Its retries; the error below says all.
+    # It would announce its retries; the error below says all that a user needs.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     url = hf_hub_url(file.repository, file.path)
     try:
@@ -81,6 +81,6 @@ def _download(file: HubFile, partial: Path) -> None:
             f"cannot download {Path(file.path).name}: {(str(error) or type(error).__name__).splitlines()[0]}",
             where=url,
             expected="a connection to the hub",
-            next_step="run again when online (a started download goes on where it stopped), set HF_ENDPOINT to a "
-            "mirror, or pass the file itself: --checkpoint PATH",
+            next_step="try again when online (a download that was begun goes on where it stopped), set HF_ENDPOINT to "
+            "a mirror, or pass the file itself: `checkpoint=PATH`",
         ) from error

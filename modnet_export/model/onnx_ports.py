@@ -1,4 +1,4 @@
-"""A user's own MODNet in ONNX: reading it, and telling its ports."""
+"""A user's own MODNet in ONNX: reading it, and finding its image input and its matte output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def model_ports(model: onnx.ModelProto, where: Path) -> tuple[onnx.ValueInfoProt
     constants = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in constants]
     outputs = list(model.graph.output)
-    # The matte by name, else the last output: the order in which MODNet returns semantic, detail, matte.
+    # The matte has its name, or it is the last output: MODNet returns semantic, detail, matte.
     matte = next((item for item in outputs if item.name in (OUTPUT_NAME, "output")), outputs[-1])
     rank = len(inputs[0].type.tensor_type.shape.dim) if len(inputs) == 1 else 0
     if rank != 4 or inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT:

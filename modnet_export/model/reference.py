@@ -46,7 +46,7 @@ def _trace_torch(network: nn.Module, run: Callable[[], object]) -> list[Step]:
     from torch.utils._python_dispatch import TorchDispatchMode
 
     steps: list[Step] = []
-    # By id: a tensor that is gone cannot be an input again, so an id that comes again overwrites it.
+    # By id. When a tensor is gone, a new one may get its id and overwrite it here: the old one is no input any more.
     made: dict[int, int] = {}
     inside: list[str] = []
 
@@ -84,7 +84,7 @@ def _trace_torch(network: nn.Module, run: Callable[[], object]) -> list[Step]:
 
 
 class OnnxReference:
-    """A user's own ONNX model, as it is: only its declared value range is brought to the contract's."""
+    """A user's own ONNX model as it is; only the image is brought to the range of values that it takes."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime as ort

@@ -1,4 +1,4 @@
-"""The words that a request and a manifest choose from; light enough to be read by ``modnet-export --help``."""
+"""The words that requests and manifests choose from. Nothing heavy is imported here: ``--help`` shows them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Stage = Literal[
     "Core ML lowering",
     "Core ML weight compression",
 ]
-"""The step of the chain whose work shows in an artefact first."""
+"""The step of the chain that makes an artefact: where to look first when the artefact differs."""
 Verdict = Literal["passed", "failed", "not run"]
 Engine = Literal["processes", "dask"]
 """What runs a verification: this machine's processes, or a dask cluster."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from converters.errors import ExportError
 from modnet_export.record.choices import Format, Layout
+from modnet_export.record.strict import Strict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +25,7 @@ OPSET = 18
 LAYOUTS: dict[Format, Layout] = {"onnx": "NCHW", "tflite": "NHWC", "coreml": "NCHW"}
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Size(_Frozen):
+class Size(Strict):
     """Height and width in pixels, multiples of 32."""
 
     height: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
@@ -53,7 +50,7 @@ class Size(_Frozen):
         )
 
 
-class Port(_Frozen):
+class Port(Strict):
     """One input or output of an artefact."""
 
     name: str
@@ -65,29 +62,32 @@ class Port(_Frozen):
     channels: Literal["RGB", "alpha"]
 
     def encoded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.generic]:
-        """Values in [0, 1] as the port takes them."""
+        """Values in [0, 1] as the port takes them. A port of bytes has no other values: it clips those beyond."""
         import numpy as np
 
         if self.dtype == "uint8":
-            return np.asarray(np.rint(values * self.maximum), np.uint8)
+            return np.asarray(np.rint(values.clip(0, 1) * self.maximum), np.uint8)
         return np.ascontiguousarray(values, np.float32)
 
     def decoded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """What the port gave, in [0, 1]."""
+        """What the port gave, as values in [0, 1]."""
         import numpy as np
 
         return np.asarray(values.astype(np.float32) / self.maximum, np.float32)
 
 
-class Contract(_Frozen):
-    """RGB in [0, 1] in, matte in [0, 1] out; the normalisation to [-1, 1] is inside the graph."""
+class Contract(Strict):
+    """An artefact takes RGB in [0, 1] and gives a matte in [0, 1]; the normalisation to [-1, 1] is inside its graph."""
 
     image: Port
     matte: Port
 
     @classmethod
     def of(cls, format: Format, size: Size, *, images: bool = False, eight_bit: bool = False) -> Contract:
-        """The contract of a format; ``images``: 8-bit pixel buffers instead of tensors; ``eight_bit``: of bytes."""
+        """The contract of a format.
+
+        With ``images`` its ports are 8-bit pixel buffers instead of tensors, with ``eight_bit`` tensors of bytes.
+        """
         layout: Layout = "image" if images else LAYOUTS[format]
 
         def port(name: str, channels: int, meaning: Literal["RGB", "alpha"]) -> Port:

@@ -1,14 +1,16 @@
-"""Files that are either the old one or the new one, whenever the process dies."""
+"""Reading and writing: whenever the process dies, a file is either the old one or the new one."""
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,7 +46,7 @@ def sha256(path: Path) -> str:
 
 
 def size_in_bytes(path: Path) -> int:
-    """Of a file, or of all files in a folder."""
+    """The size of a file, or of all files in a folder."""
     return sum(item.stat().st_size for item in (files_in(path) if path.is_dir() else [path]))
 
 
@@ -55,6 +57,63 @@ def read_validated(path: Path, validate: Callable[[bytes], T], what: str, expect
     except (OSError, ValidationError) as error:
         raise ExportError(
             f"cannot read {path.name} as {what}: {str(error).splitlines()[0]}", where=path, expected=expected
+        ) from error
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """The format of a JSON object that this tool writes, with its version as ``schema_version``."""
+
+    what: str
+    """What messages call such a file, for example ``a manifest``."""
+    version: int
+    """The version that is written, and the newest one that can be read."""
+    expected: str
+    """What the reader should have been given."""
+    again: str
+    """How to make a file of this version."""
+
+
+def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat) -> T:
+    """A JSON file of a known format, as ``validate`` makes it from the file's bytes.
+
+    A file without a version is from before its format had one, and is read like one of the present version. Raises
+    ExportError for a file that is missing, damaged or something else, for one that a newer version of this tool wrote,
+    and for one of an older version that can no longer be read.
+    """
+    try:
+        data = path.read_bytes()
+        content = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
+        raise ExportError(
+            f"cannot read {path.name} as {kind.what}: {reason}",
+            where=path,
+            expected=kind.expected,
+            next_step=kind.again,
+        ) from error
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    number = found if isinstance(found, int) and not isinstance(found, bool) else kind.version
+    if number > kind.version:
+        raise ExportError(
+            f"{path.name} was written by a newer version of modnet-export",
+            where=path,
+            expected=f"{kind.what} in format {kind.version} or older, found format {number}",
+            next_step="update modnet-export",
+        )
+    try:
+        return validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        problem = f"{error.error_count()} problem(s), first {place}: {first['msg'].removeprefix('Value error, ')}"
+        raise ExportError(
+            f"{path.name} was written by an older version of modnet-export and can no longer be read: {problem}"
+            if number < kind.version
+            else f"cannot read {path.name} as {kind.what}: {problem}",
+            where=path,
+            expected=kind.expected,
+            next_step=kind.again,
         ) from error
 
 
@@ -117,7 +176,7 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
         if not folder.exists():
             fresh.rename(folder)
         elif not _exchange(fresh, folder):
-            # Two renames: the one moment without a folder that some file systems leave us with.
+            # This file system cannot swap: between the two renames, there is no folder for a moment.
             old = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
             folder.rename(old / folder.name)
             fresh.rename(folder)
@@ -139,5 +198,5 @@ def writable_folder(folder: Path) -> None:
             f"cannot write to {folder}: {error.strerror or 'it is a file'}",
             where=folder,
             expected="a folder that you may write to",
-            next_step="choose another folder with --out",
+            next_step="choose another folder as `out`",
         ) from error

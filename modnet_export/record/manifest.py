@@ -6,18 +6,20 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from converters.budget import Point
 from converters.choices import Tuning
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Format, Precision
 from modnet_export.record.contract import Contract, Size
-from modnet_export.record.files import sha256
-from modnet_export.record.measures import Measurement, Tolerance
+from modnet_export.record.files import FileFormat, read_versioned, sha256
+from modnet_export.record.measures import Measurement, Tolerance, check_inputs_differ
 from modnet_export.record.recipes import Recipe, ancestor, recipe
+from modnet_export.record.strict import Strict, repeated
 
 FILE_NAME = "manifest.json"
+FORMAT = FileFormat("a manifest", 1, "a file as docs/manifest.schema.json describes it", "export again")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -28,11 +30,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SourceRecord(_Model):
+class SourceRecord(Strict):
     """The weights: the name or path that the user gave, and the file's hash."""
 
     name: str
@@ -40,7 +38,7 @@ class SourceRecord(_Model):
     sha256: Sha256
 
 
-class SearchRecord(_Model):
+class SearchRecord(Strict):
     """How an artefact's precision was chosen."""
 
     budget: str
@@ -49,7 +47,7 @@ class SearchRecord(_Model):
     points: tuple[Point, ...]
 
 
-class Artefact(_Model):
+class Artefact(Strict):
     """One model file."""
 
     file: Annotated[str, AfterValidator(_plain_name)]
@@ -60,7 +58,7 @@ class Artefact(_Model):
     tuning: Tuning | None
     """The processor that the passes wrote the graph for; null without passes."""
     opset: int | None
-    bytes: int
+    bytes: int = Field(gt=0)
     sha256: Sha256
     contract: Contract
     tolerance: Tolerance
@@ -70,11 +68,12 @@ class Artefact(_Model):
     search: SearchRecord | None = None
 
     @model_validator(mode="after")
-    def _is_one_that_is_made(self) -> Artefact:
+    def _can_be_made(self) -> Artefact:
         try:
             _ = self.recipe
         except KeyError as error:
             raise ValueError(f"there is no recipe for {error.args[0]}") from error
+        check_inputs_differ(self.parity)
         return self
 
     @property
@@ -87,7 +86,7 @@ class Artefact(_Model):
         return recipe(self.format, self.precision, optimised=self.optimised)
 
 
-class Manifest(_Model):
+class Manifest(Strict):
     """The whole file."""
 
     schema_version: Literal[1] = 1
@@ -98,11 +97,18 @@ class Manifest(_Model):
     versions: dict[str, str]
     calibration: str | None = None
     """What quantization was calibrated with; null where nothing was."""
-    artefacts: tuple[Artefact, ...]
+    artefacts: tuple[Artefact, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_each_file_once(self) -> Manifest:
+        twice = repeated(artefact.file for artefact in self.artefacts)
+        if twice is not None:
+            raise ValueError(f"{twice} is listed twice")
+        return self
 
     @property
     def passed(self) -> bool:
-        return bool(self.artefacts) and all(artefact.passed for artefact in self.artefacts)
+        return all(artefact.passed for artefact in self.artefacts)
 
     def parent_of(self, artefact: Artefact) -> Artefact | None:
         """The artefact of this folder that another one was made from, or its nearest ancestor; None: the reference."""
@@ -123,24 +129,14 @@ def dump(manifest: Manifest) -> bytes:
 def load(folder: Path) -> Manifest:
     """The manifest of a ``dist/`` folder; raises ExportError when there is none or it is not valid."""
     path = folder / FILE_NAME
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
+    if not path.is_file():
         raise ExportError(
-            f"{folder} holds no {FILE_NAME}: {error.strerror}",
+            f"{folder} holds no {FILE_NAME}",
             where=path,
-            expected="a folder that `modnet-export export` wrote",
-            next_step="modnet-export export --out DIST",
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ExportError(
-            f"{FILE_NAME} is not valid: {error.error_count()} problem(s), first {place}: {first['msg']}",
-            where=path,
-            expected="the schema in docs/manifest.schema.json",
-            next_step="export again",
-        ) from error
+            expected="a folder that an export wrote",
+            next_step="export a checkpoint into it first, or name another folder",
+        )
+    return read_versioned(path, Manifest.model_validate_json, FORMAT)
 
 
 def check_hashes(manifest: Manifest, folder: Path) -> None:
@@ -156,5 +152,6 @@ def check_hashes(manifest: Manifest, folder: Path) -> None:
         raise CheckFailedError(
             "\n  ".join([f"{len(problems)} artefact(s) are not what was exported:", *problems]),
             where=folder,
+            expected="the files whose hashes are in the manifest",
             next_step="export again; do not ship these files",
         )

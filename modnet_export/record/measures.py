@@ -1,16 +1,25 @@
-"""The measures of a matte against another one: one table that limits, results, tables and charts are read from.
+"""The measures of one matte against another: one table that limits, results, tables and charts are read from.
 
-What each measure is, as a formula with its source, stands in ``verifying.metrics``.
+The formula of each measure and its source are in ``verifying.metrics``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from modnet_export.record.strict import Strict, repeated
 
 
 @dataclass(frozen=True)
@@ -22,61 +31,85 @@ class Measure:
     """``1``: of matte values in [0, 1]."""
     at_least: bool = False
     """Whether more is better, so that a limit bounds it from below."""
+    signed: bool = False
+    """Whether it may be below zero."""
     worst: bool = False
     """Whether a summary over inputs gives the worst one; otherwise their mean."""
+    narrow: str | None = None
+    """The heading in a terminal's narrow columns; None: ``heading``."""
     short: str | None = None
-    """How limits and error messages call it; None: by its name."""
+    """What limits and error messages call it; None: its name."""
     tabled: bool = False
     """Whether it has a column in a report."""
     compared: bool = False
-    """Whether a baseline is compared by it."""
+    """Whether it is compared with a baseline."""
+    of_truth: bool = False
+    """Whether it is also taken against a ground truth, as the matting benchmarks do."""
 
 
-class Measures(BaseModel):
+class Measures(Strict):
     """One optional number for each measure; None: not taken, not defined for these mattes, or not finite."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_abs_difference: Annotated[float | None, Measure("max", worst=True, short="max", tabled=True, compared=True)] = (
         None
     )
     p999: Annotated[float | None, Measure("99.9 %", worst=True, tabled=True, compared=True)] = None
     """99.9th percentile of the absolute differences."""
-    mad: Annotated[float | None, Measure("mean (MAD)", short="mean", tabled=True, compared=True)] = None
-    mse: Annotated[float | None, Measure("MSE", tabled=True)] = None
-    sad: Annotated[float | None, Measure("SAD", "thousand pixels", tabled=True, compared=True)] = None
-    grad: Annotated[float | None, Measure("Grad", "thousands", tabled=True, compared=True)] = None
-    conn: Annotated[float | None, Measure("Conn", "thousand pixels", tabled=True, compared=True)] = None
-    edge_mad: Annotated[float | None, Measure("edge mean", tabled=True, compared=True)] = None
+    mad: Annotated[
+        float | None, Measure("mean (MAD)", narrow="mean", short="mean", tabled=True, compared=True, of_truth=True)
+    ] = None
+    mse: Annotated[float | None, Measure("MSE", tabled=True, of_truth=True)] = None
+    sad: Annotated[float | None, Measure("SAD", "thousand pixels", tabled=True, compared=True, of_truth=True)] = None
+    grad: Annotated[float | None, Measure("Grad", "thousands", tabled=True, compared=True, of_truth=True)] = None
+    conn: Annotated[float | None, Measure("Conn", "thousand pixels", tabled=True, compared=True, of_truth=True)] = None
+    edge_mad: Annotated[float | None, Measure("edge mean", narrow="edges", tabled=True, compared=True)] = None
     edge_mse: Annotated[float | None, Measure("edge MSE")] = None
     edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels")] = None
     edge_grad: Annotated[float | None, Measure("edge Grad", "thousands")] = None
     edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels")] = None
-    flicker: Annotated[float | None, Measure("flicker")] = None
-    """For a frame that follows another one."""
+    flicker: Annotated[float | None, Measure("flicker", signed=True)] = None
+    """Only for a frame that follows another one."""
     psnr_db: Annotated[
-        float | None, Measure("PSNR dB", "dB", at_least=True, worst=True, tabled=True, compared=True)
+        float | None,
+        Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True, compared=True),
     ] = None
-    ssim: Annotated[float | None, Measure("SSIM", at_least=True, worst=True, tabled=True, compared=True)] = None
-    correlation: Annotated[float | None, Measure("correlation", at_least=True, worst=True)] = None
+    ssim: Annotated[
+        float | None, Measure("SSIM", at_least=True, signed=True, worst=True, tabled=True, compared=True)
+    ] = None
+    correlation: Annotated[float | None, Measure("correlation", at_least=True, signed=True, worst=True)] = None
+
+    @field_validator("*")
+    @classmethod
+    def _not_below_zero(cls, value: Any, info: ValidationInfo) -> Any:
+        measure = MEASURES.get(info.field_name or "")
+        if measure is not None and not measure.signed and value is not None and value < 0:
+            raise ValueError("a difference is never below zero")
+        return value
 
 
 def _table() -> dict[str, Measure]:
     hints = get_type_hints(Measures, include_extras=True)
     return {
-        name: next(item for item in get_args(hint) if isinstance(item, Measure))
-        for name, hint in hints.items()
-        if get_origin(hint) is Annotated and any(isinstance(item, Measure) for item in get_args(hint))
+        name: next(item for item in get_args(hints[name]) if isinstance(item, Measure))
+        for name in Measures.model_fields
     }
 
 
 MEASURES: Mapping[str, Measure] = _table()
 """Every measure by its name, in the order in which tables show them."""
 
+TRUTH_MEASURES: tuple[str, ...] = tuple(name for name, measure in MEASURES.items() if measure.of_truth)
+"""The measures that are also taken against a ground truth."""
+
 
 def short_name(name: str) -> str:
-    """How limits and error messages call a measure."""
+    """What limits and error messages call a measure."""
     return MEASURES[name].short or name
+
+
+def narrow_heading(name: str) -> str:
+    """The heading of a measure in a terminal's narrow columns."""
+    return MEASURES[name].narrow or MEASURES[name].heading
 
 
 class Tolerance(Measures):
@@ -93,7 +126,9 @@ class Tolerance(Measures):
 
     def widened(self, by: float) -> Tolerance:
         """Every limit ``by`` that much further off."""
-        return Tolerance(**{name: limit + by for name, limit in self.limits.items()})
+        return Tolerance(
+            **{name: limit - by if MEASURES[name].at_least else limit + by for name, limit in self.limits.items()}
+        )
 
     def missed(self, values: Mapping[str, float | None]) -> tuple[str, ...]:
         """The names of the measures that are beyond their limit; a measure that was not taken is not judged.
@@ -117,31 +152,47 @@ class Tolerance(Measures):
         )
 
 
-class _OnInput(BaseModel):
-    """Gives ``Measurement`` its first field, so that the files name the input first."""
+class _OnInput(Strict):
+    """Gives ``Measurement`` its first field, so that files name the input first."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input: str
+    input: str = Field(min_length=1)
 
 
 class Measurement(Measures, _OnInput):
     """How far one artefact's matte is from the reference's on one input.
 
-    None: not defined for these mattes (the PSNR of equal ones, the correlation of a constant one, an edge band where
-    there is none), not finite, or not taken.
+    A measure is null where it is not defined for these mattes (the PSNR of equal ones, the correlation of a constant
+    one, an edge band where there is none), where it is not finite, and where it was not taken.
     """
 
     missed: tuple[str, ...] = ()
     """The limits that are not held."""
     passed: bool
 
+    @model_validator(mode="after")
+    def _verdict_follows(self) -> Measurement:
+        unknown = [name for name in self.missed if name not in MEASURES]
+        if unknown:
+            raise ValueError(f"'{unknown[0]}' is not a measure")
+        if self.passed == bool(self.missed):
+            raise ValueError("a measurement passes if, and only if, it misses no limit")
+        if self.passed and self.max_abs_difference is None:
+            raise ValueError("a matte that is not finite never passes")
+        return self
+
     @classmethod
     def judged(cls, name: str, values: Mapping[str, float | None], tolerance: Tolerance) -> Measurement:
-        """The verdict on measures that were taken."""
+        """The verdict on measures that were taken on the input ``name``."""
         missed = tolerance.missed(values)
         # JSON has neither NaN nor infinity.
         finite: dict[str, Any] = {
             key: value if value is not None and math.isfinite(value) else None for key, value in values.items()
         }
         return cls.model_validate({"input": name, **finite, "missed": missed, "passed": not missed})
+
+
+def check_inputs_differ(measurements: Sequence[Measurement]) -> None:
+    """Raise ValueError where one input is measured twice."""
+    twice = repeated(item.input for item in measurements)
+    if twice is not None:
+        raise ValueError(f"'{twice}' is measured twice")

@@ -1,7 +1,6 @@
 """One row for each artefact that can be made: everything that differs between formats and precisions.
 
-Exporting makes artefacts by these rows, verifying judges and places them by these rows, and documentation is made from
-them; so they lie below both.
+Exporting makes artefacts by these rows, and verifying judges them by these rows: so they lie below both.
 """
 
 from __future__ import annotations
@@ -29,28 +28,28 @@ class Recipe:
     precision: Precision
     stage: Stage
     tolerance: Tolerance
-    """With float ports; see ``limits``."""
+    """What it is held to with float ports; see ``limits``."""
     parent: str | None = None
     """The file of the recipe that it is made from; None: the reference."""
     tuning: Tuning | None = "cpu"
     """The processor that the graph is written for unless asked otherwise; None: no graph passes run."""
     always_tuned: bool = False
-    """Whether ``tuning`` holds whatever is asked for: arithmetic in int8 is a CPU's here."""
+    """Whether ``tuning`` holds whatever is asked for: int8 arithmetic is only written for CPUs."""
     eight_bit: bool = False
-    """Whether its ports are bytes in any case."""
+    """Whether its ports are bytes, whatever is asked for."""
     budget: str | None = None
-    """What the search for the most int8 arithmetic holds on the calibration images; None: there is no search."""
+    """The limits within which a search finds the most int8 arithmetic; None: there is no search."""
     decided_by: str | None = None
     """The file whose search decides what is int8 here."""
     judged_on_noise: bool = False
-    """Noise asks for exact arithmetic: it is no test of a program that computes in fp16 or with coarse weights."""
+    """Whether noise is among its inputs: noise asks for exact arithmetic, which fp16 and coarse weights are not."""
     integer_activations: bool = False
     """Whether engines round its activations to int8, each in its own way."""
     least_snr_db: float = _COARSE_DB
     """How close its tensors must be to its parent's: exact graphs reach 80 dB and more, fp16 ones 46 dB."""
 
     def judged_on(self, input_name: str) -> bool:
-        """Whether the artefact is judged on an input; the built-in noise is called ``NOISE``."""
+        """Whether the artefact is judged on the input of that name; the built-in noise is called ``NOISE``."""
         return self.judged_on_noise or input_name != NOISE
 
     @property
@@ -59,11 +58,11 @@ class Recipe:
         return self.budget is not None or self.decided_by is not None
 
     def limits(self, *, images: bool = False) -> Tolerance:
-        """The tolerance; an 8-bit output, as the ports or as ``images`` ask for, may be half a step further off."""
+        """The tolerance. An 8-bit output, because of the recipe or of ``images``, may be half a step further off."""
         return self.tolerance.widened(_HALF_STEP) if images or self.eight_bit else self.tolerance
 
     def tuned(self, asked: Tuning | None) -> Tuning | None:
-        """The tuning of this artefact where ``asked`` is the user's choice, None for none."""
+        """The tuning of this artefact; ``asked`` is the user's choice, None where there is none."""
         return self.tuning if self.tuning is None or self.always_tuned or asked is None else asked
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = (
+MAKING = (
     "modnet-export",
     "torch",
     "onnx",
@@ -17,12 +18,28 @@ _PACKAGES = (
     "ai-edge-litert",
     "numpy",
 )
+"""The packages that artefacts depend on, and their measurements."""
+MEASURING = (
+    "modnet-export",
+    "torch",
+    "onnxruntime",
+    "coremltools",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+)
+"""The packages that decide what a finished artefact's measurements are."""
 
 
-def versions() -> dict[str, str]:
-    """The installed version of every package that results depend on."""
+def versions(packages: Iterable[str] = MAKING) -> dict[str, str]:
+    """The versions of those of the ``packages`` that are installed."""
     found: dict[str, str] = {}
-    for package in _PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

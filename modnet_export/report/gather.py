@@ -43,7 +43,7 @@ class View:
 
 @dataclass(frozen=True)
 class Gallery:
-    """By link: its views, and how its absolute differences are spread over all their pixels."""
+    """By link: its views, and the absolute differences of all pixels in them."""
 
     views: dict[str, list[View]]
     differences: dict[str, list[np.ndarray]]
@@ -64,7 +64,7 @@ def _heat(difference: Pixels) -> Pixels:
 
 
 def _worst_first(result: Verification, inputs: Sequence[Input]) -> list[Input]:
-    """The inputs to show: those with the largest mean difference in any artefact; never noise."""
+    """The inputs to show: those with the largest mean differences in any artefact. Noise is never shown."""
 
     def largest(item: Input) -> float:
         values = [m.mad or 0.0 for link in result.links for m in link.measurements if m.input == item.name]
@@ -74,22 +74,34 @@ def _worst_first(result: Verification, inputs: Sequence[Input]) -> list[Input]:
     return sorted(readable, key=lambda item: -largest(item))[:_SHOWN]
 
 
-def pictures(
-    folder: Path,
-    result: Verification,
-    inputs: Sequence[Input] = (),
-    checkpoint_name: str | None = None,
-    progress: Progress = silent,
-) -> Gallery:
-    """Run the reference and every artefact of a result again on the inputs to show."""
-    shown = _worst_first(result, inputs or builtin())
+@dataclass(frozen=True)
+class PicturesRequest:
+    """Which verification to show, and where its folder, its inputs and its checkpoint are now."""
+
+    folder: Path
+    """The folder that was verified."""
+    result: Verification
+    inputs: Sequence[Input] = ()
+    """Empty: the built-in ones."""
+    checkpoint: str | None = None
+    """None: where the result says."""
+
+
+def pictures(request: PicturesRequest, progress: Progress = silent) -> Gallery:
+    """Run the reference and every artefact of a result again, on the inputs with the largest differences.
+
+    Raises ExportError where none of the inputs that were verified is given.
+    """
+    result = request.result
+    shown = _worst_first(result, request.inputs or builtin())
     if not shown:
         raise ExportError(
             "none of the inputs of this result is here",
+            where=", ".join(result.inputs[:3]),
             expected="the inputs that were verified, of which the worst are shown",
-            next_step="give the same --images, --video or --ground-truth as to verify",
+            next_step="give the same `images`, `video` or `ground_truth` as were verified",
         )
-    reference = open_reference(checkpoint.resolve(checkpoint_name or result.source.name))
+    reference = open_reference(checkpoint.resolve(request.checkpoint or result.source.name))
     found = samples(reference, result.size, shown)
     cutouts = [_cutout(sample.image_nhwc, sample.matte_nhwc) for sample in found]
     views: dict[str, list[View]] = {}
@@ -98,7 +110,7 @@ def pictures(
         progress("drawing", number, len(result.links))
         if not link.measurements:
             continue
-        runtime = open_runtime(folder / link.artefact, delegate=link.delegate)
+        runtime = open_runtime(request.folder / link.artefact, delegate=link.delegate)
         for sample, cutout in zip(found, cutouts, strict=True):
             matte_nhwc = runtime.run(sample.image_nhwc)
             difference = np.abs(matte_nhwc - sample.matte_nhwc)[0, :, :, 0]

@@ -16,7 +16,7 @@ from modnet_export.record.manifest import SearchRecord
 from modnet_export.verifying.result import Verification
 
 _INK = "#808080"
-"""Readable on white and on black; axes and labels."""
+"""The colour of axes and labels, which can be read on white and on black."""
 _COLOURS = (
     "#3b82f6",
     "#ef4444",
@@ -48,13 +48,13 @@ def _svg(figure: Any, title: str) -> str:
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    # Scales with the page; named for those who do not see it.
+    # Without a size of its own it scales with the page; its name is for those who do not see it.
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 role="img" aria-label="{title}"', text, count=1)
     return re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
 
 
 def histogram(differences: Mapping[str, Sequence[np.ndarray]]) -> str:
-    """How many pixels are off by how much, a line an artefact; both axes logarithmic."""
+    """Which share of the pixels is off by how much: one line for each artefact, both axes logarithmic."""
     figure, axes = _figure(7.5, 3.6)
     edges = np.geomspace(1e-6, 1, 49)
     for index, (name, arrays) in enumerate(differences.items()):
@@ -70,7 +70,7 @@ def histogram(differences: Mapping[str, Sequence[np.ndarray]]) -> str:
 
 
 def scatter(result: Verification) -> str:
-    """Every input's mean difference, a row an artefact."""
+    """Every input's mean difference: one row for each artefact."""
     links = [link for link in result.links if link.measurements]
     figure, axes = _figure(7.5, 0.9 + 0.32 * len(links))
     for row, link in enumerate(links):
@@ -81,15 +81,15 @@ def scatter(result: Verification) -> str:
             axes.plot([limit, limit], [row - 0.35, row + 0.35], color=_INK, linewidth=2)
     axes.set(xscale="log", yticks=range(len(links)), yticklabels=[link.name for link in links])
     axes.invert_yaxis()
-    axes.set_xlabel("mean absolute difference of each input (bar: the limit, where it is one of the mean)", color=_INK)
+    axes.set_xlabel("mean absolute difference of each input (bar: its limit, where there is one)", color=_INK)
     return _svg(figure, "Mean absolute difference of every input by artefact")
 
 
 def latencies(rows: Sequence[Latencies]) -> str:
-    """Every sample of every run, a row a run, with its median."""
+    """Every sample of every run: one row for each run, with its median."""
     figure, axes = _figure(7.5, 0.9 + 0.4 * len(rows))
     for row, item in enumerate(rows):
-        # Side by side in the order they were taken, so that a drift is seen as a slope.
+        # In the order in which they were taken, so that a drift is seen as a slope.
         offsets = np.linspace(-0.3, 0.3, len(item.samples_ms)) if len(item.samples_ms) > 1 else np.zeros(1)
         axes.scatter(item.samples_ms, row + offsets, s=9, alpha=0.6, color=_colour(row))
         middle = float(np.median(item.samples_ms))
@@ -102,7 +102,7 @@ def latencies(rows: Sequence[Latencies]) -> str:
 
 
 def over_time(rows: Sequence[Latencies]) -> str:
-    """Latency along the time it was taken at, a line a run; empty where none has times."""
+    """Latency against the time at which it was taken: one line for each run. Empty where no run has times."""
     timed = [item for item in rows if len(item.at_s) == len(item.samples_ms) > 1]
     if not timed:
         return ""
@@ -117,14 +117,14 @@ def over_time(rows: Sequence[Latencies]) -> str:
 
 
 def _pareto(axes: Any, records: Mapping[str, SearchRecord], ink: str) -> None:
-    """Error against latency, the area of a point its size; the chosen ones ringed."""
+    """Error against latency; a point's area is the model's size, and a ring marks the model that was chosen."""
     for index, (name, record) in enumerate(records.items()):
         points = sorted(record.points, key=lambda point: point.latency_ms)
         sizes = [12 * point.size_mb for point in points]
         x, y = [point.latency_ms for point in points], [point.mad for point in points]
         axes.scatter(x, y, s=sizes, alpha=0.5, color=_colour(index), label=f"{name}, {record.budget}")
         best, least = list[Point](), np.inf
-        for point in points:  # those that no other point beats in both
+        for point in points:  # keep those that no other point beats in both error and latency
             if point.mad < least:
                 best.append(point)
                 least = point.mad
@@ -144,7 +144,7 @@ def _pareto(axes: Any, records: Mapping[str, SearchRecord], ink: str) -> None:
 
 
 def pareto(records: Mapping[str, SearchRecord]) -> str:
-    """The models that searches measured."""
+    """The models that searches measured, as SVG."""
     figure, axes = _figure(7.5, 4)
     _pareto(axes, records, _INK)
     _legend(axes)
@@ -152,7 +152,7 @@ def pareto(records: Mapping[str, SearchRecord]) -> str:
 
 
 def pareto_png(records: Mapping[str, SearchRecord]) -> bytes:
-    """The same as a PNG."""
+    """The models that searches measured, as PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure((9, 5.5), layout="constrained")

@@ -1,20 +1,31 @@
-"""A verification result as HTML and as Markdown; both come from one set of rows."""
+"""A verification result as HTML and as Markdown, both made from the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from modnet_export.record.latencies import Latencies
 from modnet_export.record.manifest import SearchRecord
-from modnet_export.record.measures import MEASURES
+from modnet_export.record.measures import MEASURES, TRUTH_MEASURES
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
 from modnet_export.verifying.result import Link, Verification
 
 COLUMNS = {name: measure for name, measure in MEASURES.items() if measure.tabled}
-"""The measures in the table."""
+"""The measures that have a column in the table of verdicts."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows. ``measured`` adds a section on latency, ``searches`` one on what int8 costs."""
+
+    result: Verification
+    gallery: Gallery
+    measured: Sequence[Latencies] = ()
+    searches: Mapping[str, SearchRecord] = field(default_factory=dict)
 
 
 @cache
@@ -31,19 +42,16 @@ def _environment() -> Any:
 
 
 def number(value: float | None) -> str:
-    """Three digits, and a word for what is not there."""
+    """A number as the tables show it; a dash where there is none."""
     if value is None:
         return "–"
     return f"{value:.1e}" if value != 0 and abs(value) < 1e-3 else f"{value:.4g}"
 
 
 def _cells(link: Link) -> list[tuple[str, bool]]:
-    """The table's values with whether each misses its limit."""
+    """One row of the table: each value, with whether a limit of it is missed."""
     missed = {name for item in link.measurements for name in item.missed}
-    return [
-        (number(link.worst(name) if measure.worst else link.mean(name)), name in missed)
-        for name, measure in COLUMNS.items()
-    ]
+    return [(number(link.summary(name)), name in missed) for name in COLUMNS]
 
 
 def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, Any]:
@@ -54,30 +62,29 @@ def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, A
         "columns": [measure.heading for measure in COLUMNS.values()],
         "problems": list(result.problems()),
         "number": number,
+        "of_worst": _listed([measure.heading for measure in COLUMNS.values() if measure.worst]),
+        "of_truth": {name: MEASURES[name].heading for name in TRUTH_MEASURES},
     }
 
 
-def html(
-    result: Verification,
-    gallery: Gallery,
-    measured: Sequence[Latencies] = (),
-    searches: Mapping[str, SearchRecord] | None = None,
-) -> str:
-    """One page that needs nothing else: no network, no other file.
+def _listed(names: Sequence[str]) -> str:
+    """A list, as it is written in a sentence."""
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
-    ``measured`` adds a section on latency, ``searches`` one on what int8 costs.
-    """
+
+def html(page: Page) -> str:
+    """One page that needs nothing else: no network, no other file."""
     template = _environment().get_template("page.html.j2")
     return str(
         template.render(
-            **_context(result, measured),
-            gallery=gallery,
-            latencies=plots.latencies(measured) if measured else "",
-            over_time=plots.over_time(measured),
-            searches=searches or {},
-            pareto=plots.pareto(searches) if searches else "",
-            histogram=plots.histogram(gallery.differences),
-            scatter=plots.scatter(result),
+            **_context(page.result, page.measured),
+            gallery=page.gallery,
+            latencies=plots.latencies(page.measured) if page.measured else "",
+            over_time=plots.over_time(page.measured),
+            searches=page.searches,
+            pareto=plots.pareto(page.searches) if page.searches else "",
+            histogram=plots.histogram(page.gallery.differences),
+            scatter=plots.scatter(page.result),
         )
     )
 

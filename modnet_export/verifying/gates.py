@@ -10,9 +10,9 @@ from modnet_export.verifying.result import Link, Regression, Verification
 
 
 def require(result: Verification) -> None:
-    """Raise CheckFailedError with every failed check; the first in the chain names the guilty stage.
+    """Raise CheckFailedError with every failed check, and with the stage that made the first failing artefact.
 
-    Inputs that could not be read raise ExportError, when everything else is in order.
+    Where all checks passed but some inputs could not be read, raise ExportError.
     """
     problems = list(result.problems())
     if problems:
@@ -22,7 +22,7 @@ def require(result: Verification) -> None:
             next_step=None
             if guilty is None
             else f"{guilty.artefact} is the first in the chain that differs: look at {guilty.stage}"
-            + ("" if result.suspects else ", or let --bisect find the op"),
+            + ("" if result.suspects else ", or verify again with `bisect`, which finds the op"),
         )
     if result.unreadable:
         shown = [text.replace("\n", "\n  ") for text in list(result.unreadable.values())[:8]]
@@ -32,7 +32,7 @@ def require(result: Verification) -> None:
 
 
 def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
-    """Every missed limit with its worst value and input."""
+    """Every limit that was missed, with the worst value and its input; empty where all are held."""
     parts: list[str] = []
     for name, measure in MEASURES.items():
         failing = [item for item in measurements if name in item.missed]
@@ -43,8 +43,10 @@ def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
         pick = min if measure.at_least else max
         worst = none or pick(values, key=lambda key: values[key])
         shown = "not finite" if values[worst] is None else f"{values[worst]:.2e}"
+        limit = tolerance.limits.get(name)
         parts.append(
-            f"{short_name(name)} {shown} on {worst}, allowed {tolerance.limits.get(name, 0):g}"
+            f"{short_name(name)} {shown} on {worst}"
+            + ("" if limit is None else f", allowed {limit:g}")
             + (f" ({len(failing)} inputs)" if len(failing) > 1 else "")
         )
     return "; ".join(parts)
@@ -54,8 +56,10 @@ _SLACK, _NOISE_FLOOR = 0.1, 1e-5
 
 
 def regressions(links: Sequence[Link], baseline: Verification) -> tuple[Regression, ...]:
-    """Means over the inputs that both have, where they are worse by over 10 % and 1e-5. Raises ExportError when
-    the two have no artefact and input in common."""
+    """The measures whose means, over the inputs that both have, are worse than the baseline's by over 10 % and 1e-5.
+
+    Raises ExportError when the two have no artefact and input in common.
+    """
     found: list[Regression] = []
     common = 0
     old = {link.name: link for link in baseline.links}
@@ -82,8 +86,8 @@ def regressions(links: Sequence[Link], baseline: Verification) -> tuple[Regressi
     if not common:
         raise ExportError(
             "the baseline has no artefact and input in common with this run",
-            where="--baseline",
-            expected="the result of the same kind of verification",
-            next_step="make a new one: modnet-export verify DIST --json > baseline.json",
+            where="`baseline`",
+            expected="the result of a verification of the same artefacts on the same inputs",
+            next_step="verify again without a baseline, and keep the JSON of that result as the new one",
         )
     return tuple(found)

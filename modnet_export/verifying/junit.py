@@ -10,7 +10,7 @@ from modnet_export.verifying.result import Verification
 
 
 def junit(result: Verification) -> bytes:
-    """JUnit XML, a test case for each link and input, and one for each other check."""
+    """JUnit XML: one test case for each link and input, and one for each other check."""
     suite = ElementTree.Element("testsuite", name="modnet-export verify")
     cases: list[tuple[str, str, str]] = []  # class, name, failure
     for link in result.links:
@@ -20,11 +20,11 @@ def junit(result: Verification) -> bytes:
         if not link.measurements or (link.verdict != "passed" and all(item.passed for item in link.measurements)):
             cases.append((link.name, "run", link.reason))
     for agreement in result.agreements:
-        text = "" if agreement.passed else f"mean difference {agreement.mad:.2e}, allowed {agreement.limit:g}"
+        text = "" if agreement.passed else f"differ by {agreement.difference}, allowed {agreement.limit:g}"
         cases.append((agreement.artefact, agreement.ways, text))
-    for half in result.half:
-        text = "" if half.passed else json.dumps([item.model_dump() for item in half.overflows[:5]])
-        cases.append((half.artefact, "fp16 safety", text))
+    for safety in result.fp16_safety:
+        text = "" if safety.passed else json.dumps([item.model_dump() for item in safety.overflows[:5]])
+        cases.append((safety.artefact, "fp16 safety", text))
     for regression in result.regressions:
         text = f"was {regression.before:.3g}, is {regression.now:.3g}"
         cases.append((regression.link, f"baseline {regression.measure}", text))

@@ -1,7 +1,7 @@
 """Differences between two mattes: pure functions of a predicted and a reference matte in [0, 1].
 
 The matting errors follow the evaluation code of Rhemann et al., "A Perceptually Motivated Online Benchmark for Image
-Matting", CVPR 2009 (alphamatting.com), as the matting benchmarks since then use it. Those that look at a neighbourhood
+Matting", CVPR 2009 (alphamatting.com), which later matting benchmarks use too. Measures that look at a neighbourhood
 take H x W mattes, the others any shape. Every function raises ExportError for two mattes of different shapes.
 """
 
@@ -18,13 +18,13 @@ from converters.errors import ExportError
 
 Matte = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]
-"""The pixels that count, H x W; None in a signature: all of them."""
+"""The pixels that count, H x W. Where a function is given None instead, all of them count."""
 
 _GRADIENT_SIGMA = 1.4
 _CONNECTIVITY_STEP = 0.1
 _CONNECTIVITY_THETA = 0.15
 _SSIM_WINDOW = 11
-# The trimap's unknown region reaches this far around soft pixels, as a share of the shorter side.
+# How far the trimap's unknown region reaches around soft pixels, as a share of the shorter side.
 _BAND_SHARE = 10 / 512
 
 
@@ -82,8 +82,8 @@ def _gradient_magnitude(matte: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
     sigma = _GRADIENT_SIGMA
     # The filter ends where the Gaussian falls below 1 %.
-    half = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 1e-2)))
-    x = np.arange(-half, half + 1, dtype=np.float64)
+    reach = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 1e-2)))
+    x = np.arange(-reach, reach + 1, dtype=np.float64)
     gauss = np.exp(-(x**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))
     slope = -x * gauss / sigma**2
     norm = math.sqrt(float(np.square(gauss).sum() * np.square(slope).sum()))
@@ -96,8 +96,10 @@ def _gradient_magnitude(matte: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
 
 
 def gradient_error(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
-    """sum (|grad p| - |grad r|)^2 / 1000, gradients by first-order Gaussian derivatives of sigma 1.4 pixels,
-    normalised to unit energy (Rhemann et al., section 4.1 and its evaluation code). H x W mattes.
+    """The gradient error of H x W mattes: sum (|grad p| - |grad r|)^2 / 1000.
+
+    Gradients are taken by first-order Gaussian derivatives of sigma 1.4 pixels, normalised to unit energy (Rhemann et
+    al., section 4.1 and its evaluation code).
     """
     p, r = _pair(predicted, reference)
     error = np.square(_gradient_magnitude(p) - _gradient_magnitude(r))
@@ -105,9 +107,10 @@ def gradient_error(predicted: Matte, reference: Matte, region: Region | None = N
 
 
 def connectivity_error(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
-    """sum |phi(p) - phi(r)| / 1000, phi = 1 - d [d >= 0.15], d = alpha - l: how far a pixel is above the
-    largest threshold l (in steps of 0.1) at which it is 4-connected to the largest part of the
-    foreground that both mattes share (Rhemann et al., section 4.2 and its evaluation code). H x W mattes.
+    """The connectivity error of H x W mattes: sum |phi(p) - phi(r)| / 1000, with phi = 1 - d [d >= 0.15].
+
+    d = alpha - l, where l is the largest threshold, in steps of 0.1, at which a pixel is 4-connected to the largest
+    part of the foreground that both mattes share (Rhemann et al., section 4.2 and its evaluation code).
     """
     from skimage.measure import label
 
@@ -149,8 +152,10 @@ def correlation(predicted: Matte, reference: Matte) -> float:
 
 
 def edge_band(reference: Matte) -> Region:
-    """The trimap's unknown region of an H x W matte, where hair lives: every pixel within 10/512 of the
-    shorter side of one that is soft (0.05 < alpha < 0.95) or on the border of the foreground (alpha > 0.5).
+    """The trimap's unknown region of an H x W matte, where hair lives.
+
+    It holds every soft pixel (0.05 < alpha < 0.95), every pixel on the border of the foreground (alpha > 0.5), and all
+    that lie within 10/512 of the shorter side of one of these.
     """
     import cv2
 
@@ -164,8 +169,9 @@ def edge_band(reference: Matte) -> Region:
 
 
 def flicker(predicted: tuple[Matte, Matte], reference: tuple[Matte, Matte]) -> float:
-    """mean |p_t - p_(t-1)| - mean |r_t - r_(t-1)| for a frame and the one before it, in [-1, 1]: above zero,
-    the prediction flickers more than its reference.
+    """How much more a prediction flickers than its reference: mean |p_t - p_(t-1)| - mean |r_t - r_(t-1)|.
+
+    Each pair is a frame and the one before it. In [-1, 1]; above zero, the prediction flickers more.
     """
     return mad(*predicted) - mad(*reference)
 
@@ -182,7 +188,7 @@ def against_truth(predicted: Matte, truth: Matte) -> dict[str, float]:
 
 
 def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
-    """Every measure of one H x W matte against another, by the names of ``parity.Measurement``."""
+    """Every measure of one H x W matte against another, by the names in ``record.measures``."""
     band = edge_band(reference)
     inside: dict[str, Callable[[Matte, Matte, Region], float]] = {
         "edge_mad": mad,

@@ -25,13 +25,13 @@ class Sample:
 
 
 def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> list[Sample]:
-    """Inputs (the built-in ones where none are given), each run through the reference."""
+    """Every input (the built-in ones where none are given) with the reference's matte for it."""
     loaded = [(item.name, item.load(size)[0]) for item in inputs or builtin()]
     return [Sample(name, image_nhwc, reference.run(image_nhwc)) for name, image_nhwc in loaded]
 
 
 def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]:
-    """``samples`` of the checkpoint that a folder was exported from; raises ExportError where it is gone."""
+    """``samples`` by the checkpoint that a folder was exported from; raises ExportError where it is gone."""
     return samples(open_reference(resolve(recorded.source.name)), recorded.size, inputs)
 
 
@@ -42,7 +42,7 @@ def compare(name: str, predicted_nhwc: Image, expected_nhwc: Image, tolerance: T
 
 
 def measure(runtime: Runtime, inputs: Iterable[Sample], tolerance: Tolerance) -> tuple[Measurement, ...]:
-    """Run every sample through ``runtime`` and compare."""
+    """Run every sample through ``runtime`` and compare its mattes with the reference's."""
     return tuple(
         compare(sample.name, runtime.run(sample.image_nhwc), sample.matte_nhwc, tolerance) for sample in inputs
     )

@@ -5,58 +5,93 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, field_validator, model_validator
 
 from converters.errors import CheckFailedError, ExportError
-from modnet_export.record.files import files_in, read_validated, write_bytes
+from modnet_export.record.files import FileFormat, files_in, read_versioned, write_bytes
 from modnet_export.record.manifest import Artefact, Manifest, Sha256
 from modnet_export.record.measures import Measurement
+from modnet_export.record.strict import Strict, repeated
 from modnet_export.verifying.gates import describe
 from modnet_export.verifying.metrics import psnr_of_mse
 from modnet_export.verifying.parity import Sample
-from modnet_export.verifying.result import Link
+from modnet_export.verifying.result import Link, with_changes
 
+FORMAT = FileFormat(
+    "replay results",
+    1,
+    "the results.json that replay.py wrote",
+    "make a new bundle, and let its replay.py run on the Mac again",
+)
+"""Of ``results.json``; ``bundle.json`` has the same version, because ``replay.py`` travels with it."""
 # Zip's own first day: the same bundle has the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-_REPLAYED = ("max_abs_difference", "mad", "mse")
-"""What ``replay.py`` measures, with NumPy alone."""
+class _Replayed(Strict):
+    """What ``replay.py`` measures, with NumPy alone. A matte that is not finite gives NaN."""
 
-
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    sha256: Sha256
-    compute_unit: str
-    input: str
     max_abs_difference: float = Field(allow_inf_nan=True)
     mad: float = Field(allow_inf_nan=True)
     mse: float = Field(allow_inf_nan=True)
 
+    @field_validator("max_abs_difference", "mad", "mse")
+    @classmethod
+    def _not_below_zero(cls, value: float) -> float:
+        if value < 0:  # unlike ``Field(ge=0)``, this lets NaN through
+            raise ValueError("a difference is never below zero")
+        return value
 
-class _Results(BaseModel):
+
+_MEASURED = tuple(_Replayed.model_fields)
+
+
+class _Result(_Replayed):
+    file: str
+    sha256: Sha256
+    compute_unit: str
+    input: str
+
+    @property
+    def name(self) -> str:
+        """What the measurement is called."""
+        return f"{self.input} {self.compute_unit}"
+
+    @property
+    def values(self) -> dict[str, float]:
+        return {**{name: getattr(self, name) for name in _MEASURED}, "psnr_db": psnr_of_mse(self.mse)}
+
+
+class ReplayResults(Strict):
     """What ``replay.py`` writes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+    schema_version: Literal[1] = 1
     machine: dict[str, str]
     results: tuple[_Result, ...]
 
+    @model_validator(mode="after")
+    def _measures_each_input_once(self) -> ReplayResults:
+        twice = repeated(f"{item.file} on {item.name}" for item in self.results)
+        if twice is not None:
+            raise ValueError(f"{twice} is there twice")
+        return self
 
-def _packages(manifest: Manifest) -> list[Artefact]:
+
+def packages(manifest: Manifest) -> list[Artefact]:
+    """The Core ML packages of a folder; raises ExportError when it has none."""
     found = [artefact for artefact in manifest.artefacts if artefact.format == "coreml"]
     if not found:
         raise ExportError(
             "there is no Core ML package in this folder",
+            where="its manifest",
             expected="at least one",
-            next_step="modnet-export export --formats onnx,tflite,coreml",
+            next_step="export again with coreml among `formats`",
         )
     return found
 
@@ -67,7 +102,7 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Sequence[Sample]) -> None:
+def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterable[Sample]) -> None:
     """A zip with the packages, the inputs (8-bit RGB), the reference's mattes and ``replay.py``.
 
     Raises ExportError when the folder has no package.
@@ -78,16 +113,17 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Sequenc
         index[sample.name] = {"image": f"input_{number}.npy", "matte": f"matte_{number}.npy"}
         files[f"input_{number}.npy"] = _npy(np.rint(sample.image_nhwc[0] * 255).astype(np.uint8))
         files[f"matte_{number}.npy"] = _npy(sample.matte_nhwc[0, :, :, 0])
-    packages: list[dict[str, object]] = []
-    for artefact in _packages(manifest):
-        names = [item.name for item in inputs if artefact.recipe.judged_on(item.name)]
+    described: list[dict[str, Any]] = []
+    for artefact in packages(manifest):
+        names = [name for name in index if artefact.recipe.judged_on(name)]
         images = artefact.contract.image.layout == "image"
-        limits = artefact.tolerance.model_dump(include=set(_REPLAYED))
-        packages.append({"file": artefact.file, "images": images, "inputs": names, "tolerance": limits})
+        limits = artefact.tolerance.model_dump(include=set(_MEASURED))
+        described.append({"file": artefact.file, "images": images, "inputs": names, "tolerance": limits})
         root = folder / artefact.file
         for item in files_in(root):
             files[f"{artefact.file}/{item.relative_to(root).as_posix()}"] = item.read_bytes()
-    files["bundle.json"] = (json.dumps({"packages": packages, "inputs": index}, indent=2) + "\n").encode()
+    bundle = {"schema_version": FORMAT.version, "packages": described, "inputs": index}
+    files["bundle.json"] = (json.dumps(bundle, indent=2) + "\n").encode()
     files["replay.py"] = (resources.files("modnet_export") / "data" / "replay.py").read_bytes()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -96,43 +132,46 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Sequenc
     write_bytes(target, buffer.getvalue())
 
 
-def import_results(path: Path, manifest: Manifest, links: Sequence[Link]) -> list[Link]:
-    """The links with Core ML's own measurements in place of the evaluator's, judged by the same tolerances.
+def read_results(path: Path, manifest: Manifest) -> ReplayResults:
+    """What came back from the Mac.
 
     Raises ExportError for a file that is not a result, CheckFailedError for results of other packages.
     """
-    results = read_validated(
-        path, _Results.model_validate_json, "replay results", "the results.json that replay.py wrote"
-    )
-    hashes = {artefact.file: artefact.sha256 for artefact in _packages(manifest)}
+    results = read_versioned(path, ReplayResults.model_validate_json, FORMAT)
+    hashes = {artefact.file: artefact.sha256 for artefact in packages(manifest)}
     foreign = sorted({item.file for item in results.results if hashes.get(item.file) != item.sha256})
     missing = sorted(set(hashes) - {item.file for item in results.results})
     if foreign or missing:
         problems = [f"{name} is another package than this folder's" for name in foreign]
         problems += [f"{name} was not run" for name in missing]
-        raise CheckFailedError("\n  ".join(["these results do not cover this folder:", *problems]), where=path)
+        raise CheckFailedError(
+            "\n  ".join(["these results do not cover this folder:", *problems]),
+            where=path,
+            expected="a result of every package in this folder",
+            next_step=FORMAT.again,
+        )
+    return results
+
+
+def replayed(links: Sequence[Link], results: ReplayResults) -> list[Link]:
+    """The links with Core ML's own measurements in place of the evaluator's, judged by the same tolerances."""
     machine = ", ".join(results.machine.values())
 
     def updated(link: Link) -> Link:
         measurements = tuple(
-            Measurement.judged(
-                f"{item.input} {item.compute_unit}",
-                {**{name: getattr(item, name) for name in _REPLAYED}, "psnr_db": psnr_of_mse(item.mse)},
-                link.tolerance,
-            )
+            Measurement.judged(item.name, item.values, link.tolerance)
             for item in results.results
             if item.file == link.artefact
         )
         if not measurements:
             return link
         reason = describe(measurements, link.tolerance)
-        return link.model_copy(
-            update={
-                "measurements": measurements,
-                "engine": f"predicted by Core ML on {machine}",
-                "verdict": "failed" if reason else "passed",
-                "reason": reason,
-            }
+        return with_changes(
+            link,
+            measurements=measurements,
+            engine=f"predicted by Core ML on {machine}",
+            verdict="failed" if reason else "passed",
+            reason=reason,
         )
 
     return [updated(link) for link in links]

@@ -1,40 +1,41 @@
-"""One verdict for every artefact: the chain of links, their tolerances, what is wrong and where."""
+"""The result of a verification: the chain of links, their tolerances, what is wrong and where."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field, model_validator
 
 from converters.choices import Delegate
 from modnet_export.record.choices import Stage, Verdict
 from modnet_export.record.contract import Size
-from modnet_export.record.files import read_validated
+from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
-from modnet_export.record.measures import MEASURES, Measurement, Tolerance
+from modnet_export.record.measures import MEASURES, Measurement, Tolerance, check_inputs_differ
+from modnet_export.record.strict import Strict, repeated
+
+FORMAT = FileFormat(
+    "the result of a verification", 1, "the JSON that a verification printed", "verify again and keep its JSON"
+)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class TruthErrors(Strict):
+    """Mean errors over all images that have a ground truth, at the images' own sizes: ``measures.TRUTH_MEASURES``."""
+
+    images: int = Field(gt=0)
+    mad: float = Field(ge=0)
+    mse: float = Field(ge=0)
+    sad: float = Field(ge=0)
+    grad: float = Field(ge=0)
+    conn: float = Field(ge=0)
 
 
-class TruthErrors(_Model):
-    """Mean errors over all images that have a ground truth, at the images' own sizes."""
-
-    images: int
-    mad: float
-    mse: float
-    sad: float
-    grad: float
-    conn: float
-
-
-class Link(_Model):
+class Link(Strict):
     """One artefact, run in one way, against the reference."""
 
-    artefact: str
+    artefact: str = Field(min_length=1)
     delegate: Delegate
     stage: Stage
     engine: str
@@ -45,57 +46,78 @@ class Link(_Model):
     measurements: tuple[Measurement, ...]
     truth: TruthErrors | None = None
 
+    @model_validator(mode="after")
+    def _verdict_has_its_grounds(self) -> Link:
+        check_inputs_differ(self.measurements)
+        if self.verdict == "passed":
+            if not self.measurements:
+                raise ValueError("a link without a measurement has not passed")
+            if not all(item.passed for item in self.measurements):
+                raise ValueError("a link with a measurement that failed has not passed")
+        elif not self.reason:
+            raise ValueError(f"a link with the verdict '{self.verdict}' needs a reason")
+        return self
+
     @property
     def name(self) -> str:
         return self.artefact if self.delegate == "cpu" else f"{self.artefact} ({self.delegate})"
 
-    def mean(self, measure: str) -> float | None:
-        """Over all inputs for which the measure was taken."""
-        values = [value for item in self.measurements if (value := getattr(item, measure)) is not None]
-        return sum(values) / len(values) if values else None
+    def _taken(self, measure: str) -> list[float]:
+        return [value for item in self.measurements if (value := getattr(item, measure)) is not None]
 
-    def worst(self, measure: str) -> float | None:
-        values = [value for item in self.measurements if (value := getattr(item, measure)) is not None]
-        return (min if MEASURES[measure].at_least else max)(values) if values else None
+    def summary(self, measure: str) -> float | None:
+        """One number over all inputs for which the measure was taken: their worst or their mean, as the table says."""
+        values, kind = self._taken(measure), MEASURES[measure]
+        if not values:
+            return None
+        if kind.worst:
+            return (min if kind.at_least else max)(values)
+        return sum(values) / len(values)
 
 
-class Agreement(_Model):
+class Agreement(Strict):
     """Two ways to run one artefact on the first input, compared with each other."""
 
     artefact: str
     ways: str
-    max_abs_difference: float
-    mad: float
-    limit: float
+    max_abs_difference: float | None = Field(ge=0)
+    mad: float | None = Field(ge=0)
+    """Both are null where a matte is not finite."""
+    limit: float = Field(ge=0)
     """Of ``mad``."""
     passed: bool
 
+    @property
+    def difference(self) -> str:
+        """What the two ways differ by, in words."""
+        return "something that is not finite" if self.mad is None else f"a mean of {self.mad:.1e}"
 
-class HalfTensor(_Model):
+
+class Fp16Tensor(Strict):
     """One tensor of a graph and what it would need of fp16."""
 
     op: str
     tensor: str
-    largest: float
+    largest: float = Field(ge=0)
     """The largest magnitude of an element, or of a sum that a reduction adds up."""
     what: Literal["element", "sum"]
 
 
-class HalfSafety(_Model):
+class Fp16Safety(Strict):
     """Whether a graph survives fp16, by its largest numbers and by running it rounded to fp16 after every op."""
 
     artefact: str
-    images: int
-    largest: tuple[HalfTensor, ...]
+    images: int = Field(gt=0)
+    largest: tuple[Fp16Tensor, ...] = Field(min_length=1)
     """The ten nearest to 65504, the worst first."""
-    overflows: tuple[HalfTensor, ...]
+    overflows: tuple[Fp16Tensor, ...]
     """All beyond it, in the order of the graph: the first one is where to look."""
-    mad: float | None
+    mad: float | None = Field(ge=0)
     """Of the rounded run against the graph's own matte; null where it is not finite."""
     passed: bool
 
 
-class Suspect(_Model):
+class Suspect(Strict):
     """The first op of a failing artefact whose output leaves its parent's."""
 
     artefact: str
@@ -105,14 +127,14 @@ class Suspect(_Model):
     reader: str
     """The op that reads it first; empty for the last one."""
     parent_op: str
-    """The op of the parent that computes what is missing; empty where none could be told."""
+    """The op of the parent that computes what is missing; empty where that is not known."""
     snr_db: float | None
     """Of the nearest tensor of the parent."""
     inputs_snr_db: float | None
     explanation: str
 
 
-class Regression(_Model):
+class Regression(Strict):
     """A measure that is worse than in the baseline."""
 
     link: str
@@ -121,8 +143,10 @@ class Regression(_Model):
     now: float
 
 
-class Verification(_Model):
-    """The whole result of ``modnet-export verify``."""
+class Verification(Strict):
+    """The whole result of a verification."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     schema_version: Literal[1] = 1
     source: SourceRecord
@@ -130,40 +154,51 @@ class Verification(_Model):
     reference: str
     versions: dict[str, str]
     environment: dict[str, str]
-    seconds: float
+    seconds: float = Field(ge=0)
     inputs: tuple[str, ...]
     unreadable: dict[str, str]
     """Inputs that could not be read, and why; the rest was measured."""
-    links: tuple[Link, ...]
+    links: tuple[Link, ...] = Field(min_length=1)
     truth: TruthErrors | None = None
     """The reference's own errors against the ground truth."""
     agreements: tuple[Agreement, ...] = ()
-    half: tuple[HalfSafety, ...] = ()
+    fp16_safety: tuple[Fp16Safety, ...] = Field((), validation_alias="half", serialization_alias="half")
+    """``half`` in files."""
     suspects: tuple[Suspect, ...] = ()
     regressions: tuple[Regression, ...] = ()
 
+    @model_validator(mode="after")
+    def _says_each_thing_once(self) -> Verification:
+        if not self.inputs and not self.unreadable:
+            raise ValueError("a verification has at least one input")
+        for names, what in ((self.inputs, "input"), ([link.name for link in self.links], "link")):
+            twice = repeated(names)
+            if twice is not None:
+                raise ValueError(f"the {what} '{twice}' is there twice")
+        return self
+
     @property
     def passed(self) -> bool:
-        """Every link ran and is within its tolerance, and no other check failed. Unreadable inputs are apart."""
-        return bool(self.links) and not list(self.problems())
+        """Every link ran and is within its tolerance, and no other check failed. Unreadable inputs do not count."""
+        return not list(self.problems())
 
     def problems(self) -> Iterable[str]:
-        """Every failed check, a line each, in the order of the chain."""
+        """Every failed check, one line each, in the order of the chain."""
         for link in self.links:
             if link.verdict != "passed":
                 yield f"{link.name} {'was not run' if link.verdict == 'not run' else 'failed'}: {link.reason}"
         for agreement in self.agreements:
             if not agreement.passed:
                 yield (
-                    f"{agreement.artefact} depends on how it is run: {agreement.ways} differ by a mean of "
-                    f"{agreement.mad:.1e}, allowed {agreement.limit:.0e}"
+                    f"{agreement.artefact} depends on how it is run: {agreement.ways} differ by "
+                    f"{agreement.difference}, allowed {agreement.limit:.0e}"
                 )
-        for half in self.half:
-            if not half.passed:
-                worst = f"{half.overflows[0].op} {half.overflows[0].tensor} first" if half.overflows else "by its matte"
-                yield f"{half.artefact} does not survive fp16: {worst}"
-        for item in self.regressions:
-            yield f"{item.link}: {item.measure} was {item.before:.3g} in the baseline and is {item.now:.3g}"
+        for item in self.fp16_safety:
+            if not item.passed:
+                worst = f"{item.overflows[0].op} {item.overflows[0].tensor} first" if item.overflows else "by its matte"
+                yield f"{item.artefact} does not survive fp16: {worst}"
+        for worse in self.regressions:
+            yield f"{worse.link}: {worse.measure} was {worse.before:.3g} in the baseline and is {worse.now:.3g}"
 
     @property
     def guilty(self) -> Link | None:
@@ -172,10 +207,10 @@ class Verification(_Model):
 
 
 def load(path: Path) -> Verification:
-    """A result that ``verify --json`` printed; raises ExportError for anything else."""
-    return read_validated(
-        path,
-        Verification.model_validate_json,
-        "the result of a verification",
-        "what `modnet-export verify DIST --json` printed",
-    )
+    """The result that a verification printed as JSON; raises ExportError for anything else."""
+    return read_versioned(path, Verification.model_validate_json, FORMAT)
+
+
+def with_changes(link: Link, **changes: Any) -> Link:
+    """A link with other values, checked like every link."""
+    return Link.model_validate({**dict(link), **changes})

@@ -2,53 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from converters.choices import ComputeUnit, Delegate
-from converters.errors import CheckFailedError
+from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
-from converters.runtimes import Image
 from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
-from modnet_export.model.reference import Reference, open_reference
+from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
-from modnet_export.record.choices import Verdict
 from modnet_export.record.manifest import Artefact, Manifest
-from modnet_export.record.measures import Measurement
+from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
-from modnet_export.verifying import harness
-from modnet_export.verifying.agreement import agreements, half_safety, suspect
-from modnet_export.verifying.gates import describe, regressions
-from modnet_export.verifying.parity import samples
-from modnet_export.verifying.result import Agreement, HalfSafety, Link, Suspect, TruthErrors, Verification
-from modnet_export.verifying.tolerances import Overrides
+from modnet_export.verifying import fp16_safety, harness, replay, tasks
+from modnet_export.verifying.agreement import agreements
+from modnet_export.verifying.gates import regressions
+from modnet_export.verifying.harness import Plan, Results, Trial
+from modnet_export.verifying.links import link, mean_truth
+from modnet_export.verifying.result import Agreement, Fp16Safety, Link, Suspect, Verification
+from modnet_export.verifying.suspects import suspects
+from modnet_export.verifying.tasks import Candidate
+from modnet_export.verifying.tolerances import ToleranceChanges
+from modnet_export.verifying.workers import Workers
 
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """What to verify, and the checks beyond measuring every artefact on the CPU."""
+    """What to verify, and the checks beyond measuring every artefact on the CPU.
+
+    Raises ExportError for two inputs of one name: nothing could tell their results apart.
+    """
 
     dist: Path
     """A folder that ``export`` wrote."""
     inputs: tuple[Input, ...] = ()
-    """None: the built-in ones."""
+    """Empty: the built-in ones."""
     checkpoint: str | None = None
     """Where the checkpoint is; None: where the manifest says. Its hash must match."""
     delegates: tuple[Delegate, ...] = ("cpu",)
     compute_unit: ComputeUnit = "ALL"
-    tolerances: Overrides = field(default_factory=Overrides)
+    tolerances: ToleranceChanges = field(default_factory=ToleranceChanges)
     bisect: bool = False
     fp16_safety: bool = False
     baseline: Verification | None = None
-    workers: harness.Workers = field(default_factory=harness.Workers)
+    workers: Workers = field(default_factory=Workers)
     state: Path | None = None
-    """Keeps finished measurements, for a run that is stopped to go on from."""
+    """Keeps finished measurements, so that a run that was stopped can go on."""
     bundle: Path | None = None
     """A zip to write for a colleague with a Mac."""
     replayed: Path | None = None
     """The file that came back: its measurements stand for the Core ML packages."""
+
+    def __post_init__(self) -> None:
+        twice = repeated(item.name for item in self.inputs)
+        if twice is not None:
+            raise ExportError(
+                f"two inputs are called '{twice}'",
+                where="`images`",
+                expected="inputs of different names",
+                next_step="rename one of them, or leave it out",
+            )
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is verified: a folder whose hashes are right, its checkpoint, and every model with what it is judged on.
+
+    The manifest has the tolerances that the user asked for.
+    """
+
+    folder: Path
+    manifest: Manifest
+    source: Source
+    inputs: tuple[Input, ...]
+    ways: tuple[tuple[Artefact, Trial], ...]
 
 
 def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
@@ -56,14 +91,47 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
 
     Raises CheckFailedError on a wrong hash, ExportError for bad input.
     """
-    import tempfile
-    import time
-
     started = time.monotonic()
+    subject = _subject(request, progress)
+    came_back = None if request.replayed is None else replay.read_results(request.replayed, subject.manifest)
+    with _state(request.state) as state, tasks.models_let_go():
+        measured = _measure(subject, request.workers, state, progress)
+        readable = [item for item in subject.inputs if item.name not in measured.unreadable]
+        links = [link(artefact, trial, measured) for artefact, trial in subject.ways]
+        if came_back is not None:
+            links = replay.replayed(links, came_back)
+        if request.bundle is not None and readable:
+            progress(f"writing {request.bundle.name}")
+            replay.write_bundle(request.bundle, subject.folder, subject.manifest, map(measured.sample, readable))
+        agreed = _agreements(subject, measured, readable, progress)
+        safety = _fp16_safety(subject, measured, readable, progress) if request.fp16_safety else []
+        suspected = _suspects(subject, links, measured, readable, progress) if request.bisect else []
+    reference_rows = [row for item in readable if (row := measured.of(None, item)) is not None]
+    return Verification(
+        source=subject.manifest.source,
+        size=subject.manifest.size,
+        reference=next((row.engine for row in reference_rows), ""),
+        versions=versions(),
+        environment=_environment(),
+        seconds=time.monotonic() - started,
+        inputs=tuple(item.name for item in readable),
+        unreadable=dict(measured.unreadable),
+        links=tuple(links),
+        truth=mean_truth(reference_rows),
+        agreements=tuple(agreed),
+        fp16_safety=tuple(safety),
+        suspects=tuple(suspected),
+        regressions=() if request.baseline is None else regressions(links, request.baseline),
+    )
+
+
+def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
+    """Everything that a request names, loaded and checked before anything long begins."""
     folder = request.dist
-    recorded = manifest.load(folder)
-    request.tolerances.check_names(recorded)
+    recorded = request.tolerances.applied(manifest.load(folder))
     manifest.check_hashes(recorded, folder)
+    if request.bundle is not None:
+        replay.packages(recorded)
     progress("loading the checkpoint")
     source = checkpoint.resolve(request.checkpoint or recorded.source.name)
     if source.sha256 != recorded.source.sha256:
@@ -73,167 +141,85 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
             expected=f"SHA-256 {recorded.source.sha256}, found {source.sha256}",
             next_step="pass the one that it was exported from: `checkpoint=PATH`",
         )
-    recorded = recorded.model_copy(
-        update={
-            "artefacts": tuple(
-                item.model_copy(update={"tolerance": request.tolerances.of(item)}) for item in recorded.artefacts
-            )
-        }
-    )
-    inputs = list(request.inputs) or builtin()
-    ways = [
-        (artefact, delegate)
-        for artefact in recorded.artefacts
-        for delegate in request.delegates
-        if delegate == "cpu" or artefact.format == "tflite"
-    ]
-    candidates = {
-        (artefact.file, delegate): harness.Candidate(
-            artefact.file,
-            (folder / artefact.file).resolve(),
-            artefact.sha256,
-            delegate,
-            request.compute_unit if artefact.format == "coreml" else "ALL",
-        )
-        for artefact, delegate in ways
-    }
-    by_file = {artefact.file: artefact for artefact in recorded.artefacts}
+    inputs = tuple(request.inputs or builtin())
+    return _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
 
-    def asked(candidate: harness.Candidate, item: Input) -> bool:
-        return by_file[candidate.file].recipe.judged_on(item.name)
 
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as scratch:
-        measured = harness.run(
-            source,
-            recorded.size,
-            inputs,
-            list(candidates.values()),
-            state=request.state or Path(scratch),
-            asked=asked,
-            workers=request.workers,
-            progress=progress,
-        )
-    readable = [item for item in inputs if item.name not in measured.unreadable]
-    links = [
-        _link(
-            artefact,
-            candidates[artefact.file, delegate],
-            [i for i in readable if asked(candidates[artefact.file, delegate], i)],
-            measured,
-        )
-        for artefact, delegate in ways
-    ]
-    if request.replayed is not None:
-        from modnet_export.verifying.replay import import_results
-
-        links = import_results(request.replayed, recorded, links)
-    reference_rows = [measured.of(None, item) for item in readable]
-    reference = open_reference(source) if request.bundle or request.bisect else None
-    if request.bundle is not None and reference is not None:
-        from modnet_export.verifying.replay import write_bundle
-
-        progress(f"writing {request.bundle.name}")
-        write_bundle(request.bundle, folder, recorded, samples(reference, recorded.size, readable))
-    first = readable[0].load(recorded.size)[0] if readable else None
-    agreed: list[Agreement] = []
-    half: list[HalfSafety] = []
+def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -> tuple[tuple[Artefact, Trial], ...]:
+    """Every artefact in every way to run it: delegates are TFLite's, the compute unit is Core ML's."""
+    found: list[tuple[Artefact, Trial]] = []
     for artefact in recorded.artefacts:
-        if artefact.format != "tflite" or first is None:
-            continue
-        progress(f"comparing ways to run {artefact.file}")
-        agreed += agreements(folder / artefact.file, artefact, first)
-        if request.fp16_safety and artefact.precision == "fp16":
+        judged_on = tuple(item for item in inputs if artefact.recipe.judged_on(item.name))
+        for delegate in request.delegates:
+            if delegate == "cpu" or artefact.format == "tflite":
+                unit: ComputeUnit = request.compute_unit if artefact.format == "coreml" else "ALL"
+                path = (request.dist / artefact.file).resolve()
+                candidate = Candidate(artefact.file, path, artefact.sha256, delegate, unit)
+                found.append((artefact, Trial(candidate, judged_on)))
+    if not found:
+        raise ExportError(
+            f"nothing in {request.dist} runs on {' or '.join(request.delegates)}",
+            where="`delegates`",
+            expected="cpu among them, or a folder with a TFLite model",
+            next_step="add cpu",
+        )
+    return tuple(found)
+
+
+@contextmanager
+def _state(folder: Path | None) -> Iterator[Path]:
+    """The folder that the user keeps, or one for this run only."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="modnet_export_") as scratch:
+        yield Path(scratch)
+
+
+def _measure(subject: _Subject, workers: Workers, state: Path, progress: Progress) -> Results:
+    trials = tuple(trial for _, trial in subject.ways)
+    plan = Plan(subject.source, subject.manifest.size, subject.inputs, trials, state)
+    return harness.run(plan, workers, progress)
+
+
+def _agreements(subject: _Subject, measured: Results, readable: Sequence[Input], progress: Progress) -> list[Agreement]:
+    """Whether the ways to run each TFLite artefact agree, on the first input."""
+    found: list[Agreement] = []
+    for artefact in subject.manifest.artefacts:
+        if artefact.format == "tflite" and readable:
+            progress(f"comparing ways to run {artefact.file}")
+            first = measured.sample(readable[0]).image_nhwc
+            found += agreements(subject.folder / artefact.file, artefact, first)
+    return found
+
+
+def _fp16_safety(
+    subject: _Subject, measured: Results, readable: Sequence[Input], progress: Progress
+) -> list[Fp16Safety]:
+    """Whether each fp16 TFLite artefact survives fp16 arithmetic, over all inputs."""
+    found: list[Fp16Safety] = []
+    for artefact in subject.manifest.artefacts:
+        if (artefact.format, artefact.precision) == ("tflite", "fp16") and readable:
             progress(f"examining {artefact.file} for fp16")
-            half.append(
-                half_safety(folder / artefact.file, artefact, (item.load(recorded.size)[0] for item in readable))
-            )
-    suspects: list[Suspect] = []
-    if request.bisect and first is not None and reference is not None:
-        suspects = _suspects(folder, recorded, links, reference, first, progress)
-    return Verification(
-        source=recorded.source,
-        size=recorded.size,
-        reference=next((row.engine for row in reference_rows if row is not None), ""),
-        versions=versions(),
-        environment=_environment(),
-        seconds=time.monotonic() - started,
-        inputs=tuple(item.name for item in readable),
-        unreadable=dict(measured.unreadable),
-        links=tuple(links),
-        truth=_mean_truth([row for row in reference_rows if row is not None]),
-        agreements=tuple(agreed),
-        half=tuple(half),
-        suspects=tuple(suspects),
-        regressions=() if request.baseline is None else regressions(links, request.baseline),
-    )
+            images = (measured.sample(item).image_nhwc for item in readable)
+            found.append(fp16_safety.examine(subject.folder / artefact.file, artefact, images))
+    return found
+
+
+def _suspects(
+    subject: _Subject, links: Sequence[Link], measured: Results, readable: Sequence[Input], progress: Progress
+) -> list[Suspect]:
+    """The op that is to blame for each failed artefact whose parent is sound, on the first input."""
+    if not readable:
+        return []
+    image_nhwc = measured.sample(readable[0]).image_nhwc
+    reference = partial(tasks.reference, subject.source)
+    return suspects(subject.folder, subject.manifest, links, reference, image_nhwc, progress)
 
 
 def _environment() -> dict[str, str]:
-    import os
-    import platform
-
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "cpus": str(os.cpu_count()),
     }
-
-
-def _mean_truth(rows: Sequence[harness.Row]) -> TruthErrors | None:
-    errors = [row.truth for row in rows if row.truth]
-    if not errors:
-        return None
-    means = {name: sum(item[name] for item in errors) / len(errors) for name in errors[0]}
-    return TruthErrors.model_validate({"images": len(errors), **means})
-
-
-def _link(artefact: Artefact, candidate: harness.Candidate, inputs: Sequence[Input], measured: harness.Results) -> Link:
-    rows = [(item, row) for item in inputs if (row := measured.of(candidate, item)) is not None]
-    refused = next((row.error for _, row in rows if row.error), None)
-    taken = [(item, row) for item, row in rows if not row.error]
-    measurements = tuple(Measurement.judged(item.name, row.values, artefact.tolerance) for item, row in taken)
-    notes = list(dict.fromkeys(note for _, row in taken for note in row.notes))
-    verdict: Verdict = "passed"
-    if refused is not None or not measurements:
-        verdict, reason = "not run", refused or "none of the inputs is one that it is judged on"
-    else:
-        reason = describe(measurements, artefact.tolerance)
-        if reason or harness.FALLBACK in notes:
-            verdict = "failed"
-        reason = "; ".join([*filter(None, [reason]), *notes])
-    return Link(
-        artefact=artefact.file,
-        delegate=candidate.delegate,
-        stage=artefact.recipe.stage,
-        engine=next((row.engine for _, row in taken), ""),
-        tolerance=artefact.tolerance,
-        verdict=verdict,
-        reason=reason,
-        measurements=measurements,
-        truth=_mean_truth([row for _, row in taken]),
-    )
-
-
-def _suspects(
-    folder: Path,
-    recorded: Manifest,
-    links: Sequence[Link],
-    reference: Reference,
-    image_nhwc: Image,
-    progress: Progress,
-) -> list[Suspect]:
-    """For every failed artefact whose parent is sound: the op at which they part."""
-    from converters.diagnose.tracing import trace
-
-    failed = {link.artefact for link in links if link.verdict == "failed" and link.delegate == "cpu"}
-    found: list[Suspect] = []
-    for artefact in recorded.artefacts:
-        parent = recorded.parent_of(artefact)
-        if artefact.file not in failed or (parent is not None and parent.file in failed):
-            continue
-        progress(f"looking for the op in {artefact.file}")
-        steps = reference.trace(image_nhwc) if parent is None else trace(folder / parent.file, image_nhwc)
-        name = "the reference" if parent is None else parent.file
-        one = suspect(artefact, trace(folder / artefact.file, image_nhwc), name, steps)
-        found += [] if one is None else [one]
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,63 +14,88 @@ from converters.errors import ExportError
 from modnet_export.record.manifest import Artefact, Manifest
 from modnet_export.record.measures import Tolerance
 
+ALL = "*"
+"""The name under which a change is for every artefact."""
 
-class Overrides:
-    """Tolerances that a user changes: for all artefacts, for a precision, or for one file."""
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
-        self._by_name: dict[str, dict[str, float]] = {}
-        for option in options:
-            name, equals, value = option.partition("=")
-            if equals and not Path(option).is_file():
-                self._add("*", {name.strip(): value}, "--tolerance")
-            else:
-                self._read(Path(option))
+@dataclass(frozen=True)
+class ToleranceChanges:
+    """Limits that take the place of the manifest's own.
 
-    def _read(self, path: Path) -> None:
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ExportError(
-                f"cannot read tolerances from '{path}': {error}",
-                where="--tolerance",
-                expected="MEASURE=LIMIT, or a TOML file",
-                next_step="for example --tolerance mad=0.002",
-            ) from error
-        plain = {name: value for name, value in content.items() if not isinstance(value, dict)}
-        for name, limits in {"*": plain, **{k: v for k, v in content.items() if isinstance(v, dict)}}.items():
-            self._add(name, limits, path)
+    ``by_name`` has them for all artefacts (``ALL``), for a format, for a precision, or for one file.
+    """
 
-    def _add(self, name: str, limits: Mapping[str, Any], where: object) -> None:
-        try:
-            checked = Tolerance.model_validate(limits)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ExportError(
-                f"'{'.'.join(map(str, first['loc']))}' is not a tolerance: {first['msg']}",
-                where=where,
-                expected=f"a number for one of {', '.join(Tolerance.model_fields)}",
-            ) from error
-        self._by_name.setdefault(name, {}).update(checked.limits)
+    by_name: Mapping[str, Tolerance] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> ToleranceChanges:
+        """Each text is ``MEASURE=LIMIT``, or the path of a TOML file with sections; a later one replaces an earlier.
+
+        Raises ExportError for anything else.
+        """
+        limits: dict[str, dict[str, float]] = {}
+        for text in texts:
+            name, equals, value = text.partition("=")
+            sections: Mapping[str, Mapping[str, Any]] = (
+                {ALL: {name.strip(): value}} if equals and not Path(text).is_file() else _sections(Path(text))
+            )
+            for section, content in sections.items():
+                limits.setdefault(section, {}).update(_checked(content, text).limits)
+        return cls({name: Tolerance(**content) for name, content in limits.items()})
 
     def of(self, artefact: Artefact) -> Tolerance:
         """The artefact's own tolerance with what was changed, the most specific last."""
         changed = artefact.tolerance.limits
-        for name in ("*", artefact.format, artefact.precision, artefact.file):
-            changed |= self._by_name.get(name, {})
+        for name in (ALL, artefact.format, artefact.precision, artefact.file):
+            if name in self.by_name:
+                changed |= self.by_name[name].limits
         return Tolerance(**changed)
 
-    def check_names(self, manifest: Manifest) -> None:
-        """Raise ExportError for a section that is about nothing in the folder: it would gate nothing."""
-        known = {"*", *(name for item in manifest.artefacts for name in (item.format, item.precision, item.file))}
-        unknown = sorted(set(self._by_name) - known)
+    def applied(self, manifest: Manifest) -> Manifest:
+        """The manifest with its artefacts' tolerances changed.
+
+        Raises ExportError for a name that nothing in the folder has: its limits would gate nothing.
+        """
+        known = {ALL, *(name for item in manifest.artefacts for name in (item.format, item.precision, item.file))}
+        unknown = sorted(set(self.by_name) - known)
         if unknown:
             raise ExportError(
                 f"there is nothing called {', '.join(unknown)} to set a tolerance for",
-                where="--tolerance",
-                expected=f"one of {', '.join(sorted(known - {'*'}))}",
+                where="`tolerance`",
+                expected=f"one of {', '.join(sorted(known - {ALL}))}",
+                next_step="correct the name, or leave its limits out",
             )
+        artefacts = tuple(item.model_copy(update={"tolerance": self.of(item)}) for item in manifest.artefacts)
+        return manifest.model_copy(update={"artefacts": artefacts})
+
+
+def _sections(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The limits of a TOML file by name; those before any section are for all artefacts."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ExportError(
+            f"cannot read tolerances from '{path}': {error}",
+            where="`tolerance`",
+            expected="MEASURE=LIMIT, or a TOML file",
+            next_step="for example `tolerance=mad=0.002`",
+        ) from error
+    sections = {name: limits for name, limits in content.items() if isinstance(limits, dict)}
+    return {ALL: {name: limit for name, limit in content.items() if name not in sections}, **sections}
+
+
+def _checked(limits: Mapping[str, Any], where: str) -> Tolerance:
+    try:
+        return Tolerance.model_validate(limits)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ExportError(
+            f"'{'.'.join(map(str, first['loc']))}' is not a tolerance: {first['msg'].removeprefix('Value error, ')}",
+            where=f"`tolerance={where}`",
+            expected=f"a number for one of {', '.join(Tolerance.model_fields)}",
+            next_step="for example `tolerance=mad=0.002`",
+        ) from error

@@ -130,7 +130,7 @@ def test_no_network_is_one_clear_error(tmp_path, how):
     done = fetch(tmp_path, offline=how == "offline")
     assert done.returncode == 2
     assert "cannot download weights.ckpt" in done.stdout
-    assert "--checkpoint PATH" in done.stdout
+    assert "`checkpoint=PATH`" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

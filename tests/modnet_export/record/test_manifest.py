@@ -8,8 +8,6 @@ import pytest
 
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record import manifest
-from modnet_export.record.contract import Contract, Size, Tolerance
-from modnet_export.verifying.parity import compare
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,42 +64,45 @@ def test_changed_artefact_is_named(dist, tmp_path, damage):
         manifest.check_hashes(manifest.load(folder), folder)
 
 
-class TestCompare:
-    tolerance = Tolerance(max_abs_difference=0.1, mad=0.01)
-
-    @pytest.mark.parametrize(
-        ("difference", "passed"), [([0, 0, 0, 0], True), ([0.05, 0, 0, 0], False), ([0.03, 0, 0, 0], True)], ids=str
-    )
-    def test_every_limit_must_hold(self, difference, passed):
-        import numpy as np
-
-        expected = np.full((1, 2, 2, 1), 0.5, np.float32)
-        found = expected + np.reshape(difference, expected.shape).astype(np.float32)
-        assert compare("x", found, expected, self.tolerance).passed is passed
-
-    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-    def test_matte_that_is_not_finite_fails_even_without_limits(self, value):
-        import numpy as np
-
-        found = np.full((1, 2, 2, 1), value, np.float32)
-        result = compare("x", found, np.zeros_like(found), Tolerance())
-        assert not result.passed
-        assert result.max_abs_difference is None
-
-
-@pytest.mark.parametrize("text", ["512", "512X384", "32x32"])
-def test_size_is_parsed(text):
-    size = Size.parse(text)
-    assert f"{size}" in (f"{text}x{text}", text.lower())
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("bytes",), -1, r"artefacts\.0\.bytes"),
+        (("bytes",), 0, r"artefacts\.0\.bytes"),
+        (("parity", 0, "mad"), -0.1, "a difference is never below zero"),
+        (("parity", 0, "input"), "noise", "'noise' is measured twice"),
+        (("parity", 0, "passed"), False, "if, and only if, it misses no limit"),
+        (("file",), "modnet_fp32.tflite", r"modnet_fp32\.tflite is listed twice"),
+    ],
+)
+def test_nonsense_is_refused(dist, tmp_path, place, value, message):
+    content = json.loads((dist / "manifest.json").read_text())
+    inner = content["artefacts"][0]
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=message) as error:
+        manifest.load(tmp_path)
+    assert error.value.next_step == "export again"
 
 
-@pytest.mark.parametrize("text", ["", "0", "500x512", "512x", "x512", "512x512x3", "-32x32", "32.0", "١٢٨"])
-def test_impossible_size_is_refused(text):
-    with pytest.raises(ExportError, match="is not a size"):
-        Size.parse(text)
+def test_manifest_without_artefacts_is_refused(dist, tmp_path):
+    """It would pass, having checked nothing."""
+    content = json.loads((dist / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(content | {"artefacts": []}))
+    with pytest.raises(ExportError, match="artefacts"):
+        manifest.load(tmp_path)
 
 
-def test_contract_keeps_height_and_width_apart():
-    size = Size(height=96, width=128)
-    assert Contract.of("onnx", size).image.shape == (1, 3, 96, 128)
-    assert Contract.of("tflite", size).matte.shape == (1, 96, 128, 1)
+def test_manifest_of_a_newer_version_says_what_to_update(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"schema_version": 2, "artefacts": "something new"}')
+    with pytest.raises(ExportError, match=r"(?s)manifest\.json was written by a newer version.*update modnet-export"):
+        manifest.load(tmp_path)
+
+
+def test_manifest_from_before_the_format_had_a_version_is_read(dist, tmp_path):
+    content = json.loads((dist / "manifest.json").read_text())
+    del content["schema_version"]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert manifest.load(tmp_path) == manifest.load(dist)

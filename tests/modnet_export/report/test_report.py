@@ -17,8 +17,8 @@ from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
 from modnet_export.record.latencies import Latencies
 from modnet_export.report import gather, render
-from modnet_export.verifying.result import Suspect
-from modnet_export.verifying.tolerances import Overrides
+from modnet_export.verifying.result import Suspect, TruthErrors
+from modnet_export.verifying.tolerances import ToleranceChanges
 from tests.conftest import DATA
 
 COLUMNS = {"median ms": "10.5", "peak MB": "93"}
@@ -36,7 +36,7 @@ def passing(dist):
 
 @pytest.fixture(scope="module")
 def failing(passing, dist):
-    result = verify(VerifyRequest(dist, tolerances=Overrides(["psnr_db=100"])))
+    result = verify(VerifyRequest(dist, tolerances=ToleranceChanges.parse(["psnr_db=100"])))
     suspect = Suspect(
         artefact="modnet_fp16.tflite",
         parent="modnet_fp32.tflite",
@@ -54,9 +54,9 @@ def failing(passing, dist):
 @pytest.fixture(scope="module")
 def pages(passing, failing, dist, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("report")
-    gallery = gather.pictures(dist, passing)
+    gallery = gather.pictures(gather.PicturesRequest(dist, passing))
     for name, result in (("passing", passing), ("failing", failing)):
-        page = render.html(result, gallery, MEASURED if name == "passing" else ())
+        page = render.html(render.Page(result, gallery, MEASURED if name == "passing" else ()))
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in ("passing", "failing")}
 
@@ -95,13 +95,28 @@ def test_markdown_says_what_failed(failing, passing):
     assert {line.count("|") for line in rows} == {rows[0].count("|")}
 
 
+def test_columns_are_explained_as_the_table_of_measures_has_them(pages, passing):
+    said = "In the columns max, 99.9 %, PSNR dB and SSIM the value is that of the worst input"
+    assert said in pages["passing"].read_text()
+    assert said in render.markdown(passing)
+
+
+def test_errors_against_the_truth_are_tabled(passing):
+    truth = TruthErrors(images=3, mad=0.01, mse=0.001, sad=2.5, grad=3.5, conn=4.5)
+    links = tuple(link.model_copy(update={"truth": truth}) for link in passing.links)
+    page = render.html(render.Page(passing.model_copy(update={"truth": truth, "links": links}), gather.Gallery({}, {})))
+    head, body = page.split("Against the ground truth</h2>")[1].split("</thead>")
+    assert re.findall(r'"col">([^<]*)<', head) == ["3 image(s)", "mean (MAD)", "MSE", "SAD", "Grad", "Conn"]
+    assert body.split("</tbody>")[0].count("2.5") == 5
+
+
 def test_worst_inputs_are_shown_first(dist, tmp_path):
     save_image(tmp_path / "black.png", demo_photo() * 0)
     for index in range(4):
         save_image(tmp_path / f"{index}.png", demo_photo()[index * 20 :])
     chosen = inputs.images([tmp_path])
     result = verify(VerifyRequest(dist, chosen))
-    views = gather.pictures(dist, result, chosen).views["modnet_fp16.tflite"]
+    views = gather.pictures(gather.PicturesRequest(dist, result, chosen)).views["modnet_fp16.tflite"]
     largest = {item.input: item.mad for item in result.links[3].measurements}
     assert [view.input for view in views] == sorted(largest, key=lambda name: -largest[name])[:3]
 
@@ -109,7 +124,7 @@ def test_worst_inputs_are_shown_first(dist, tmp_path):
 def test_result_of_inputs_that_are_not_here_is_refused(dist, passing, tmp_path):
     save_image(tmp_path / "other.png", demo_photo())
     with pytest.raises(ExportError, match="none of the inputs of this result"):
-        gather.pictures(dist, passing, inputs.images([tmp_path]))
+        gather.pictures(gather.PicturesRequest(dist, passing, inputs.images([tmp_path])))
 
 
 @pytest.fixture(scope="module")

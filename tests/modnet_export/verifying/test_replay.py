@@ -64,6 +64,11 @@ def replay(folder: Path, work: Path, offset: float = 0.0) -> Path:
     verify(VerifyRequest(folder, bundle=work / "bundle.zip"))
     with zipfile.ZipFile(work / "bundle.zip") as archive:
         archive.extractall(work / "bundle")
+    run_script(work, offset)
+    return work / "bundle" / "results.json"
+
+
+def run_script(work: Path, offset: float = 0.0) -> None:
     # coremltools itself is still needed by the stand-in's evaluator: shadow its name only for replay.py.
     runner = work / "run.py"
     runner.write_text(
@@ -75,11 +80,16 @@ def replay(folder: Path, work: Path, offset: float = 0.0) -> Path:
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, str(runner)], check=True, env=environment, capture_output=True, text=True)
-    return work / "bundle" / "results.json"
 
 
-def test_results_come_back_as_core_mls_own(folder, tmp_path):
-    result = verify(VerifyRequest(folder, replayed=replay(folder, tmp_path)))
+@pytest.fixture(scope="module")
+def sound(folder, tmp_path_factory) -> Path:
+    """Where a bundle and its results lie. Read only."""
+    return replay(folder, tmp_path_factory.mktemp("sound"))
+
+
+def test_results_come_back_as_core_mls_own(folder, sound):
+    result = verify(VerifyRequest(folder, replayed=sound))
     assert result.passed
     packages = [link for link in result.links if link.artefact.endswith(".mlpackage")]
     assert all(item.engine.startswith("predicted by Core ML on") for item in packages)
@@ -97,14 +107,13 @@ def test_a_matte_that_is_off_on_the_mac_fails(folder, tmp_path):
     assert [link.verdict for link in result.links if link.artefact.endswith(".mlpackage")] == ["failed", "failed"]
 
 
-def test_results_of_other_packages_are_refused(folder, tmp_path):
-    path = replay(folder, tmp_path)
-    content = json.loads(path.read_text())
+def test_results_of_other_packages_are_refused(folder, sound, tmp_path):
+    content, path = json.loads(sound.read_text()), tmp_path / "results.json"
     content["results"][0]["sha256"] = "0" * 64
     path.write_text(json.dumps(content))
     with pytest.raises(CheckFailedError, match="another package"):
         verify(VerifyRequest(folder, replayed=path))
-    content["results"] = [item for item in json.loads(path.read_text())["results"] if "fp16" not in item["file"]]
+    content["results"] = [item for item in json.loads(sound.read_text())["results"] if "fp16" not in item["file"]]
     path.write_text(json.dumps(content))
     with pytest.raises(CheckFailedError, match=r"modnet_fp16\.mlpackage was not run"):
         verify(VerifyRequest(folder, replayed=path))
@@ -178,3 +187,41 @@ def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, c
     assert "Core ML, specification 7" in out
     assert "evaluated by modnet-export, not by Core ML" in out
     assert (tmp_path / "m.png").exists()
+
+
+class TestVersions:
+    def test_results_from_before_the_format_had_a_version_are_read(self, folder, sound, tmp_path):
+        content, path = json.loads(sound.read_text()), tmp_path / "results.json"
+        assert content.pop("schema_version") == 1
+        path.write_text(json.dumps(content))
+        assert verify(VerifyRequest(folder, replayed=path)).passed
+
+    def test_results_of_a_newer_version_say_what_to_update(self, folder, tmp_path):
+        path = tmp_path / "results.json"
+        path.write_text('{"schema_version": 2, "machines": []}')
+        with pytest.raises(ExportError, match=r"(?s)written by a newer version.*update modnet-export"):
+            verify(VerifyRequest(folder, replayed=path))
+
+    @pytest.mark.parametrize("version", [None, 2])
+    def test_bundle_is_only_read_by_its_own_script(self, sound, tmp_path, version):
+        (tmp_path / "bundle").mkdir()
+        for name in ("bundle.json", "replay.py"):
+            (tmp_path / "bundle" / name).write_text((sound.parent / name).read_text())
+        bundle = tmp_path / "bundle" / "bundle.json"
+        content = json.loads(bundle.read_text())
+        assert content["schema_version"] == 1
+        bundle.write_text(json.dumps(content | {"schema_version": version}))
+        with pytest.raises(subprocess.CalledProcessError) as stop:
+            run_script(tmp_path)
+        assert "use the replay.py that came with it" in stop.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"mad": -1}, "a difference is never below zero"), ({}, "is there twice")]
+)
+def test_nonsense_from_the_mac_is_one_clear_error(folder, sound, tmp_path, changes, message):
+    content, path = json.loads(sound.read_text()), tmp_path / "results.json"
+    content["results"].append({**content["results"][0], **changes})
+    path.write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=rf"cannot read results\.json.*{message}"):
+        verify(VerifyRequest(folder, replayed=path))

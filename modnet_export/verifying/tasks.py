@@ -1,0 +1,169 @@
+"""What a worker does: one chunk of inputs through the reference, or through one model.
+
+A worker holds one model at a time, and opens it once for all its chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from converters.choices import ComputeUnit, Delegate
+from converters.errors import ExportError
+from converters.runtimes import Runtime, open_runtime
+from modnet_export.images.imaging import Pixels, Placement, restore_matte
+from modnet_export.images.inputs import Input, fit, read_frames_of
+from modnet_export.model.checkpoint import Source
+from modnet_export.model.reference import Reference, open_reference
+from modnet_export.record.contract import Size
+from modnet_export.verifying import metrics
+from modnet_export.verifying.gpu import shortfalls
+from modnet_export.verifying.state import Cache, Fitted, Row
+
+REFERENCE = "reference"
+"""The reference's identity among the candidates."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model, run in one way. ``identity`` tells it from every other one in a state folder."""
+
+    file: str
+    path: Path
+    sha256: str
+    delegate: Delegate = "cpu"
+    compute_unit: ComputeUnit = "ALL"
+
+    @property
+    def identity(self) -> str:
+        return f"{self.sha256}:{self.delegate}:{self.compute_unit}"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive inputs. With ``lead`` the first one is only there as the frame before the second."""
+
+    inputs: tuple[Input, ...]
+    lead: bool
+    size: Size
+    cache: Cache
+    threads: int | None
+
+    @property
+    def asked(self) -> tuple[Input, ...]:
+        return self.inputs[1:] if self.lead else self.inputs
+
+
+def _load(inputs: Sequence[Input], size: Size) -> Iterator[tuple[Input, tuple[Pixels, Placement] | ExportError]]:
+    """Every input as a model takes it, or the reason why there is none."""
+    if all(item.kind == "frame" for item in inputs):
+        pending = list(inputs)
+        try:
+            for item, pixels in read_frames_of(inputs):
+                pending.remove(item)
+                yield item, fit(pixels, size)
+        except ExportError as error:
+            yield from ((item, error) for item in pending)
+        return
+    for item in inputs:
+        try:
+            yield item, item.load(size)
+        except ExportError as error:
+            yield item, error
+
+
+def reference(source: Source, threads: int | None = None) -> Reference:
+    """The reference, loaded once in each process; ``threads`` None: torch's choice."""
+    return _reference(source, threads)
+
+
+@lru_cache(maxsize=1)
+def _reference(source: Source, threads: int | None) -> Reference:
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return open_reference(source)
+
+
+def run_reference(source: Source, chunk: Chunk) -> list[Row]:
+    """Fit the inputs, run the reference on them, and put both into the cache."""
+    loaded_reference = reference(source, chunk.threads)
+    rows: list[Row] = []
+    for item, loaded in _load(chunk.asked, chunk.size):
+        try:
+            if isinstance(loaded, ExportError):
+                raise loaded
+            image_nhwc, placement = loaded
+            truth = item.read_truth((placement.height, placement.width))
+        except ExportError as error:
+            rows.append(Row(REFERENCE, item.key, error=str(error)))
+            continue
+        matte_nhwc = loaded_reference.run(image_nhwc)
+        chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement))
+        errors = _truth_errors(matte_nhwc, placement, truth)
+        rows.append(Row(REFERENCE, item.key, truth=errors, engine=loaded_reference.engine))
+    return rows
+
+
+def _truth_errors(matte_nhwc: Pixels, placement: Placement, truth: Pixels | None) -> dict[str, float]:
+    if truth is None:
+        return {}
+    return metrics.against_truth(restore_matte(matte_nhwc, placement, "letterbox"), truth)
+
+
+@lru_cache(maxsize=1)
+def _runtime(candidate: Candidate, threads: int | None) -> Runtime:
+    return open_runtime(
+        candidate.path, threads=threads, compute_unit=candidate.compute_unit, delegate=candidate.delegate
+    )
+
+
+@lru_cache(maxsize=1)
+def _on_cpu(candidate: Candidate) -> tuple[Runtime, Runtime]:
+    """The same model on the CPU, with XNNPACK and without: what a silent fallback from the GPU would run."""
+    return open_runtime(candidate.path, delegate="cpu"), open_runtime(candidate.path, delegate="builtin")
+
+
+@contextmanager
+def models_let_go() -> Iterator[None]:
+    """Let go of every model that this process has opened, when the context ends."""
+    try:
+        yield
+    finally:
+        for opened in (_reference, _runtime, _on_cpu):
+            opened.cache_clear()
+
+
+def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
+    """Run a model on a chunk that the reference has seen, and compare."""
+    try:
+        runtime = _runtime(candidate, chunk.threads)
+    except ExportError as error:
+        return [Row(candidate.identity, item.key, error=str(error)) for item in chunk.asked]
+    rows: list[Row] = []
+    before: tuple[Pixels, Pixels] | None = None
+    for item in chunk.inputs:
+        if not chunk.cache.holds(item):  # it could not be read
+            before = None
+            continue
+        fitted = chunk.cache.get(item)
+        matte_nhwc = runtime.run(fitted.image_nhwc)
+        predicted, expected = matte_nhwc[0, :, :, 0], fitted.matte_nhwc[0, :, :, 0]
+        if item in chunk.asked:
+            values = metrics.against_reference(predicted, expected)
+            if item.follows and before is not None:
+                values["flicker"] = metrics.flicker((predicted, before[0]), (expected, before[1]))
+            place = fitted.placement
+            errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)))
+            fell_short = (
+                shortfalls(runtime, _on_cpu(candidate), fitted.image_nhwc, matte_nhwc)
+                if candidate.delegate == "gpu"
+                else ()
+            )
+            rows.append(Row(candidate.identity, item.key, values, errors, engine=runtime.engine, shortfalls=fell_short))
+        before = (predicted, expected)
+    return rows

@@ -1,0 +1,113 @@
+"""What a verification runs on: photos with a ground truth, and videos."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from converters.errors import ExportError
+from modnet_export import VerifyRequest, verify
+from modnet_export.images import inputs
+from modnet_export.images.compositing import save_image
+from modnet_export.images.imaging import demo_photo
+
+
+class TestGroundTruth:
+    def test_every_artefact_is_measured_against_it_too(self, dist, dataset):
+        result = verify(VerifyRequest(dist, inputs.ground_truth(dataset)))
+        assert result.truth is not None
+        assert result.truth.images == 3
+        assert 0 < result.truth.mad < 0.2
+        for link in result.links:
+            assert link.truth is not None
+            assert link.truth.mad == pytest.approx(result.truth.mad, abs=1e-3)
+            assert link.truth.grad > 0 < link.truth.conn
+
+    def test_folders_may_be_named_apart(self, dataset):
+        both = inputs.ground_truth(dataset / "mask", dataset / "original_image")
+        assert both == inputs.ground_truth(dataset)
+
+    @pytest.mark.parametrize(("gone", "missing"), [("original_image", "photo"), ("mask", "ground truth")])
+    def test_file_without_its_partner_is_named(self, dataset, tmp_path, gone, missing):
+        for name in ("original_image", "mask"):
+            (tmp_path / name).mkdir()
+            for path in (dataset / name).iterdir():
+                (tmp_path / name / path.name).write_bytes(path.read_bytes())
+        (tmp_path / gone / "1.jpg.png").unlink()
+        with pytest.raises(ExportError, match=rf"1\.jpg\.png has no {missing}"):
+            inputs.ground_truth(tmp_path)
+
+    def test_truth_of_another_size_is_reported_and_the_rest_goes_on(self, dist, dataset, tmp_path):
+        for name in ("original_image", "mask"):
+            (tmp_path / name).mkdir()
+            for path in (dataset / name).iterdir():
+                (tmp_path / name / path.name).write_bytes(path.read_bytes())
+        Image.new("L", (30, 40)).save(tmp_path / "mask" / "0.jpg.png")
+        result = verify(VerifyRequest(dist, inputs.ground_truth(tmp_path)))
+        assert result.truth is not None
+        assert result.truth.images == 2
+        assert "is 40x30, its image" in result.unreadable["0.jpg.png"]
+
+    def test_folder_that_is_no_dataset_is_refused(self, tmp_path):
+        with pytest.raises(ExportError, match="not laid out as a matting dataset"):
+            inputs.ground_truth(tmp_path)
+
+
+class TestVideo:
+    @pytest.fixture(scope="class")
+    def clip(self, tmp_path_factory):
+        path = tmp_path_factory.mktemp("clip") / "clip.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (256, 192))
+        for index in range(11):
+            frame = (demo_photo()[index * 4 : index * 4 + 384, :512] * 255).astype(np.uint8)
+            writer.write(cv2.resize(frame, (256, 192))[:, :, ::-1])
+        writer.release()
+        return path
+
+    def test_flicker_is_measured_between_consecutive_frames(self, dist, clip):
+        result = verify(VerifyRequest(dist, inputs.video(clip)))
+        assert len(result.inputs) == 11
+        flickers = [item.flicker for item in result.links[3].measurements]
+        assert flickers[0] is None
+        assert all(value is not None and abs(value) < 1e-3 for value in flickers[1:])
+
+    def test_folder_of_frames_is_the_same_as_the_file(self, dist, clip, tmp_path):
+        capture = cv2.VideoCapture(str(clip))
+        for index in range(11):
+            cv2.imwrite(str(tmp_path / f"{index:03}.png"), capture.read()[1])
+        of_file, of_folder = (verify(VerifyRequest(dist, inputs.video(path))) for path in (clip, tmp_path))
+        for a, b in zip(of_file.links[3].measurements, of_folder.links[3].measurements, strict=True):
+            assert (a.mad, a.flicker) == (b.mad, b.flicker)
+
+    def test_single_frame_is_the_one_that_was_asked_for(self, clip):
+        frames = inputs.video(clip)
+        one, (_, again) = frames[4].read(), list(inputs.read_frames_of(frames[3:5]))[1]
+        np.testing.assert_array_equal(one, again)
+        assert np.abs(one - frames[5].read()).max() > 0.1
+
+    def test_file_that_is_no_video_is_one_clear_error(self, tmp_path):
+        (tmp_path / "a.mp4").write_bytes(b"no video")
+        with pytest.raises(ExportError, match=r"cannot read a\.mp4 as a video"):
+            inputs.video(tmp_path / "a.mp4")
+
+
+def test_no_image_is_refused(tmp_path):
+    with pytest.raises(ExportError, match="there is no image"):
+        inputs.images([tmp_path])
+
+
+def test_photos_of_one_name_are_told_apart_by_their_paths(dist, tmp_path):
+    for name in ("a/x.png", "b/x.png", "b/y.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save_image(tmp_path / name, demo_photo()[:100, :120])
+    chosen = inputs.images([tmp_path / "a", tmp_path / "b", tmp_path / "b" / "y.png"])
+    assert [item.name for item in chosen] == [f"{tmp_path}/a/x.png", f"{tmp_path}/b/x.png", "y.png"]
+    assert len(verify(VerifyRequest(dist, tuple(chosen))).links[0].measurements) == 3
+
+
+def test_inputs_of_one_name_are_refused(dist, photos):
+    one = inputs.images([photos / "p0.png"])
+    with pytest.raises(ExportError, match=r"two inputs are called 'p0\.png'"):
+        VerifyRequest(dist, (*one, *one))
