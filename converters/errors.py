@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 class ExportError(Exception):
@@ -72,3 +73,17 @@ class UnsupportedModelError(ExportError):
 
 class ExportWarning(UserWarning):
     """Something that a user should know and that stops nothing."""
+
+
+def needs(package: str, *, extra: str) -> None:
+    """Raise ExportError where a package is missing that only ``pip install 'modnet-export[extra]'`` brings."""
+    try:
+        found = find_spec(package) is not None
+    except ImportError:
+        found = False
+    if not found:
+        raise ExportError(
+            f"the package {package} is not installed; a plain install does without it",
+            expected=f"{package}, which the extra '{extra}' brings",
+            next_step=f"pip install 'modnet-export[{extra}]'",
+        )

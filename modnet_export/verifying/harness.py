@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from converters.choices import ComputeUnit, Delegate
-from converters.errors import ExportError
+from converters.errors import ExportError, needs
 from converters.progress import Progress, silent
 from converters.runtimes import Runtime, open_runtime
 from modnet_export.images.imaging import Pixels, Placement, restore_matte
@@ -224,15 +224,9 @@ def _call(task: Callable[[], R]) -> R:
 def _workers(workers: Workers, jobs: int) -> Iterator[Callable[[Iterable[Callable[[], R]]], Iterator[R]]]:
     """Something that runs tasks and yields their results as they come."""
     if workers.engine == "dask":
-        try:
-            from distributed import Client, LocalCluster, as_completed
-        except ImportError:
-            raise ExportError(
-                "dask is not installed",
-                where="`engine=dask`",
-                expected="the package distributed",
-                next_step="pip install 'modnet-export[cluster]'",
-            ) from None
+        needs("distributed", extra="cluster")
+        from distributed import Client, LocalCluster, as_completed
+
         with ExitStack() as stack:
             cluster = workers.cluster or stack.enter_context(
                 LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
