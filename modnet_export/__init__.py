@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modnet_export import collision
+
+collision.refuse()
+
 if TYPE_CHECKING:
     from modnet_export.exporting.request import ExportRequest
     from modnet_export.exporting.run import export

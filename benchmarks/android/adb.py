@@ -85,7 +85,8 @@ def find_adb() -> Path:
         raise ExportError(
             "there is no adb here",
             expected="Android platform-tools",
-            next_step="install them: developer.android.com/tools/releases/platform-tools",
+            next_step="install them (developer.android.com/tools/releases/platform-tools), "
+            "or: pip install 'modnet-export[android]'",
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urldefrag, urlparse
 
-from converters.errors import ExportError
+from converters.errors import ExportError, needs
 from modnet_export.record.files import cache, sha256
 
 RELEASE = "https://storage.googleapis.com/litert/binaries/latest/android_arm64/benchmark_model"
@@ -45,6 +45,7 @@ def _download(text: str) -> Path:
     kept = cache() / digest / "benchmark_model"
     if kept.is_file() and sha256(kept) == digest:
         return kept
+    needs("pooch", extra="android")
     import pooch
 
     try:

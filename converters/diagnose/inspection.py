@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.errors import ExportError
+from converters.errors import ExportError, needs
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,7 @@ def _inspect_tflite(path: Path) -> Summary:
 
 
 def _inspect_coreml(path: Path) -> Summary:
+    needs("coremltools", extra="coreml")
     from coremltools.proto import MIL_pb2
 
     from converters.coreml.interpreter import Package

@@ -79,6 +79,12 @@ _CAPABILITIES = (
         partial(package, "ai-edge-litert", "tflite-runtime"),
         "pip install ai-edge-litert",
     ),
+    Capability(
+        "coremltools",
+        "writing .mlpackage, and evaluating it anywhere",
+        partial(package, "coremltools"),
+        "pip install 'modnet-export[coreml]'",
+    ),
     Capability("GPU", "faster reference runs", _gpu, "not needed: everything runs on the CPU"),
     Capability(
         "Vulkan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from converters.errors import CheckFailedError, ExportError
+from converters.errors import CheckFailedError, ExportError, needs
 from converters.progress import Progress, silent
 from converters.runtimes import open_runtime
 from modnet_export.exporting.chain import Chain
@@ -31,6 +31,8 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     from modnet_export.exporting import onnx
 
     rows = request.recipes()
+    if "coreml" in request.formats:
+        needs("coremltools", extra="coreml")  # before minutes of work, not after
     writable_folder(request.out)
     replaced = _old_artefacts(request.out)
     progress("loading the checkpoint")

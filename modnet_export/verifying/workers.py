@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from converters.errors import ExportError
+from converters.errors import needs
 from modnet_export.record.choices import Engine
 
 # Fewer inputs than this are done sooner than another process is started.
@@ -58,15 +58,9 @@ def _here(tasks: Iterable[Callable[[], R]]) -> Iterator[R]:
 
 @contextmanager
 def _dask(address: str | None, jobs: int) -> Iterator[Pool]:
-    try:
-        from distributed import Client, LocalCluster, as_completed
-    except ImportError:
-        raise ExportError(
-            "dask is not installed",
-            where="`engine=dask`",
-            expected="the package distributed",
-            next_step="pip install 'modnet-export[cluster]'",
-        ) from None
+    needs("distributed", extra="cluster")
+    from distributed import Client, LocalCluster, as_completed
+
     with ExitStack() as stack:
         cluster = address or stack.enter_context(
             LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
