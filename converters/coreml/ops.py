@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from coremltools.converters.mil import Builder as mb
 
+from converters.coreml.quiet import mb
 from converters.errors import UnsupportedError
 from converters.onnx import semantics
 from converters.onnx.registry import Registry, require

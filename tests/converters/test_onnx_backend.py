@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
-from converters.coreml.convert import COREML
+from converters.coreml.ops import COREML
 from converters.errors import UnsupportedModelError
 from converters.tflite.ops import TFLITE
 from tests.conftest import DATA

@@ -6,7 +6,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from converters.coreml.convert import COREML
+from converters.coreml.ops import COREML
 from converters.errors import UnsupportedError, UnsupportedModelError, UnsupportedNode
 from converters.onnx.registry import Registry, require
 from converters.tflite.ops import TFLITE
