@@ -26,6 +26,7 @@ def model(
     inputs: Mapping[str, Sequence[int | str]],
     outputs: Sequence[str],
     constants: Mapping[str, Any] | None = None,
+    opset: int = OPSET,
 ) -> onnx.ModelProto:
     """A checked model of float32 inputs; constants keep their NumPy type (Python floats become float32)."""
     arrays = {name: np.asarray(value) for name, value in (constants or {}).items()}
@@ -37,7 +38,10 @@ def model(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    imports = [helper.make_opsetid("", opset)]
+    proto = helper.make_model(
+        graph, opset_imports=imports, ir_version=max(10, helper.find_min_ir_version_for(imports, ignore_unknown=True))
+    )
     proto = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
     onnx.checker.check_model(proto, full_check=True)
     return proto
