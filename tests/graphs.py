@@ -26,6 +26,7 @@ def model(
     inputs: Mapping[str, Sequence[int | str]],
     outputs: Sequence[str],
     constants: Mapping[str, Any] | None = None,
+    opset: int = OPSET,
 ) -> onnx.ModelProto:
     """A checked model of float32 inputs; constants keep their NumPy type (Python floats become float32)."""
     arrays = {name: np.asarray(value) for name, value in (constants or {}).items()}
@@ -37,7 +38,10 @@ def model(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    imports = [helper.make_opsetid("", opset)]
+    proto = helper.make_model(
+        graph, opset_imports=imports, ir_version=max(10, helper.find_min_ir_version_for(imports, ignore_unknown=True))
+    )
     proto = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
     onnx.checker.check_model(proto, full_check=True)
     return proto
@@ -90,3 +94,93 @@ def assert_untouched(each: ir.passes.InPlacePass, proto: onnx.ModelProto) -> Non
     after, modified = apply(each, proto)
     assert not modified
     assert ops(after) == ops(proto)
+
+
+RNG = np.random.default_rng(7)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def batchnorm_constants(channels: int, prefix: str = "") -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}scale": RNG.uniform(0.5, 1.5, channels).astype(np.float32),
+        f"{prefix}shift": normal(channels),
+        f"{prefix}mean": normal(channels),
+        f"{prefix}var": RNG.uniform(0.5, 1.5, channels).astype(np.float32),
+    }
+
+
+def squeeze_excitation(*, linear="Gemm", squeeze="ReduceMean", unflatten="Reshape", outputs=("y",), expand=False):
+    constants = {
+        "w1": normal(6, 3) if linear == "MatMul" else normal(3, 6),
+        "w2": normal(3, 6) if linear == "MatMul" else normal(6, 3),
+        "b1": normal(3),
+        "hw": np.array([2, 3]),
+        "matrix": np.array([2, 6]),
+        "map": np.array([2, 6, 1, 1]),
+        "full": np.array([2, 6, 4, 5]),
+    }
+    kind = {} if linear == "MatMul" else {"transB": 1}
+    pooled = {
+        "ReduceMean": [node("ReduceMean", "x hw", "p", keepdims=0)],
+        "GlobalAveragePool": [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "p")],
+        "Reshape": [node("ReduceMean", "x hw", "g"), node("Reshape", "g matrix", "p")],
+    }[squeeze]
+    return model(
+        [
+            *pooled,
+            node(linear, "p w1" if linear == "MatMul" else "p w1 b1", "l1", **kind),
+            node("Relu", "l1", "r"),
+            node(linear, "r w2", "l2", **kind),
+            node("Sigmoid", "l2", "s"),
+            node(unflatten, "s map" if unflatten == "Reshape" else "s hw", "u"),
+            *([node("Expand", "u full", "e")] if expand else []),
+            node("Mul", "x e" if expand else "x u", "y"),
+        ],
+        inputs={"x": [2, 6, 4, 5]},
+        outputs=outputs,
+        constants=constants,
+    )
+
+
+def encoder_decoder():
+    """A network with everything the passes look for, unlike MODNet in structure."""
+    return model(
+        [
+            node("Identity", "x", "x1"),
+            node("Mul", "x1 two", "scaled"),
+            node("Conv", "scaled w1", "c1", pads=[1, 1, 1, 1], strides=[2, 2]),
+            node("BatchNormalization", "c1 scale shift mean var", "n1"),
+            node("Relu", "n1", "r1"),
+            node("InstanceNormalization", "r1 gain bias", "n2"),
+            node("GlobalAveragePool", "n2", "g"),
+            node("Flatten", "g", "f"),
+            node("Gemm", "f w2", "l"),
+            node("Sigmoid", "l", "s"),
+            node("Reshape", "s map", "u"),
+            node("Expand", "u full", "e"),
+            node("Mul", "n2 e", "att"),
+            node("Resize", "att - double", "up1", mode="linear"),
+            node("Resize", "att - double", "up2", mode="linear"),
+            node("Add", "up1 up2", "sum"),
+            node("Conv", "sum w3", "out"),
+            node("Sigmoid", "out", "y"),
+            node("Sigmoid", "c1", "dead"),
+        ],
+        inputs={"x": [1, 3, 16, 12]},
+        outputs=["y"],
+        constants={
+            "two": np.float32(2),
+            "w1": normal(4, 3, 3, 3),
+            **batchnorm_constants(4),
+            "gain": normal(4),
+            "bias": normal(4),
+            "w2": normal(4, 4),
+            "map": np.array([1, 4, 1, 1]),
+            "full": np.array([1, 4, 8, 6]),
+            "double": np.array([1, 1, 2, 2], np.float32),
+            "w3": normal(2, 4, 1, 1),
+        },
+    )

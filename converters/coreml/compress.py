@@ -1,4 +1,4 @@
-"""Smaller weights for an fp16 Core ML program, and 8-bit activations, through coremltools' own compressors."""
+"""Smaller weights for an fp16 Core ML program, and 8-bit activations, by coremltools' own compressors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from converters.coreml.convert import quiet
+from converters.choices import CoreMlTarget
+from converters.coreml.quiet import ct, quiet
 from converters.errors import ExportError
-
-with quiet():
-    import coremltools as ct
 
 Compression = Literal["int8", "palettized6", "palettized4", "w8a8"]
 
@@ -18,32 +16,32 @@ Compression = Literal["int8", "palettized6", "palettized4", "w8a8"]
 _SMALL = 16384
 
 
-def check(how: Compression, target: str) -> None:
-    """Raise ExportError where this target or this machine cannot have the compression."""
+def check(how: Compression, target: CoreMlTarget) -> None:
+    """Raise ExportError where the deployment target or this machine does not support the compression."""
     if how != "w8a8":
         return
     if target == "iOS16":
         raise ExportError(
             "iOS16 does not know 8-bit activations",
-            where="--coreml-target",
+            where="`coreml_target`",
             expected="iOS17 or iOS18 for w8a8",
-            next_step="add --coreml-target iOS17, or take int8 (weights only)",
+            next_step="choose `coreml_target=iOS17`, or take int8 (weights only)",
         )
     if sys.platform != "darwin":
         raise ExportError(
             "w8a8 needs a Mac: coremltools calibrates activations with Core ML's own predictions",
             expected="macOS",
-            next_step="on a Mac: modnet-export export --formats coreml --precisions w8a8 --coreml-target iOS17",
+            next_step="export it on a Mac, with `coreml_target=iOS17` or newer",
         )
 
 
 def compress(converted: Any, how: Compression, *, representative: Sequence[dict[str, Any]] = ()) -> Any:
-    """The model with its large weights in 8-bit per-channel linear or 6- or 4-bit k-means form.
+    """The model with its large weights as 8-bit integers (linear, per channel) or as 6- or 4-bit palettes (k-means).
 
-    Core ML decompresses them when it loads the model or while it runs (``constexpr_*`` ops).
-    ``w8a8`` quantizes the activations too, calibrated on ``representative`` inputs (a Mac only).
-    A palette is one per tensor: palettes for groups of channels (iOS 18) took three times as long
-    and gave a worse matte (mean difference 0.0094 against 0.0056 at 6 bits).
+    Core ML decompresses them when it loads the model or while it runs (``constexpr_*`` operations). ``w8a8`` quantizes
+    the activations too, calibrated on ``representative`` inputs (only on a Mac). There is one palette per tensor:
+    palettes for groups of channels (iOS 18) took three times as long and gave a worse matte (mean difference 0.0094
+    against 0.0056 at 6 bits).
     """
     optimize = ct.optimize.coreml
     with quiet():

@@ -1,14 +1,8 @@
-"""From an ONNX graph to a Core ML package: lower every node to MIL, convert, and save reproducibly."""
+"""From an ONNX graph to a Core ML package: lower every node to MIL, convert the program, compress its weights, save."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import logging
-import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +10,20 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.choices import CoreMlPorts, CoreMlPrecision, CoreMlTarget
+from converters.coreml import compress
+from converters.coreml.ops import COREML
+from converters.coreml.package import Metadata, save
+from converters.coreml.quiet import ct, mb, mil, quiet
 from converters.errors import UnsupportedModelError, UnsupportedNode
 from converters.onnx.graph import static_shape
 from converters.onnx.lowering import check, lower
-from converters.quiet import native_stderr
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """coremltools announces missing native libraries, untested versions and its own progress bars."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with native_stderr(), contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-with quiet():
-    import coremltools as ct
-    from coremltools.converters.mil import Builder as mb
-    from coremltools.converters.mil.mil import Function, Program
-
-    from converters.coreml.ops import COREML
-
-_SPECIFICATION = "com.apple.CoreML"
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What Xcode shows of a model. ``ports``: a description for every input and output by name."""
-
-    author: str
-    licence: str
-    version: str
-    description: str
-    ports: dict[str, str]
 
 
 def stays_fp32(op: Any) -> bool:
-    """Whether an op of an fp16 program keeps fp32: the statistics of the norms.
+    """Whether an op of an fp16 program keeps fp32: the statistics of normalisation layers.
 
-    A sum over a map overflows 65504 or swallows its small terms, the square of a value from 256 on
-    overflows, and 1 / sqrt(variance + 1e-5) loses its epsilon: means, the squares that they are
+    In fp16 the sum over a map overflows 65504 or swallows its small terms, the square of a value from 256 on
+    overflows, and 1 / sqrt(variance + 1e-5) loses its epsilon. So these stay fp32: means, the squares that they are
     taken of, and everything on N x C x 1 x 1 until the factor is applied.
     """
     if op.op_type in ("reduce_mean", "reduce_max", "sqrt", "rsqrt", "inverse"):
@@ -74,7 +37,7 @@ def stays_fp32(op: Any) -> bool:
 
 
 def _check_ranks(model: ir.Model) -> None:
-    """Core ML has tensors of rank 1 to 5."""
+    """Raise UnsupportedModelError unless every tensor has rank 1 to 5, as Core ML's have."""
     problems = [
         UnsupportedNode(
             producer.op_type if (producer := value.producer()) else "input",
@@ -91,13 +54,13 @@ def _check_ranks(model: ir.Model) -> None:
 def build_program(model: ir.Model, target: CoreMlTarget, ports: CoreMlPorts = "multiarray") -> Any:
     """The float32 MIL program of a static-shape model, inputs and outputs under their ONNX names.
 
-    Raises UnsupportedModelError with everything that has no lowering.
+    Raises UnsupportedModelError with every node that has no lowering.
     """
     check(COREML, model)
     _check_ranks(model)
-    program = Program()
+    program = mil.Program()
     placeholders = {str(value.name): mb.placeholder(static_shape(value)) for value in model.graph.inputs}
-    with quiet(), Function(placeholders, opset_version=getattr(ct.target, target)) as function:
+    with quiet(), mil.Function(placeholders, opset_version=getattr(ct.target, target)) as function:
         outputs = lower(COREML, model, function.inputs, lambda size: np.zeros(size, np.float32))
         if ports == "image":
             # Core ML scales an image on its way in, not on its way out.
@@ -123,16 +86,16 @@ def convert(
 ) -> None:
     """Write ``package`` (an ``.mlpackage`` folder) for a static-shape model with one image input and one matte output.
 
-    With ``ports="image"`` the input is an 8-bit RGB image (scaled to [0, 1] by Core ML) and the
-    output an 8-bit grey one; otherwise both are float32 multi-arrays, NCHW. The same model gives the
-    same bytes. Precisions other than fp32 are fp16 programs, the compressed ones with smaller weights;
-    ``w8a8`` calibrates on ``representative`` inputs by name. Raises ExportError where the target or the
-    machine cannot have the precision, and UnsupportedModelError with everything that has no lowering.
-    """
-    if precision != "fp32" and precision != "fp16":
-        from converters.coreml.compress import check as check_compression
+    With ``ports="image"`` the input is an 8-bit RGB image (scaled to [0, 1] by Core ML) and the output an 8-bit grey
+    one; otherwise both are float32 multi-arrays, NCHW. The same model gives the same bytes.
 
-        check_compression(precision, target)
+    fp32 is a float32 program; every other precision is an fp16 program, the compressed ones with smaller weights.
+    ``w8a8`` is calibrated on ``representative``, a dict of inputs by name for each example. Raises ExportError where
+    the target or the machine does not support the precision, and UnsupportedModelError with every node that has no
+    lowering.
+    """
+    if precision != "fp32" and precision != "fp16":  # this form narrows the type
+        compress.check(precision, target)
     program = build_program(model, target, ports)
     (image,) = model.graph.inputs
     image_type = ct.ImageType(
@@ -154,46 +117,6 @@ def convert(
             # Activations are calibrated by predictions, which need the model loaded.
             skip_model_load=precision != "w8a8",
         )
-    if precision != "fp32" and precision != "fp16":  # this form narrows the type
-        from converters.coreml.compress import compress
-
-        converted = compress(converted, precision, representative=representative)
+    if precision != "fp32" and precision != "fp16":
+        converted = compress.compress(converted, precision, representative=representative)
     save(converted, package, metadata)
-
-
-def save(converted: Any, package: Path, metadata: Metadata) -> None:
-    """Write a converted model as a package whose bytes depend on nothing but the model."""
-    spec = converted.get_spec()
-    description = spec.description
-    description.metadata.author, description.metadata.license = metadata.author, metadata.licence
-    description.metadata.versionString = metadata.version
-    description.metadata.shortDescription = metadata.description
-    description.metadata.userDefined["com.apple.coreml.model.preview.type"] = "imageSegmenter"
-    for port in (*description.input, *description.output):
-        port.shortDescription = metadata.ports.get(port.name, "")
-    data = package / "Data" / _SPECIFICATION
-    (data / "weights").mkdir(parents=True)
-    weights = Path(converted.weights_dir) / "weight.bin"
-    if weights.exists():  # small constants stay in the specification
-        (data / "weights" / "weight.bin").write_bytes(weights.read_bytes())
-    (data / "model.mlmodel").write_bytes(spec.SerializeToString(deterministic=True))
-    # coremltools draws random identifiers; derived ones make the same model the same package.
-    model_id, weights_id = (str(uuid.uuid5(uuid.NAMESPACE_URL, f"modnet-export/{part}")).upper() for part in "mw")
-    items = {
-        model_id: ("model.mlmodel", "CoreML Model Specification"),
-        weights_id: ("weights", "CoreML Model Weights"),
-    }
-    manifest = {
-        "fileFormatVersion": "1.0.0",
-        "itemInfoEntries": {
-            key: {
-                "author": _SPECIFICATION,
-                "description": text,
-                "name": name,
-                "path": f"{_SPECIFICATION}/{name}",
-            }
-            for key, (name, text) in items.items()
-        },
-        "rootModelIdentifier": model_id,
-    }
-    (package / "Manifest.json").write_text(json.dumps(manifest, indent=4) + "\n")

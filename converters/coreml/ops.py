@@ -1,7 +1,7 @@
 """Lowerings of ONNX ops to MIL, Core ML's intermediate language (coremltools' builder).
 
 A ``numpy.ndarray`` is a constant, a MIL ``Var`` an activation; both are in ONNX's layout, which is MIL's too. Every
-shape is static. Signatures and accepted forms are those of ``converters.tflite.ops``, one lowering per op.
+shape is static. Signatures, opsets and accepted forms are those of ``converters.tflite.ops``, one lowering per op.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from coremltools.converters.mil import Builder as mb
 
+from converters.coreml.quiet import mb
 from converters.errors import UnsupportedError
 from converters.onnx import semantics
 from converters.onnx.registry import Registry, require
@@ -44,16 +44,16 @@ def _unary(function: Callable[..., Operand]) -> Callable[[Operand], Operand]:
 
 
 for _name, _function in {"Abs": mb.abs, "Relu": mb.relu, "Sigmoid": mb.sigmoid, "Sqrt": mb.sqrt}.items():
-    COREML.lowering(_name)(_unary(_function))
+    COREML.lowering(_name, since=6)(_unary(_function))
 
 
-@COREML.lowering("Reciprocal")
+@COREML.lowering("Reciprocal", since=6)
 def reciprocal(X: Operand) -> Operand:
     # MIL's inverse adds 1e-4 to its argument unless told otherwise.
     return mb.inverse(x=X, epsilon=np.float32(0))
 
 
-@COREML.lowering("Identity")
+@COREML.lowering("Identity", since=1)
 def identity(input: Operand) -> Operand:
     return mb.identity(x=input)
 
@@ -66,10 +66,10 @@ def _binary(function: Callable[..., Operand]) -> Callable[[Operand, Operand], Op
 
 
 for _name, _function in {"Add": mb.add, "Sub": mb.sub, "Mul": mb.mul, "Div": mb.real_div}.items():
-    COREML.lowering(_name)(_binary(_function))
+    COREML.lowering(_name, since=7)(_binary(_function))
 
 
-@COREML.lowering("Clip")
+@COREML.lowering("Clip", since=11)
 def clip(input: Operand, min: Operand | None = None, max: Operand | None = None) -> Operand:
     low, high = semantics.clip_bounds(min, max)
     if (low, high) == (0, 6):
@@ -80,7 +80,7 @@ def clip(input: Operand, min: Operand | None = None, max: Operand | None = None)
     return x if high == math.inf else mb.minimum(x=x, y=np.float32(high))
 
 
-@COREML.lowering("Sum")
+@COREML.lowering("Sum", since=6)
 def sum_(*data_0: Operand) -> Operand:
     terms = list(data_0)
     if len(terms) == 1:
@@ -98,7 +98,7 @@ def _flat(pads: semantics.Pads) -> list[int]:
     return [amount for pair in pads for amount in pair]
 
 
-@COREML.lowering("Conv")
+@COREML.lowering("Conv", since=1)
 def conv(
     X: Operand,
     W: Operand,
@@ -154,7 +154,7 @@ def _pool(
     )
 
 
-@COREML.lowering("AveragePool")
+@COREML.lowering("AveragePool", since=7)
 def average_pool(
     X: Operand,
     *,
@@ -179,7 +179,7 @@ def average_pool(
     )
 
 
-@COREML.lowering("MaxPool")
+@COREML.lowering("MaxPool", since=1)
 def max_pool(
     X: Operand,
     *,
@@ -203,12 +203,12 @@ def max_pool(
     )
 
 
-@COREML.lowering("GlobalAveragePool")
+@COREML.lowering("GlobalAveragePool", since=1)
 def global_average_pool(X: Operand) -> Operand:
     return mb.reduce_mean(x=_image(X), axes=[2, 3], keep_dims=True)
 
 
-@COREML.lowering("Resize")
+@COREML.lowering("Resize", since=11)
 def resize(
     X: Operand,
     roi: Operand | None = None,
@@ -250,7 +250,7 @@ def resize(
 # Normalisation
 
 
-@COREML.lowering("BatchNormalization")
+@COREML.lowering("BatchNormalization", since=9)
 def batch_normalization(
     X: Operand,
     scale: Operand,
@@ -273,7 +273,7 @@ def batch_normalization(
     )
 
 
-@COREML.lowering("InstanceNormalization")
+@COREML.lowering("InstanceNormalization", since=6)
 def instance_normalization(input: Operand, scale: Operand, B: Operand, *, epsilon: float = 1e-5) -> Operand:
     return mb.instance_norm(
         x=_image(input), gamma=constant("scale", scale), beta=constant("B", B), epsilon=np.float32(epsilon)
@@ -292,14 +292,14 @@ def _reduce(
     return function(x=data, axes=reduced, keep_dims=bool(keepdims))
 
 
-@COREML.lowering("ReduceMean")
+@COREML.lowering("ReduceMean", since=18)
 def reduce_mean(
     data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Operand:
     return _reduce(mb.reduce_mean, data, axes, keepdims, noop_with_empty_axes)
 
 
-@COREML.lowering("ReduceMax")
+@COREML.lowering("ReduceMax", since=18)
 def reduce_max(
     data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Operand:
@@ -309,7 +309,7 @@ def reduce_max(
 # Matrices
 
 
-@COREML.lowering("Gemm")
+@COREML.lowering("Gemm", since=7)
 def gemm(
     A: Operand,
     B: Operand,
@@ -327,7 +327,7 @@ def gemm(
     return mb.add(x=y, y=C if beta == 1 else mb.mul(x=C, y=np.float32(beta)))
 
 
-@COREML.lowering("MatMul")
+@COREML.lowering("MatMul", since=1)
 def matmul(A: Operand, B: Operand) -> Operand:
     if min(len(A.shape), len(B.shape)) < 2:
         raise UnsupportedError("multiplies a vector; supported: matrices")
@@ -337,12 +337,12 @@ def matmul(A: Operand, B: Operand) -> Operand:
 # Shape
 
 
-@COREML.lowering("Concat")
+@COREML.lowering("Concat", since=4)
 def concat(*inputs: Operand, axis: int) -> Operand:
     return mb.concat(values=list(inputs), axis=axis)
 
 
-@COREML.lowering("Slice")
+@COREML.lowering("Slice", since=10)
 def slice_(
     data: Operand, starts: Operand, ends: Operand, axes: Operand | None = None, steps: Operand | None = None
 ) -> Operand:
@@ -357,7 +357,7 @@ def slice_(
     )
 
 
-@COREML.lowering("Split")
+@COREML.lowering("Split", since=13)
 def split(
     input: Operand, split: Operand | None = None, *, axis: int = 0, num_outputs: int | None = None
 ) -> list[Operand]:
@@ -367,7 +367,7 @@ def split(
     return list(mb.split(x=input, split_sizes=lengths, axis=axis))
 
 
-@COREML.lowering("Pad")
+@COREML.lowering("Pad", since=11)
 def pad(
     data: Operand,
     pads: Operand,
@@ -385,27 +385,27 @@ def pad(
     return mb.pad(x=data, pad=flat, mode=mode, constant_val=np.float32(value))
 
 
-@COREML.lowering("Reshape")
+@COREML.lowering("Reshape", since=5)
 def reshape(data: Operand, shape: Operand, *, allowzero: int = 0) -> Operand:
     return mb.reshape(x=data, shape=semantics.reshaped(_shape(data), shape, allowzero))
 
 
-@COREML.lowering("Flatten")
+@COREML.lowering("Flatten", since=1)
 def flatten(input: Operand, *, axis: int = 1) -> Operand:
     return mb.reshape(x=input, shape=semantics.flattened(_shape(input), axis))
 
 
-@COREML.lowering("Squeeze")
+@COREML.lowering("Squeeze", since=13)
 def squeeze(data: Operand, axes: Operand | None = None) -> Operand:
     return mb.reshape(x=data, shape=semantics.squeezed(_shape(data), axes))
 
 
-@COREML.lowering("Unsqueeze")
+@COREML.lowering("Unsqueeze", since=13)
 def unsqueeze(data: Operand, axes: Operand) -> Operand:
     return mb.reshape(x=data, shape=semantics.unsqueezed(_shape(data), axes))
 
 
-@COREML.lowering("Expand")
+@COREML.lowering("Expand", since=8)
 def expand(input: Operand, shape: Operand) -> Operand:
     after = semantics.expanded(_shape(input), shape)
     before = [1] * (len(after) - len(input.shape)) + _shape(input)
@@ -413,6 +413,6 @@ def expand(input: Operand, shape: Operand) -> Operand:
     return mb.tile(x=x, reps=[new // old for new, old in zip(after, before, strict=True)])
 
 
-@COREML.lowering("Transpose")
+@COREML.lowering("Transpose", since=1)
 def transpose(data: Operand, *, perm: Sequence[int] | None = None) -> Operand:
     return mb.transpose(x=data, perm=list(perm) if perm is not None else list(range(len(data.shape)))[::-1])

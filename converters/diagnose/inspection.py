@@ -167,7 +167,7 @@ def _inspect_coreml(path: Path) -> Summary:
     needs("coremltools", extra="coreml")
     from coremltools.proto import MIL_pb2
 
-    from converters.coreml.interpreter import Package
+    from converters.coreml.package import Package
 
     package = Package(path)
     sizes: dict[str, list[int]] = {}

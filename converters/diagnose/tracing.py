@@ -135,7 +135,8 @@ def _trace_tflite(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Seq
 def _trace_coreml(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Sequence[str], str, Tensor]]:
     import torch
 
-    from converters.coreml.interpreter import Evaluator, Package
+    from converters.coreml.interpreter import Evaluator
+    from converters.coreml.package import Package
 
     package = Package(path)
     port = package.spec.description.input[0]

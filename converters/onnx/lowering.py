@@ -14,7 +14,7 @@ from converters.onnx.registry import Registry
 
 def check(registry: Registry, model: ir.Model) -> None:
     """Raise UnsupportedModelError for everything that can be seen without lowering a node."""
-    problems = registry.missing(model.graph)
+    problems = registry.missing(model)
     for value in [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]:
         if not value.name:  # an optional output that nobody asked for
             continue
@@ -48,7 +48,7 @@ def lower(
 
     for node in model.graph:
         try:
-            outputs = registry.lower(node, [operand(value) for value in node.inputs])
+            outputs = registry.lower(node, [operand(value) for value in node.inputs], model.opset_imports)
         except UnsupportedError as error:
             problems.append(UnsupportedNode(node.op_type, node.name or "?", str(error)))
             outputs = [placeholder(static_shape(value) or ()) for value in node.outputs]

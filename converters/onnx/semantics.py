@@ -1,8 +1,8 @@
 """What ONNX operators mean, before any target: shapes, axes and pads from their inputs and attributes.
 
 Shared by the lowerings, so that every target reads a node the same way. Semantics are those of the ONNX operator
-specification (onnx/docs/Operators.md), opset 18 and newer. Every function raises UnsupportedError on what no target
-here expresses.
+specification (onnx/docs/Operators.md and Changelog.md) from the opset that the lowerings are registered with. Every
+function raises UnsupportedError on what no target here expresses.
 """
 
 from __future__ import annotations

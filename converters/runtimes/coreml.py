@@ -20,7 +20,8 @@ class CoreMl:
     """
 
     def __init__(self, path: Path, threads: int | None = None, *, compute_unit: ComputeUnit = "ALL") -> None:
-        from converters.coreml.interpreter import Evaluator, Package
+        from converters.coreml.interpreter import Evaluator
+        from converters.coreml.package import Package
 
         package = Package(path)
         description = package.spec.description

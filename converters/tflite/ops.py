@@ -2,7 +2,8 @@
 
 A ``numpy.ndarray`` is a constant in ONNX's layout. A ``tf.Tensor`` is an activation: NHWC where
 it has rank 4, ONNX's own axis order otherwise. Every shape is static. Semantics are those of the
-ONNX operator specification (onnx/docs/Operators.md), opset 18 and newer. Activations are float32.
+ONNX operator specification (onnx/docs/Operators.md) from the opset that each lowering is registered
+with. Activations are float32.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Operand, Operand],
 
 
 for _name, _function in {"Add": tf.add, "Sub": tf.subtract, "Mul": tf.multiply, "Div": tf.divide}.items():
-    TFLITE.lowering(_name)(_binary(_function))
+    TFLITE.lowering(_name, since=7)(_binary(_function))
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[[Operand], Operand]:
@@ -125,15 +126,15 @@ for _name, _function in {
     "Sigmoid": tf.sigmoid,
     "Sqrt": tf.sqrt,
 }.items():
-    TFLITE.lowering(_name)(_unary(_function))
+    TFLITE.lowering(_name, since=6)(_unary(_function))
 
 
-@TFLITE.lowering("Identity")
+@TFLITE.lowering("Identity", since=1)
 def identity(input: Operand) -> Operand:
     return _unary(tf.identity)(input)
 
 
-@TFLITE.lowering("Clip")
+@TFLITE.lowering("Clip", since=11)
 def clip(input: Operand, min: Operand | None = None, max: Operand | None = None) -> Operand:
     low, high = clip_bounds(min, max)
     x = to_nhwc(input) if isinstance(input, np.ndarray) else input
@@ -146,7 +147,7 @@ def clip(input: Operand, min: Operand | None = None, max: Operand | None = None)
     return x if high == math.inf else tf.minimum(x, high)
 
 
-@TFLITE.lowering("Sum")
+@TFLITE.lowering("Sum", since=6)
 def sum_(*data_0: Operand) -> Operand:
     add, terms = _binary(tf.add), list(data_0)
     if len(terms) == 1:
@@ -182,7 +183,7 @@ def _pad_spatial(x: Operand, pads: Pads, value: float = 0.0) -> Operand:
     return tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value)
 
 
-@TFLITE.lowering("Conv")
+@TFLITE.lowering("Conv", since=1)
 def conv(
     X: Operand,
     W: Operand,
@@ -245,7 +246,7 @@ def _pool(
     return pool(x, list(kernel_shape), strides, padding)
 
 
-@TFLITE.lowering("AveragePool")
+@TFLITE.lowering("AveragePool", since=7)
 def average_pool(
     X: Operand,
     *,
@@ -270,7 +271,7 @@ def average_pool(
     )
 
 
-@TFLITE.lowering("MaxPool")
+@TFLITE.lowering("MaxPool", since=1)
 def max_pool(
     X: Operand,
     *,
@@ -295,12 +296,12 @@ def max_pool(
     )
 
 
-@TFLITE.lowering("GlobalAveragePool")
+@TFLITE.lowering("GlobalAveragePool", since=1)
 def global_average_pool(X: Operand) -> Operand:
     return tf.reduce_mean(_activation(X), axis=[1, 2], keepdims=True)
 
 
-@TFLITE.lowering("Resize")
+@TFLITE.lowering("Resize", since=11)
 def resize(
     X: Operand,
     roi: Operand | None = None,
@@ -333,7 +334,7 @@ def resize(
 # Normalisation
 
 
-@TFLITE.lowering("BatchNormalization")
+@TFLITE.lowering("BatchNormalization", since=9)
 def batch_normalization(
     X: Operand,
     scale: Operand,
@@ -351,7 +352,7 @@ def batch_normalization(
     return x * gain + (constant("B", B) - constant("input_mean", input_mean) * gain)
 
 
-@TFLITE.lowering("InstanceNormalization")
+@TFLITE.lowering("InstanceNormalization", since=6)
 def instance_normalization(input: Operand, scale: Operand, B: Operand, *, epsilon: float = 1e-5) -> Operand:
     # Two-pass variance: as many passes over memory as E[x^2] - E[x]^2, without its cancellation.
     x, gain, shift = _activation(input), constant("scale", scale), constant("B", B)
@@ -382,14 +383,14 @@ def _reduce(
     return to_nhwc(tf.reshape(to_nchw(y), kept))
 
 
-@TFLITE.lowering("ReduceMean")
+@TFLITE.lowering("ReduceMean", since=18)
 def reduce_mean(
     data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Operand:
     return _reduce(tf.reduce_mean, data, axes, keepdims, noop_with_empty_axes)
 
 
-@TFLITE.lowering("ReduceMax")
+@TFLITE.lowering("ReduceMax", since=18)
 def reduce_max(
     data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Operand:
@@ -399,7 +400,7 @@ def reduce_max(
 # Matrices
 
 
-@TFLITE.lowering("Gemm")
+@TFLITE.lowering("Gemm", since=7)
 def gemm(
     A: Operand,
     B: Operand,
@@ -417,7 +418,7 @@ def gemm(
     return y + (C if beta == 1 else C * np.float32(beta))
 
 
-@TFLITE.lowering("MatMul")
+@TFLITE.lowering("MatMul", since=1)
 def matmul(A: Operand, B: Operand) -> Operand:
     if min(_rank(A), _rank(B)) < 2:
         raise UnsupportedError("multiplies a vector; supported: matrices")
@@ -427,13 +428,13 @@ def matmul(A: Operand, B: Operand) -> Operand:
 # Shape
 
 
-@TFLITE.lowering("Concat")
+@TFLITE.lowering("Concat", since=4)
 def concat(*inputs: Operand, axis: int) -> Operand:
     rank = _rank(inputs[0])
     return tf.concat([_broadcastable(x, rank) for x in inputs], nhwc_axis(axis, rank))
 
 
-@TFLITE.lowering("Slice")
+@TFLITE.lowering("Slice", since=10)
 def slice_(
     data: Operand, starts: Operand, ends: Operand, axes: Operand | None = None, steps: Operand | None = None
 ) -> Operand:
@@ -449,7 +450,7 @@ def slice_(
     )
 
 
-@TFLITE.lowering("Split")
+@TFLITE.lowering("Split", since=13)
 def split(
     input: Operand, split: Operand | None = None, *, axis: int = 0, num_outputs: int | None = None
 ) -> list[Operand]:
@@ -465,7 +466,7 @@ def split(
     ]
 
 
-@TFLITE.lowering("Pad")
+@TFLITE.lowering("Pad", since=11)
 def pad(
     data: Operand,
     pads: Operand,
@@ -485,34 +486,34 @@ def _reshaped(x: Operand, shape: Sequence[int]) -> Operand:
     return to_nhwc(tf.reshape(to_nchw(x), list(shape)))
 
 
-@TFLITE.lowering("Reshape")
+@TFLITE.lowering("Reshape", since=5)
 def reshape(data: Operand, shape: Operand, *, allowzero: int = 0) -> Operand:
     return _reshaped(data, semantics.reshaped(nchw_shape(data), shape, allowzero))
 
 
-@TFLITE.lowering("Flatten")
+@TFLITE.lowering("Flatten", since=1)
 def flatten(input: Operand, *, axis: int = 1) -> Operand:
     return _reshaped(input, semantics.flattened(nchw_shape(input), axis))
 
 
-@TFLITE.lowering("Squeeze")
+@TFLITE.lowering("Squeeze", since=13)
 def squeeze(data: Operand, axes: Operand | None = None) -> Operand:
     return _reshaped(data, semantics.squeezed(nchw_shape(data), axes))
 
 
-@TFLITE.lowering("Unsqueeze")
+@TFLITE.lowering("Unsqueeze", since=13)
 def unsqueeze(data: Operand, axes: Operand) -> Operand:
     return _reshaped(data, semantics.unsqueezed(nchw_shape(data), axes))
 
 
-@TFLITE.lowering("Expand")
+@TFLITE.lowering("Expand", since=8)
 def expand(input: Operand, shape: Operand) -> Operand:
     shape_after = semantics.expanded(nchw_shape(input), shape)
     x = _broadcastable(input, len(shape_after))
     return tf.broadcast_to(x, _nhwc_shape(shape_after))
 
 
-@TFLITE.lowering("Transpose")
+@TFLITE.lowering("Transpose", since=1)
 def transpose(data: Operand, *, perm: Sequence[int] | None = None) -> Operand:
     x = to_nhwc(data) if isinstance(data, np.ndarray) else data
     rank = _rank(x)

@@ -97,7 +97,8 @@ class Chain:
         )
 
     def _package(self, row: Recipe, path: Path) -> None:
-        from converters.coreml.convert import Metadata, convert
+        from converters.coreml.convert import convert
+        from converters.coreml.package import Metadata
 
         convert(
             self._graph(row.tuned(self._request.tune) or "cpu"),

@@ -39,8 +39,10 @@ def evaluate_coreml(proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) ->
 
     import torch
 
-    from converters.coreml.convert import Metadata, build_program, ct, quiet, save
-    from converters.coreml.interpreter import Evaluator, Package
+    from converters.coreml.convert import build_program
+    from converters.coreml.interpreter import Evaluator
+    from converters.coreml.package import Metadata, Package, save
+    from converters.coreml.quiet import ct, quiet
 
     program = build_program(ir.from_proto(proto), "iOS16")
     with quiet(), tempfile.TemporaryDirectory() as folder:

@@ -99,9 +99,9 @@ def test_conversion_gives_the_same_bytes_again(small_onnx, flatbuffer):
 
 
 def test_a_network_that_is_not_modnet_converts():
-    from tests.converters.onnx.test_passes import _encoder_decoder
+    from tests.graphs import encoder_decoder
 
-    proto = _encoder_decoder()
+    proto = encoder_decoder()
     inputs = feeds(proto)
     for found, expected in zip(run_in_litert(proto, inputs), run(proto, inputs), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)

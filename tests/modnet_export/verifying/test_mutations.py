@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from converters.coreml.interpreter import Package
+from converters.coreml.package import Package
 from modnet_export import ExportRequest, Size, VerifyRequest, verify
 from modnet_export.exporting.chain import Chain
 from modnet_export.images.inputs import builtin

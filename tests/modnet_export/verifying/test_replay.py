@@ -165,7 +165,7 @@ def test_what_needs_a_mac_says_so(tmp_path, target, message):
                 out=tmp_path / "dist",
             )
         )
-    assert "--coreml-target iOS17" in str(error.value)
+    assert "`coreml_target=iOS17`" in str(error.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,0 +1,59 @@
+"""Core ML packages of the demo network, made once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from converters.coreml.convert import convert
+from converters.coreml.package import Metadata
+from converters.onnx.passes import optimise
+from tests.graphs import run
+
+META = Metadata("an author", "a licence", "1.2", "a description", {"image": "a photo", "matte": "its matte"})
+
+
+@pytest.fixture(scope="session")
+def graph(small_onnx):
+    return optimise(ir.from_proto(small_onnx), "cpu")
+
+
+@pytest.fixture(scope="session")
+def packages(graph, tmp_path_factory):
+    """A package by precision, ports and target, made once."""
+    folder, made = tmp_path_factory.mktemp("packages"), {}
+
+    def get(precision="fp32", ports="multiarray", target="iOS16") -> Path:
+        key = f"{precision}_{ports}_{target}"
+        if key not in made:
+            made[key] = folder / f"{key}.mlpackage"
+            convert(graph, precision=precision, target=target, ports=ports, metadata=META, package=made[key])
+        return made[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def photo():
+    from modnet_export.images.imaging import demo_photo, fit_image
+
+    image, _ = fit_image(demo_photo(), (96, 128), "letterbox")
+    return (np.rint(image * 255) / 255).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def expected(small_onnx, photo):
+    (matte,) = run(small_onnx, {"image": photo.transpose(0, 3, 1, 2)})
+    return matte.transpose(0, 2, 3, 1)
+
+
+@pytest.fixture
+def copy(packages, tmp_path):
+    """A package to damage."""
+    target = tmp_path / "broken.mlpackage"
+    shutil.copytree(packages(), target)
+    return target

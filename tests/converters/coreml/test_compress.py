@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from converters.coreml.package import Package
+from converters.runtimes import open_runtime
+
+
+@pytest.mark.parametrize(
+    ("precision", "share", "mad"), [("int8", 0.28, 0.01), ("palettized6", 0.24, 0.05), ("palettized4", 0.17, 0.2)]
+)
+@pytest.mark.parametrize("target", ["iOS16", "iOS18"])
+def test_compressed_weights_are_small_and_evaluated(packages, photo, expected, precision, share, mad, target):
+    package = packages(precision, target=target)
+    sizes = [sum(item.stat().st_size for item in path.rglob("*") if item.is_file()) for path in (package, packages())]
+    assert sizes[0] <= share * sizes[1]
+    stored = {item.type for item in Package(package).operations if item.type.startswith("constexpr_")}
+    names = {
+        ("int8", "iOS16"): "constexpr_affine_dequantize",
+        ("int8", "iOS18"): "constexpr_blockwise_shift_scale",
+    }
+    assert stored == {names.get((precision, target), "constexpr_lut_to_dense")}
+    assert np.abs(open_runtime(package).run(photo) - expected).mean() <= mad

@@ -1,0 +1,102 @@
+"""What is saved, and how a package that is not whole is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from converters.coreml.convert import convert
+from converters.coreml.package import NEWEST_SPECIFICATION, Package
+from converters.coreml.quiet import ct, quiet
+from converters.errors import ExportError
+from converters.runtimes import open_runtime
+from tests.converters.coreml.conftest import META
+
+
+def test_metadata_and_ports_are_documented(packages):
+    description = Package(packages("fp16", "image")).spec.description
+    metadata = description.metadata
+    assert (metadata.author, metadata.license, metadata.versionString) == ("an author", "a licence", "1.2")
+    assert metadata.userDefined["com.apple.coreml.model.preview.type"] == "imageSegmenter"
+    assert [port.shortDescription for port in (*description.input, *description.output)] == ["a photo", "its matte"]
+    (image,), (matte,) = description.input, description.output
+    assert image.type.imageType.ColorSpace.Name(image.type.imageType.colorSpace) == "RGB"
+    assert matte.type.imageType.ColorSpace.Name(matte.type.imageType.colorSpace) == "GRAYSCALE"
+    assert (matte.type.imageType.height, matte.type.imageType.width) == (96, 128)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8", "palettized6"])
+def test_same_model_gives_the_same_bytes(packages, graph, tmp_path, precision):
+    convert(
+        graph,
+        precision=precision,
+        target="iOS16",
+        ports="image",
+        metadata=META,
+        package=tmp_path / "again.mlpackage",
+    )
+    first = packages(precision, "image")
+    for item in (item for item in first.rglob("*") if item.is_file()):
+        assert item.read_bytes() == (tmp_path / "again.mlpackage" / item.relative_to(first)).read_bytes(), item.name
+
+
+def test_coremltools_reads_the_package(packages):
+    with quiet():
+        loaded = ct.models.MLModel(str(packages("fp16", "image")), skip_model_load=True)
+    assert loaded.get_spec().description.output[0].name == "matte"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("Manifest.json", "cannot read broken.mlpackage"),
+        ("Data/com.apple.CoreML/model.mlmodel", "cannot read broken.mlpackage"),
+        ("Data/com.apple.CoreML/weights/weight.bin", "weight.bin cannot be read"),
+    ],
+)
+def test_missing_part_is_named(copy, part, message):
+    (copy / part).unlink()
+    with pytest.raises(ExportError, match=message):
+        open_runtime(copy)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "overwritten"])
+def test_damaged_weights_are_found(copy, damage):
+    weights = copy / "Data/com.apple.CoreML/weights/weight.bin"
+    data = weights.read_bytes()
+    weights.write_bytes(data[: len(data) // 2] if damage == "truncated" else b"\xff" * len(data))
+    with pytest.raises(ExportError, match="weight file is damaged at byte"):
+        open_runtime(copy)
+
+
+def test_garbage_specification_is_one_clear_error(copy):
+    (copy / "Data/com.apple.CoreML/model.mlmodel").write_bytes(b"not a specification" * 50)
+    with pytest.raises(ExportError, match=r"broken\.mlpackage"):
+        open_runtime(copy)
+
+
+def test_newer_specification_is_refused_by_number(copy):
+    path = copy / "Data/com.apple.CoreML/model.mlmodel"
+    spec = Package(copy).spec
+    spec.specificationVersion = NEWEST_SPECIFICATION + 1
+    path.write_bytes(spec.SerializeToString())
+    with pytest.raises(ExportError, match=f"specification version {NEWEST_SPECIFICATION + 1}"):
+        open_runtime(copy)
+
+
+def test_weight_file_outside_the_package_is_refused(copy):
+    package = Package(copy)
+    for item in package.operations:
+        value = item.attributes["val"]
+        if value.WhichOneof("value") == "blobFileValue":
+            value.blobFileValue.fileName = "@model_path/../../../../../etc/passwd"
+    (copy / "Data/com.apple.CoreML/model.mlmodel").write_bytes(package.spec.SerializeToString())
+    with pytest.raises(ExportError, match="outside the package"):
+        open_runtime(copy)
+
+
+def test_manifest_of_something_else_is_refused(copy):
+    (copy / "Manifest.json").write_text(json.dumps({"itemInfoEntries": []}))
+    with pytest.raises(ExportError, match=r"cannot read broken\.mlpackage"):
+        open_runtime(copy)
