@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.budget import Budget, Point
+from converters.budget import Budget
 from converters.diagnose.inspection import inspect
 from converters.errors import CheckFailedError, ExportError
 from converters.onnx.passes import optimise
@@ -288,21 +288,6 @@ class TestSearch:
         state.write_text("{")
         with pytest.raises(ExportError, match=r"cannot read state\.json as the state of a search"):
             search(*arguments, state=state)
-
-
-class TestBudget:
-    @pytest.mark.parametrize("text", ["", "mad", "mad<0.1", "speed<=1", "mad<=x", "mad<=0.1,,p999<=1"])
-    def test_anything_but_bounds_is_refused(self, text):
-        with pytest.raises(ExportError, match="is no bound"):
-            Budget.parse(text)
-
-    def test_all_bounds_count(self):
-        budget = Budget.parse("mad<=0.001, size_mb <= 8,max<=0.25")
-        assert str(budget) == "mad<=0.001,size_mb<=8,max<=0.25"
-        point = Point(0, 1.0, 0.0009, 0.1, 0.2, 50.0, 7.0)
-        assert budget.held(point)
-        assert not Budget.parse("mad<=0.001,latency_ms<=40").held(point)
-        assert Budget.parse("mad<=0.00045").excess(point) == pytest.approx(2)
 
 
 def test_weights_that_are_not_finite_are_refused(small):
