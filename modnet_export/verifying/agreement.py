@@ -55,8 +55,8 @@ def agreements(path: Path, artefact: Artefact, image_nhwc: Image) -> list[Agreem
 
 def half_safety(path: Path, artefact: Artefact, images_nhwc: Iterable[Image]) -> HalfSafety:
     """Whether a float TFLite artefact survives fp16, by ``converters.tflite.fp16_safety`` over all images."""
-    from converters.runtimes.litert import interpreter
     from converters.tflite import fp16_safety as half
+    from converters.tflite.interpreter import interpreter
 
     data = path.read_bytes()
     rounded, _ = interpreter(half.round_activations(data), None, xnnpack=False)
