@@ -30,9 +30,9 @@ class Clipped:
     high: float
     """The range, in the tensor's own units."""
     share: float
-    """Of its values, over all images; 0 to 1."""
+    """The share of its values at an end of the range, over all images; 0 to 1."""
     worst_share: float
-    """The same in the image where it is largest."""
+    """The share in the image where it is largest."""
     worst_image: int
 
 

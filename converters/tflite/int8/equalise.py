@@ -80,7 +80,7 @@ class _Weights:
 
     def __init__(self, graph: Graph) -> None:
         self._graph, self._builder = graph, fb.Builder(graph.model)
-        self._read = [int(item) for op in graph.graph.operators for item in op.inputs]
+        self._read = [int(item) for op in graph.ops for item in op.inputs]
 
     def alone(self, tensor: int) -> bool:
         """Whether one op alone reads the tensor."""
@@ -88,16 +88,16 @@ class _Weights:
 
     def store(self, index: int, place: int, values: Array) -> None:
         """Give one input of an op a new constant: other ops may read the old one."""
-        op, graph = self._graph.graph.operators[index], self._graph.graph
+        op = self._graph.ops[index]
         old = int(op.inputs[place])
-        made = self._builder.add_constant(graph.tensors[old].name + b"/equalised", values.astype(np.float32))
+        made = self._builder.add_constant(self._builder.tensor(old).name + b"/equalised", values.astype(np.float32))
         op.inputs = [*op.inputs[:place], made, *op.inputs[place + 1 :]]
-        if all(old not in item.inputs for item in graph.operators):
+        if all(old not in item.inputs for item in self._graph.ops):
             self._builder.make_activation(old)  # so that its data goes
 
     def value(self, index: int, place: int) -> Array | None:
         """The constant that an op takes in this place; None where it takes none."""
-        op = self._graph.graph.operators[index]
+        op = self._graph.ops[index]
         if place >= len(op.inputs) or op.inputs[place] < 0:
             return None
         found = self._builder.constant(op.inputs[place])
@@ -128,7 +128,7 @@ def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
         if tensor not in spreads:
             continue
         factors = _factors(spreads[tensor].low, spreads[tensor].high, 1.0)
-        inputs = graph.graph.operators[norm.add_epsilon].inputs
+        inputs = graph.ops[norm.add_epsilon].inputs
         place = next(place for place, item in enumerate(inputs) if graph.is_constant(int(item)))
         epsilon = weights.value(norm.add_epsilon, place)
         assert epsilon is not None
@@ -173,8 +173,7 @@ def _linear(graph: Graph, weights: _Weights) -> list[set[int]]:
         sets.setdefault(top(output), set()).add(output)
         for item in graph.inputs(index):
             sets.setdefault(top(item), set()).add(item)
-    ports = {*map(int, graph.graph.inputs), *map(int, graph.graph.outputs)}
-    return [tensors for tensors in sets.values() if not tensors & ports and _scalable(graph, weights, tensors)]
+    return [tensors for tensors in sets.values() if not tensors & graph.ports and _scalable(graph, weights, tensors)]
 
 
 def _scalable(graph: Graph, weights: _Weights, tensors: set[int]) -> bool:
@@ -186,7 +185,7 @@ def _scalable(graph: Graph, weights: _Weights, tensors: set[int]) -> bool:
         return False
     convolutions = 0
     for index in {*(item for item in makers if item is not None), *readers}:
-        op, name = graph.graph.operators[index], graph.names[index]
+        op, name = graph.ops[index], graph.names[index]
         if name in CONVOLUTIONS:
             convolutions += 1
             plain = (activation.NONE, activation.RELU)

@@ -34,13 +34,17 @@ class Graph:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        (self.graph,) = model.subgraphs
-        self.names = [fb.op_name(model, op) for op in self.graph.operators]
+        (graph,) = model.subgraphs
+        self.ops: list[Any] = list(graph.operators)
+        self.names = [fb.op_name(model, op) for op in self.ops]
+        self.ports = {*map(int, graph.inputs), *map(int, graph.outputs)}
+        """The tensors that are inputs or outputs of the graph."""
+        self._tensors = graph.tensors
         self.maker: dict[int, int] = {}
         """The op that computes a tensor."""
         self.readers: dict[int, list[int]] = {}
         """The ops that read an activation."""
-        for index, op in enumerate(self.graph.operators):
+        for index, op in enumerate(self.ops):
             for tensor in op.outputs:
                 self.maker[int(tensor)] = index
             for tensor in op.inputs:
@@ -48,24 +52,24 @@ class Graph:
                     self.readers.setdefault(int(tensor), []).append(index)
 
     def is_constant(self, tensor: int) -> bool:
-        return fb.constant(self.model, self.graph.tensors[tensor]) is not None
+        return fb.constant(self.model, self._tensors[tensor]) is not None
 
     def shape(self, tensor: int) -> tuple[int, ...]:
-        return tuple(map(int, self.graph.tensors[tensor].shape))
+        return tuple(map(int, self._tensors[tensor].shape))
 
     def inputs(self, index: int) -> list[int]:
         """The activations that an op reads."""
-        return [int(item) for item in self.graph.operators[index].inputs if item >= 0 and not self.is_constant(item)]
+        return [int(item) for item in self.ops[index].inputs if item >= 0 and not self.is_constant(item)]
 
     def output(self, index: int) -> int:
         """The first tensor that an op computes."""
-        return int(self.graph.operators[index].outputs[0])
+        return int(self.ops[index].outputs[0])
 
     def macs(self, index: int) -> int:
         """The multiplications of a convolution; 0 for any other op."""
         if self.names[index] not in CONVOLUTIONS:
             return 0
-        op = self.graph.operators[index]
+        op = self.ops[index]
         weight, (_, height, width, channels) = self.shape(op.inputs[1]), self.shape(self.output(index))
         window = weight[1] * weight[2]
         return height * width * channels * window * (1 if self.names[index] == "DEPTHWISE_CONV_2D" else weight[3])
@@ -78,7 +82,7 @@ class Graph:
 
     def has_int8_form(self, index: int) -> bool:
         """Whether ``write`` has an int8 form of the op: it computes a map, with constant weights and a bias."""
-        op, name = self.graph.operators[index], self.names[index]
+        op, name = self.ops[index], self.names[index]
         shape = self.shape(self.output(index))
         if len(shape) != 4 or shape[1] * shape[2] == 1:
             return False

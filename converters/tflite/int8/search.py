@@ -48,7 +48,7 @@ class Search:
     variant: str = ""
     """A name for ``build``: points that another variant measured are not used."""
     required: bool = True
-    """Whether a search that no model of holds the budget fails."""
+    """Whether it is an error when no model holds the budget; otherwise the search gives the nearest one."""
     extra_points: int = 0
     """How many more are measured, evenly between all groups in int8 and none, for a Pareto plot."""
 

@@ -93,7 +93,7 @@ class _Writer:
     def __init__(self, graph: Graph, builder: fb.Builder, chosen: Mapping[int, Parameters]) -> None:
         self._graph, self._builder, self._chosen = graph, builder, chosen
         self._int8: dict[tuple[int, Parameters], int] = {}
-        self._float = {int(item) for item in graph.graph.inputs}
+        self._float = {int(item) for item in builder.graph.inputs}
         self.operators: list[Any] = []
 
     def add_op(self, name: str, source: int, target: int) -> None:
@@ -122,7 +122,7 @@ class _Writer:
     def write(self, index: int) -> None:
         """The op of this index, and what brings its inputs into the form that it takes."""
         graph = self._graph
-        op, name, output = graph.graph.operators[index], graph.names[index], graph.output(index)
+        op, name, output = graph.ops[index], graph.names[index], graph.output(index)
         maps = set(graph.inputs(index))
         if graph.in_int8(index, self._chosen):
             found = self._chosen[output]
