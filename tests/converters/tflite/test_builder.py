@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from converters.tflite import builder as fb
+from converters.tflite.weights import int8_weights
 from tests.converters.lowered import interpreter
 from tests.converters.tflite.networks import operators, run, small_network, smooth, tflite
+from tests.graphs import model, node
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +160,19 @@ def test_a_cut_of_several_ops_takes_only_what_they_do_not_make(small):
     (image,) = smooth(np.random.default_rng(4), 1)
     first, rest = fb.cut(model, graph.operators[:1]), fb.cut(model, graph.operators[1:])
     np.testing.assert_allclose(run(rest, run(first, image)), run(small, image), atol=1e-5)
+
+
+def test_int4_weights_stay_constants_in_a_cut():
+    constants = {"w": np.random.default_rng(5).random((100, 200, 1, 1), np.float32), "b": np.zeros(100, np.float32)}
+    proto = model(
+        [node("Conv", "x w b", "c"), node("Relu", "c", "y")],
+        inputs={"x": [1, 200, 2, 2]},
+        outputs=["y"],
+        constants=constants,
+    )
+    whole = fb.read(int8_weights(tflite(proto), {}, "dynamic", bits=4, keep_small=False))
+    (graph,) = whole.subgraphs
+    assert fb.TensorType.INT4 in [tensor.type for tensor in graph.tensors]
+    for op in graph.operators:
+        (port,) = interpreter(fb.cut(whole, [op])).get_input_details()
+        assert port["dtype"] == np.float32
