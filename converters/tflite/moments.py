@@ -21,7 +21,7 @@ _POSITIONS = 2048
 _LARGEST = 1300
 
 
-@dataclass
+@dataclass(frozen=True)
 class Moments:
     """Moments of the patches x that a convolution multiplies with its weights, flattened as the weights are."""
 

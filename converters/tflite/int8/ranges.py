@@ -40,7 +40,7 @@ class Parameters:
         return np.asarray((q - self.zero_point) * self.scale, np.float32)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Spread:
     """A tensor's values on a representative dataset: the extremes of every channel, and some of the values."""
 
