@@ -468,8 +468,8 @@ class TestOnDeviceParity:
 
     def test_a_model_of_bytes_is_given_bytes(self, phones, tmp_path, candidate, sample):
         from converters.runtimes import open_runtime
+        from converters.tflite.int8.write import mixed
         from converters.tflite.rounding import Rounding
-        from converters.tflite.weights import mixed
         from modnet_export import Size
         from modnet_export.record.contract import Contract
 
