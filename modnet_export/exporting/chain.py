@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from converters.choices import CoreMlPrecision, Tuning
+from converters.eight_bit import to_bytes
 from converters.progress import Progress, silent
 from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.int8 import Integer
@@ -131,10 +132,9 @@ class Chain:
 
     def _representative(self) -> list[dict[str, object]]:
         """The calibration images as Core ML's Python interface takes them."""
-        import numpy as np
         from PIL import Image as Picture
 
         images = self._calibration.images(self._flatbuffer("cpu"))
         if self._request.coreml_io == "multiarray":
             return [{INPUT_NAME: image.transpose(0, 3, 1, 2)} for image in images]
-        return [{INPUT_NAME: Picture.fromarray(np.rint(image[0] * 255).astype(np.uint8))} for image in images]
+        return [{INPUT_NAME: Picture.fromarray(to_bytes(image[0]))} for image in images]
