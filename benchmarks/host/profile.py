@@ -1,7 +1,7 @@
 """Where the time goes on this machine, op by op.
 
-ONNX Runtime tells by itself. LiteRT's Python package has no profiler: there every op is made a model of its own and
-timed alone, with XNNPACK as in the whole model. What XNNPACK fuses or keeps in a cache across ops is not in that.
+ONNX Runtime has a profiler. LiteRT's Python package has none: each op becomes a model of its own and is timed alone,
+with XNNPACK as in the whole model. What XNNPACK gains by fusing ops or by keeping values in a cache is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.android.benchmark_model import OpTime
+from benchmarks.results import OpTime
 from converters.runtimes import Image
 
 _REPEATS = 5
@@ -48,7 +48,7 @@ def _onnx(model: Path, image_nhwc: Image, threads: int) -> tuple[OpTime, ...]:
         if event.get("cat") == "Node" and str(event.get("name", "")).endswith("_kernel_time"):
             name = event["name"].removesuffix("_kernel_time")
             found.setdefault(name, (event["args"]["op_name"], []))[1].append(event["dur"] / 1e3)
-    return _shares([(op, name, fmean(times[1:])) for name, (op, times) in found.items()])  # the first one prepares
+    return _shares([(op, name, fmean(times[1:])) for name, (op, times) in found.items()])  # without the first
 
 
 def _tflite(model: Path, threads: int) -> tuple[OpTime, ...]:
