@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from converters.onnx.graph import constant
 from converters.onnx.passes.fold_batchnorm import batchnorm_affine, conv_constants, scaled_conv
-from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, producer, shape
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, is_op, producer, shape
 from converters.onnx.passes.statistics import fp16_inverse_deviation, fp16_mean
 
 Array = npt.NDArray[Any]
@@ -144,7 +144,7 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
         self.arithmetic: Arithmetic = arithmetic
 
     def match(self, node: ir.Node) -> _Partial | None:
-        if node.op_type != "Concat" or len(shape(node.outputs[0])) != 4 or attribute(node, "axis", 0) % 4 != 1:
+        if not is_op(node, "Concat") or len(shape(node.outputs[0])) != 4 or attribute(node, "axis", 0) % 4 != 1:
             return None
         channels = shape(node.outputs[0])[1]
         gain, shift, position = np.ones(channels), np.zeros(channels), 0
@@ -174,7 +174,9 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
             return None
         (source,) = sources
         conv = source.producer()
-        if conv is None or conv_constants(conv) is None or shape(source)[1] != channels:
+        if conv is None or conv.graph is not node.graph or conv_constants(conv) is None:
+            return None
+        if shape(source)[1] != channels:
             return None
         if source.is_graph_output() or {user for user, _ in source.uses()} != set(parts):
             return None
@@ -200,7 +202,7 @@ class WriteInstanceNorm(RewritePass[tuple[ir.Node, _Norm]]):
         self.arithmetic: Arithmetic = arithmetic
 
     def match(self, node: ir.Node) -> tuple[ir.Node, _Norm] | None:
-        if node.op_type != "InstanceNormalization" or node.domain:
+        if not is_op(node, "InstanceNormalization"):
             return None
         norm = _instance_norm(node, 0)
         return None if norm is None else (node, norm)

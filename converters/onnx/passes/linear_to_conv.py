@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from converters.onnx.graph import constant
-from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, attributes, integers, producer, shape
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, attributes, integers, is_op, producer, shape
 
 _FLATTEN = ("Reshape", "Flatten", "Squeeze")
 _UNFLATTEN = ("Reshape", "Unsqueeze")
@@ -41,7 +41,7 @@ class KeepMeanDims(RewritePass[ir.Node]):
     """
 
     def match(self, node: ir.Node) -> ir.Node | None:
-        if node.op_type != "ReduceMean" or len(node.inputs) != 2 or len(shape(node.inputs[0])) != 4:
+        if not is_op(node, "ReduceMean") or len(node.inputs) != 2 or len(shape(node.inputs[0])) != 4:
             return None
         axes = integers(node.inputs[1]) or ()
         return node if attribute(node, "keepdims", 1) == 0 and sorted(axis % 4 for axis in axes) == [2, 3] else None
@@ -69,7 +69,7 @@ class LinearToConv(RewritePass[_Linear]):
     """
 
     def match(self, node: ir.Node) -> _Linear | None:
-        if node.op_type not in ("Gemm", "MatMul") or node.domain:
+        if not is_op(node, "Gemm", "MatMul"):
             return None
         found, matrix = _flattened(node.inputs[0]), constant(node.inputs[1])
         if found is None or matrix is None or matrix.ndim != 2 or attribute(node, "transA", 0):
@@ -78,7 +78,8 @@ class LinearToConv(RewritePass[_Linear]):
         bias: npt.NDArray[Any] | None = None
         if len(node.inputs) > 2 and node.inputs[2] is not None:
             array = constant(node.inputs[2])
-            if array is None or array.size not in (1, len(weight)):
+            # One number for each output, or one for all: not one for each row.
+            if array is None or np.broadcast_shapes(array.shape, (1, len(weight))) != (1, len(weight)):
                 return None
             bias = np.broadcast_to(array.reshape(-1) * np.float32(attribute(node, "beta", 1.0)), len(weight))
         return _Linear(*found[:1], node, found[1], weight, bias)
@@ -109,7 +110,7 @@ class SinkFlatten(RewritePass[_Sunk]):
     """
 
     def match(self, node: ir.Node) -> _Sunk | None:
-        if node.op_type not in (*_UNARY, *_UNFLATTEN) or node.domain:
+        if not is_op(node, *_UNARY, *_UNFLATTEN):
             return None
         found = _flattened(node.inputs[0])
         if found is None or (node.op_type in _UNFLATTEN and shape(node.outputs[0]) != shape(found[1])):
