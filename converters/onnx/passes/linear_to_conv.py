@@ -30,6 +30,7 @@ def _flattened(value: ir.Value | None) -> tuple[ir.Node, ir.Value] | None:
 
 
 def _flatten(build: Builder, x: ir.Value, matrix: tuple[int, ...]) -> ir.Value:
+    """The N x C matrix of an N x C x 1 x 1 map."""
     return build.op("Reshape", x, build.integers(*matrix), output=matrix)
 
 
@@ -82,7 +83,8 @@ class LinearToConv(RewritePass[_Linear]):
             if array is None or np.broadcast_shapes(array.shape, (1, len(weight))) != (1, len(weight)):
                 return None
             bias = np.broadcast_to(array.reshape(-1) * np.float32(attribute(node, "beta", 1.0)), len(weight))
-        return _Linear(*found[:1], node, found[1], weight, bias)
+        flatten, x = found
+        return _Linear(flatten, node, x, weight, bias)
 
     def rewrite(self, match: _Linear, build: Builder) -> None:
         outputs = len(match.weight)

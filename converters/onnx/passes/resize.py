@@ -53,8 +53,9 @@ def _axes(node: ir.Node) -> list[int]:
 class _Bilinear:
     """A bilinear half-pixel resize of height and width, without antialiasing.
 
-    ``scales`` are those that it samples by, where they are given. Sizes rounded from them are not enough: 5 pixels
-    times 1.3 are 6, sampled 1.3 to a pixel. None: it is given sizes, and samples by their ratio.
+    ``scales`` are those of height and width, where it is given scales. It samples by them and not by the sizes that are
+    rounded from them: 5 pixels times 1.3 make 6, in steps of 1 / 1.3 and not of 5 / 6. None: it is given sizes, and
+    samples by their ratio.
     """
 
     scales: tuple[float, float] | None
@@ -134,7 +135,7 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
     """A convolution of an enlarged map multiplies before it enlarges.
 
     Given:  Resize(x, bilinear) -> Conv(k x k, stride 1)
-    Result: Conv(1x1, k*k*O outputs) -> Resize -> Pad(zeros) -> k*k Slices, one a tap -> Sum
+    Result: Conv(1x1, k*k*O outputs) -> Resize -> Pad(zeros) -> k*k Slices, one per tap -> Sum
 
     Exact: a resize acts on each channel alone, so it commutes with the sum over channels of each
     tap; what is left of the k x k convolution is the sum of its shifted taps, zero-padded as before.
@@ -151,7 +152,7 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
             return None
         weight, _ = constants
         pads = conv_padding(node)
-        if pads is None or weight.ndim != 4 or attribute(node, "group", 1) != 1:
+        if pads is None or len(shape(node.outputs[0])) != 4 or attribute(node, "group", 1) != 1:
             return None
         if set(attribute(node, "strides", (1, 1))) | set(attribute(node, "dilations", (1, 1))) != {1}:
             return None

@@ -108,18 +108,18 @@ class RewritePass(ir.passes.InPlacePass, ABC, Generic[M]):
 
     def requires(self, model: ir.Model) -> None:
         """Raise PreconditionError for a model older than what is written here."""
-        version = opset(model.opset_imports)
-        if version < OLDEST_OPSET or model.ir_version < OLDEST_IR:
-            raise ir.passes.PreconditionError(
-                f"{type(self).__name__}: the model is of opset {version}; expected: {OLDEST_OPSET} or newer"
-                if version < OLDEST_OPSET
-                else f"{type(self).__name__}: the model is of IR version {model.ir_version}; "
-                f"expected: {OLDEST_IR} or newer"
-            )
+        for what, version, oldest in (
+            ("opset", opset(model.opset_imports), OLDEST_OPSET),
+            ("IR version", model.ir_version, OLDEST_IR),
+        ):
+            if version < oldest:
+                raise ir.passes.PreconditionError(
+                    f"{type(self).__name__}: the model is of {what} {version}; expected: {oldest} or newer"
+                )
 
     @abstractmethod
     def match(self, node: ir.Node) -> M | None:
-        """What ``rewrite`` needs when the pattern ends in ``node``; None where it does not apply."""
+        """What ``rewrite`` needs where the pattern ends in ``node``; None where it does not. Changes nothing."""
 
     @abstractmethod
     def rewrite(self, match: M, build: Builder) -> None:

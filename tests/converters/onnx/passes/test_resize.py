@@ -149,7 +149,7 @@ class TestResizesWithOtherScales:
 
     @pytest.mark.parametrize("scale", [1.3, 2.5])
     def test_enlargement_by_a_fraction_keeps_its_scale(self, scale):
-        """5 * 1.3 is 6 whole pixels, sampled 1.3 to a pixel, not 6 / 5."""
+        """5 pixels times 1.3 make 6, sampled in steps of 1 / 1.3 and not of 5 / 6."""
         before = model(
             [node("Resize", "x - scales", "up", mode="linear"), node("Conv", "up w", "y")],
             inputs={"x": [1, 8, 5, 4]},
