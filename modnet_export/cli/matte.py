@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,9 +53,18 @@ def matte(options: MatteOptions) -> None:
     from modnet_export.images.matting import open_matting
 
     behind = None if options.background is None else Background.parse(options.background)
-    paths = list_images(options.images)
     out = options.out
-    to_file = out.suffix.lower() == ".png" and not out.is_dir()
+    paths = list({path.resolve(): path for path in list_images(options.images)}.values())
+    if out.resolve() not in {path.resolve() for path in options.images}:  # earlier results below a given folder
+        paths = [path for path in paths if path in options.images or out.resolve() not in path.resolve().parents]
+    to_file = bool(out.suffix) and not out.is_dir()
+    if to_file and out.suffix.lower() != ".png":
+        raise ExportError(
+            f"{out.name} would not be a PNG",
+            where="`out`",
+            expected="a name that ends in .png, or a folder",
+            next_step=f"`out={out.with_suffix('.png')}`",
+        )
     if to_file and len(paths) > 1:
         raise ExportError(
             f"{len(paths)} images cannot be written to one file",
@@ -62,6 +73,7 @@ def matte(options: MatteOptions) -> None:
             next_step="name one: `out=FOLDER`",
         )
     targets = [out] if to_file else _targets(paths, out)
+    _keep_inputs(paths, targets)
     matting = open_matting(options.request())
     (out.parent if to_file else out).mkdir(parents=True, exist_ok=True)
     failed: list[str] = []
@@ -81,10 +93,36 @@ def matte(options: MatteOptions) -> None:
 
 
 def _targets(paths: list[Path], folder: Path) -> list[Path]:
-    """One .png a path, under its own name; the whole name where two would be the same."""
-    stems = [path.stem for path in paths]
-    names = [path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_") for path in paths]
-    return [folder / f"{name}.png" for name in names]
+    """One .png for each path, under the shortest name that tells it from the others: its stem, its whole name, or its
+    folder's name before that."""
+
+    def names(path: Path) -> list[str]:
+        whole = path.name.replace(".", "_")
+        folders = path.absolute().parent.parts[1:]
+        above = ["_".join([*folders[-depth:], whole]) for depth in range(1, len(folders) + 1)]
+        return [path.stem, whole, *above]
+
+    # Compared without case: some file systems would put A.png and a.png into one file.
+    wanted = Counter(name for path in paths for name in {item.casefold() for item in names(path)})
+    chosen: list[str] = []
+    for path in paths:
+        name = next((name for name in names(path) if wanted[name.casefold()] == 1), None)
+        numbered = (f"{names(path)[-1]}_{number}" for number in count(1))
+        chosen.append(name or next(item for item in numbered if item not in chosen and not wanted[item.casefold()]))
+    return [folder / f"{name}.png" for name in chosen]
+
+
+def _keep_inputs(paths: list[Path], targets: list[Path]) -> None:
+    """Raise ExportError where a result would replace one of the images that it is made from."""
+    inputs = {path.resolve() for path in paths}
+    lost = [target for target in targets if target.resolve() in inputs]
+    if lost:
+        raise ExportError(
+            f"{len(lost)} of the images would be replaced by a matte",
+            where=lost[0],
+            expected="results apart from the images that they are made from",
+            next_step="choose another folder or name as `out`",
+        )
 
 
 def mount(app: typer.Typer) -> None:

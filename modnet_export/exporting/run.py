@@ -34,7 +34,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     if "coreml" in request.formats:
         needs("coremltools", extra="coreml")  # before minutes of work, not after
     writable_folder(request.out)
-    replaced = _old_artefacts(request.out)
+    replaced = _old_artefacts(request.out, [row.file for row in rows])
     progress("loading the checkpoint")
     source = checkpoint.resolve(request.checkpoint)
     reference = open_reference(source)
@@ -88,8 +88,8 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
     )
 
 
-def _old_artefacts(out: Path) -> set[str]:
-    """Names in ``out`` that a new export replaces; raises ExportError if the folder is somebody else's."""
+def _old_artefacts(out: Path, files: Sequence[str]) -> set[str]:
+    """Names in ``out`` that a new export of ``files`` replaces; raises ExportError for what is somebody else's."""
     if not out.exists() or not any(out.iterdir()):
         return set()
     if not (out / manifest.FILE_NAME).exists():
@@ -99,10 +99,16 @@ def _old_artefacts(out: Path) -> set[str]:
             expected=f"a new folder, or one with a {manifest.FILE_NAME}",
             next_step="choose another folder as `out`",
         )
-    try:
-        return {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
-    except ExportError:  # a broken manifest is replaced like a sound one; nothing else is touched
-        return {manifest.FILE_NAME}
+    ours = {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
+    foreign = sorted(name for name in files if name not in ours and (out / name).exists())
+    if foreign:
+        raise ExportError(
+            f"{', '.join(foreign)} in {out} was not written by this tool",
+            where=out / foreign[0],
+            expected=f"only what {manifest.FILE_NAME} names is replaced",
+            next_step="move it away, or choose another folder as `out`",
+        )
+    return ours
 
 
 def require_parity(artefacts: Sequence[Artefact]) -> None:

@@ -17,7 +17,7 @@ from modnet_export.record.contract import SIZE_MULTIPLE
 
 Pixels = npt.NDArray[np.float32]
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # Mid-grey is 0 after the network's normalisation to [-1, 1], and 0 is what its own padding adds.
 _LETTERBOX_VALUE = 0.5
 _RELEASED_SIDE = 512
@@ -51,11 +51,15 @@ def read_image(path: Path) -> Pixels:
 
 
 def list_images(paths: list[Path]) -> list[Path]:
-    """Files as given, folders as the images in them (sorted); raises ExportError when there are none."""
+    """Files as given, folders as all images below them (sorted, hidden ones left out).
+
+    Raises ExportError when there are none.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(item for item in path.iterdir() if item.suffix.lower() in SUFFIXES)
+            below = (item for item in path.rglob("*") if item.suffix.lower() in SUFFIXES and item.is_file())
+            found += sorted(item for item in below if not any(p.startswith(".") for p in item.relative_to(path).parts))
         else:
             found.append(path)
     if not found:

@@ -7,12 +7,16 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+if sys.platform != "win32":
+    import fcntl
 
 from pydantic import ValidationError
 
@@ -154,16 +158,17 @@ def _exchange(a: Path, b: Path) -> bool:
 def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
     """A new folder to fill; on success it takes the place of ``folder`` in one step, on failure it is removed.
 
-    ``keep`` names the entries of the present folder that move along (a caller's own files).
+    ``keep`` names the entries of the present folder that move along (a caller's own files). A symbolic link stays one:
+    the folder that it leads to is replaced. Raises ExportError while another process fills the same folder.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.new-"
-    for left_behind in folder.parent.glob(f"{prefix}*"):  # by a run that was killed
-        shutil.rmtree(left_behind, ignore_errors=True)
-    fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    fresh = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=folder.parent))
     fresh.chmod(0o777 & ~_umask())
+    held = _hold(fresh)
     try:
+        _clear(folder, prefix, fresh)
         yield fresh
         for name in keep:
             source = folder / name
@@ -183,6 +188,42 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor that locks a folder until it is closed or the process ends; None where there are no such locks, or
+    another process holds it."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _clear(folder: Path, prefix: str, own: Path) -> None:
+    """Remove what killed processes left beside ``folder``; raises ExportError where one that began first still runs."""
+    began = (own.stat().st_mtime_ns, own.name)
+    for other in folder.parent.glob(f"{prefix}*"):
+        if other == own:
+            continue
+        free = _hold(other)
+        if free is not None:
+            shutil.rmtree(other, ignore_errors=True)
+            os.close(free)
+        elif sys.platform != "win32" and (other.stat().st_mtime_ns, other.name) < began:
+            process = other.name.removeprefix(prefix).split("-")[0]
+            raise ExportError(
+                f"process {process} is writing {folder} at this moment",
+                where=other,
+                expected="one process for each folder",
+                next_step="wait until it has ended, or choose another folder as `out`",
+            )
 
 
 def writable_folder(folder: Path) -> None:

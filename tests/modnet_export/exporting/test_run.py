@@ -137,6 +137,28 @@ def test_export_replaces_its_own_files_and_keeps_the_users(previous):
     assert [path.name for path in previous.parent.iterdir()] == ["dist"]
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    ['{"name": "My web app", "icons": []}', "", '{"schema_version": 1, "artefacts": []}'],
+    ids=["web_app", "empty", "not_whole"],
+)
+def test_a_manifest_that_is_not_ours_is_not_adopted(tmp_path, manifest):
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(ExportError):
+        export(request(tmp_path, precisions=("fp32",)))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"manifest.json": manifest}
+
+
+def test_a_users_file_with_an_artefacts_name_is_not_replaced(previous):
+    recorded = manifests.load(previous)
+    kept = tuple(item for item in recorded.artefacts if item.file != "modnet_fp16.tflite")
+    (previous / "manifest.json").write_bytes(manifests.dump(recorded.model_copy(update={"artefacts": kept})))
+    before = contents(previous)
+    with pytest.raises(ExportError, match=r"modnet_fp16\.tflite in .* was not written by this tool"):
+        export(request(previous))
+    assert contents(previous) == before
+
+
 def test_folder_of_somebody_else_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ExportError, match="was not written by this tool"):
