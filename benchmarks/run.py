@@ -116,7 +116,7 @@ class BenchRequest:
             _warn(
                 f"{', '.join(left_out)}: not measured, because only TFLite models run with other `delegates` than cpu"
             )
-        return tuple(subject for ways in found.values() for subject in ways)
+        return tuple(dict.fromkeys(subject for ways in found.values() for subject in ways))
 
 
 def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:

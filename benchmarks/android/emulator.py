@@ -30,9 +30,8 @@ _PORTS = range(5554, 5682, 2)
 def find_emulator() -> Path:
     """The SDK's ``emulator`` program; raises ExportError where it is missing."""
     sdk = android_sdk()
-    for place in [sdk / "emulator" / "emulator"] if sdk else []:
-        if place.is_file():
-            return place
+    if sdk is not None and (sdk / "emulator" / "emulator").is_file():
+        return sdk / "emulator" / "emulator"
     found = shutil.which("emulator")
     if found:
         return Path(found)
@@ -148,6 +147,7 @@ class EmulatorTarget:
 
     def measure(self, plan: Plan, record: TargetRecord, stop: threading.Event) -> None:
         """See ``session.Target``."""
+        plan.of_formats(self.formats, self.name)  # before it boots for nothing
         record.progress("booting")
         with booted(self.avd, Adb(self.program, stop), self.boot_timeout_s) as device:
             self._on(device.serial).measure(plan, record, stop)

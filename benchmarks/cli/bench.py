@@ -70,7 +70,9 @@ class BenchOptions:
     ] = None
     app: Annotated[
         str | None,
-        typer.Option(metavar="PACKAGE/ACTIVITY", help="Measure inside this app instead.", rich_help_panel=_ANDROID),
+        typer.Option(
+            metavar="PACKAGE/ACTIVITY", help="Measure inside this app instead: latency only.", rich_help_panel=_ANDROID
+        ),
     ] = None
     cores: Annotated[
         Cores, typer.Option(help="Pin benchmark_model to the big or the little cores.", rich_help_panel=_ANDROID)

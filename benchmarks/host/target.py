@@ -37,7 +37,13 @@ class _Worker:
     """A running ``benchmarks.host.worker``. Raises ExportError where it does not answer, or answers with an error."""
 
     def __init__(self, subject: Subject, photo: Path) -> None:
-        command = [json.dumps(sys.path), subject.path, photo, subject.threads, subject.delegate]
+        command = [
+            json.dumps([str(place) for place in sys.path]),
+            subject.path,
+            photo,
+            subject.threads,
+            subject.delegate,
+        ]
         self._name = subject.name
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, *map(str, command)],

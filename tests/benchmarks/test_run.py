@@ -52,6 +52,12 @@ def test_every_model_is_measured_in_every_way(measured):
     assert not [name for name in names if "mlpackage" in name]
 
 
+def test_a_model_that_is_named_twice_is_measured_once(dist):
+    file = "modnet_fp32.tflite"
+    request = BenchRequest(dist=dist, artefacts=(file, file), threads=(1, 1), delegates=("cpu", "cpu"))
+    assert [subject.name for subject in request.subjects(manifest.load(dist))] == [f"{file} 1T"]
+
+
 def test_one_model_on_this_machine(dist, tmp_path):
     out = tmp_path / "b.json"
     result = bench(BenchRequest(dist=dist, artefacts=("modnet_fp32.tflite",), runs=2, out=out))

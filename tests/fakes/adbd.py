@@ -33,7 +33,7 @@ MAPPED = ("/data/local/tmp", "/sys/", "/sdcard")
 
 @dataclass
 class Fault:
-    """Something that goes wrong when a command or a sync request matches, the first ``times`` it does."""
+    """Something that goes wrong with the first ``times`` commands or requests that match, after ``skip`` others."""
 
     pattern: str
     action: str

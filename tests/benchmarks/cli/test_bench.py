@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
+import benchmarks
 from benchmarks import formats
 from benchmarks.cli.bench import BenchOptions
+from benchmarks.cli.compare import CompareOptions
 
 
 def test_bench_writes_json_and_csv(call, dist, tmp_path):
@@ -54,6 +59,15 @@ ON_ANDROID = {
     "return_timeout": ["--return-timeout", "7"],
     "boot_timeout": ["--boot-timeout", "7"],
 }
+
+
+def test_every_setting_that_a_message_names_is_an_option():
+    """Messages name settings in single backticks; the command line shows them as its options."""
+    known = {item.name for options in (BenchOptions, CompareOptions) for item in fields(options)}
+    sources = [path for path in Path(benchmarks.__path__[0]).rglob("*.py") if "peers" not in path.parts]
+    named = {name for path in sources for name in re.findall(r"(?<!`)`([a-z_]+)(?:=[^`]*)?`(?!`)", path.read_text())}
+    assert named <= known
+    assert len(named) > 10
 
 
 def test_every_option_under_the_heading_of_android_is_among_these():
