@@ -1,6 +1,10 @@
+"""Fixtures that many tests share, and the selections of ``make quick``, ``make test`` and ``make test-slow``."""
+
 from __future__ import annotations
 
 import os
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,30 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 DATA = Path(__file__).parent / "data"
+
+# What a quick run does without. A test that comes to import one of them is skipped, whichever way it gets there.
+NOT_QUICK = {
+    "tensorflow": "needs TensorFlow",
+    "coremltools": "needs coremltools",
+    "modnet_export.exporting.onnx": "exports a model",
+}
+
+
+class _NotQuick(MetaPathFinder):
+    """Skips the test, or the file of tests, that imports something slow."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name in NOT_QUICK:
+            pytest.skip(f"not quick: {NOT_QUICK[name]}", allow_module_level=True)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="only tests that need no TensorFlow, no export and no search")
+
+
+def pytest_configure(config):
+    if config.getoption("--quick"):
+        sys.meta_path.insert(0, _NotQuick())
 
 
 @pytest.fixture(scope="session")
