@@ -17,8 +17,8 @@ from tests.graphs import feeds, model, node, run
 
 
 @pytest.fixture(scope="module", params=["cpu", "gpu"])
-def flatbuffer(request, small_onnx):
-    return convert(optimise(ir.from_proto(small_onnx), request.param))
+def flatbuffer(request, small_tflite):
+    return small_tflite(request.param)
 
 
 def test_unsupported_ops_attributes_and_types_are_listed_at_once():

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from converters.budget import Budget, Point
 from converters.diagnose.inspection import inspect
 from converters.errors import CheckFailedError, ExportError
-from converters.onnx.passes import optimise
 from converters.runtimes.litert import interpreter
 from converters.tflite import builder as fb
 from converters.tflite.convert import convert
@@ -28,8 +27,8 @@ from tests.graphs import model, node
 
 
 @pytest.fixture(scope="module")
-def modnet_fp32(small_onnx):
-    return convert(optimise(ir.from_proto(small_onnx), "cpu"))
+def modnet_fp32(small_tflite):
+    return small_tflite("cpu")
 
 
 @pytest.fixture(scope="module")
