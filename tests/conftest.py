@@ -1,6 +1,14 @@
+"""Fixtures that many tests share, and the selections of ``make quick``, ``make test`` and ``make test-slow``."""
+
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import shutil
+import sys
+from dataclasses import replace
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -8,8 +16,100 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A test never waits for a network that is not there.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Several processes share the cores: threads that have nothing to do sleep instead of spinning.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 DATA = Path(__file__).parent / "data"
+
+# What a quick run does without. A test that comes to import one of them is skipped, whichever way it gets there.
+NOT_QUICK = {
+    "tensorflow": "needs TensorFlow",
+    "coremltools": "needs coremltools",
+    "modnet_export.exporting.onnx": "exports a model",
+}
+
+
+class _NotQuick(MetaPathFinder):
+    """Skips the test, or the file of tests, that imports something slow."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name in NOT_QUICK:
+            pytest.skip(f"not quick: {NOT_QUICK[name]}", allow_module_level=True)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="only tests that need no TensorFlow, no export and no search")
+
+
+def pytest_configure(config):
+    if config.getoption("--quick"):
+        sys.meta_path.insert(0, _NotQuick())
+
+
+def pytest_collection_modifyitems(config, items):
+    """A quick run leaves out what is marked as long, and all that asks for an exported folder."""
+    if config.getoption("--quick"):
+        long = [item for item in items if "shared" in item.fixturenames or item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
+
+
+@pytest.fixture(autouse=True)
+def environment():
+    """What a test, or a library that it runs, does to the environment ends with it (dask sets threads for MKL)."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _listing(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """``shared(name, make)``: a folder that ``make(folder)`` fills once for all processes of a run. Read only."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    root = root / "shared"
+    root.mkdir(exist_ok=True)
+    used: set[Path] = set()
+
+    def get(name: str, make) -> Path:
+        folder, fresh, listing = root / name, root / f"{name}.new", root / f"{name}.files"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                shutil.rmtree(fresh, ignore_errors=True)
+                fresh.mkdir()
+                make(fresh)
+                listing.write_text(_listing(fresh))
+                fresh.rename(folder)
+        used.add(folder)
+        return folder
+
+    yield get
+    for folder in used:
+        listing = folder.with_name(f"{folder.name}.files")
+        assert _listing(folder) == listing.read_text(), f"a test has changed {folder}"
+
+
+@pytest.fixture(scope="session")
+def exported(shared):
+    """``exported(size=..., ...)``: the folder of an export, one for each request. Read only."""
+
+    def get(**changes) -> Path:
+        from modnet_export import ExportRequest, export
+
+        request = ExportRequest(**changes)
+        name = hashlib.sha256(repr(request).encode()).hexdigest()[:16]
+        return shared(f"export-{name}", lambda out: export(replace(request, out=out)))
+
+    return get
 
 
 @pytest.fixture(scope="session")
@@ -27,19 +127,41 @@ def modnet(demo_source):
 
 
 @pytest.fixture(scope="session")
-def small_onnx(modnet):
+def small_onnx(shared, request):
     """The exported demo network at 96x128: small, and neither square nor a power of two."""
-    from modnet_export.exporting.onnx import from_network
-    from modnet_export.record.contract import Size
+    import onnx
 
-    return from_network(modnet, Size(height=96, width=128))
+    def make(folder: Path) -> None:
+        from modnet_export.exporting.onnx import from_network
+        from modnet_export.record.contract import Size
+
+        model = from_network(request.getfixturevalue("modnet"), Size(height=96, width=128))
+        onnx.save(model, folder / "modnet.onnx")
+
+    return onnx.load(shared("small-onnx", make) / "modnet.onnx")
 
 
 @pytest.fixture(scope="session")
-def dist(tmp_path_factory) -> Path:
-    """A whole export of the demo checkpoint at 96x128. Read only."""
-    from modnet_export import ExportRequest, Size, export
+def small_tflite(shared, small_onnx):
+    """``small_tflite(tuning)``: the bytes of ``small_onnx`` as a flatbuffer in fp32."""
 
-    out = tmp_path_factory.mktemp("export") / "dist"
-    export(ExportRequest(size=Size(height=96, width=128), out=out))
-    return out
+    def get(tuning: str) -> bytes:
+        def make(folder: Path) -> None:
+            import onnx_ir as ir
+
+            from converters.onnx.passes import optimise
+            from converters.tflite.convert import convert
+
+            (folder / "modnet.tflite").write_bytes(convert(optimise(ir.from_proto(small_onnx), tuning)))
+
+        return (shared(f"small-tflite-{tuning}", make) / "modnet.tflite").read_bytes()
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def dist(exported) -> Path:
+    """A whole export of the demo checkpoint at 96x128. Read only."""
+    from modnet_export import Size
+
+    return exported(size=Size(height=96, width=128))

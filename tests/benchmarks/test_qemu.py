@@ -12,7 +12,6 @@ from converters.budget import Budget
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
 from modnet_export import Size
-from modnet_export.exporting.run import ExportRequest, export
 from modnet_export.images import inputs
 from modnet_export.record import manifest
 from modnet_export.verifying.parity import Sample
@@ -46,11 +45,10 @@ def test_arm64_kernels_give_the_same_matte_and_no_latency(plan):
 
 
 @pytest.fixture(scope="module")
-def integer_plan(tmp_path_factory):
+def integer_plan(exported):
     """int8 and int8-dynamic models, with what this machine's kernels compute."""
-    out = tmp_path_factory.mktemp("integer") / "dist"
     size = Size(height=96, width=128)
-    export(ExportRequest(size=size, formats=("tflite",), precisions=("int8", "int8-dynamic"), budget=LOOSE, out=out))
+    out = exported(size=size, formats=("tflite",), precisions=("int8", "int8-dynamic"), budget=LOOSE)
     artefacts = manifest.load(out).artefacts
     image_nhwc = inputs.builtin()[0].load(size)[0]
     subjects = tuple(Subject.of(item, out) for item in artefacts)

@@ -23,16 +23,17 @@ def graph(small_onnx):
 
 
 @pytest.fixture(scope="session")
-def packages(graph, tmp_path_factory):
+def packages(graph, shared):
     """A package by precision, ports and target, made once."""
-    folder, made = tmp_path_factory.mktemp("packages"), {}
 
     def get(precision="fp32", ports="multiarray", target="iOS16") -> Path:
-        key = f"{precision}_{ports}_{target}"
-        if key not in made:
-            made[key] = folder / f"{key}.mlpackage"
-            convert(graph, precision=precision, target=target, ports=ports, metadata=META, package=made[key])
-        return made[key]
+        name = f"{precision}_{ports}_{target}.mlpackage"
+
+        def make(folder: Path) -> None:
+            options = {"precision": precision, "target": target, "ports": ports}
+            convert(graph, metadata=META, package=folder / name, **options)
+
+        return shared(name, make) / name
 
     return get
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -22,14 +23,6 @@ from modnet_export.verifying import metrics
 from tests.modnet_export.images.test_representative import held_out
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("MODNET_EXPORT_CACHE", str(folder))
-        yield folder
-
-
 def call(*arguments):
     with pytest.raises(SystemExit) as stop:
         main(list(map(str, arguments)))
@@ -37,11 +30,24 @@ def call(*arguments):
 
 
 @pytest.fixture(scope="module")
-def exported(cache, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("integer")
+def exported(shared):
+    """``dist``, its searches in ``cache``, and the plot. Read only."""
     chosen = ["--formats", "onnx,tflite", "--precisions", "fp32,int8,int8-mixed,int4-weights", "--size", "160x192"]
-    assert call("export", *chosen, "--pareto", folder / "pareto.png", "--out", folder / "dist") == 0
-    return folder
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MODNET_EXPORT_CACHE", str(folder / "cache"))
+            assert call("export", *chosen, "--pareto", folder / "pareto.png", "--out", folder / "dist") == 0
+
+    return shared("integer", make)
+
+
+@pytest.fixture
+def cache(exported, tmp_path, monkeypatch):
+    """What that export found, for another one to go on with."""
+    shutil.copytree(exported / "cache", tmp_path / "cache")
+    monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def artefact(exported, precision, kind="tflite"):
@@ -163,7 +169,7 @@ def test_a_search_goes_on_with_what_it_had_found(exported, cache, tmp_path):
     assert item.search.chosen.integer_macs > artefact(exported, "int8-mixed").search.chosen.integer_macs
 
 
-def test_a_budget_that_cannot_be_held_fails_and_writes_nothing(exported, tmp_path, capsys):
+def test_a_budget_that_cannot_be_held_fails_and_writes_nothing(cache, tmp_path, capsys):
     out = tmp_path / "dist"
     common = ["--formats", "tflite", "--precisions", "int8-mixed", "--size", "160x192", "--out", out]
     assert call("export", *common, "--budget", "mad<=1e-7") == 1
@@ -172,7 +178,7 @@ def test_a_budget_that_cannot_be_held_fails_and_writes_nothing(exported, tmp_pat
     assert not out.exists()
 
 
-def test_the_usual_budget_is_a_warning_where_it_is_not_held(exported, tmp_path, monkeypatch):
+def test_the_usual_budget_is_a_warning_where_it_is_not_held(cache, tmp_path, monkeypatch):
     tight = [replace(row, budget="mad<=1e-7") if row.precision == "int8" and row.budget else row for row in RECIPES]
     monkeypatch.setattr("modnet_export.exporting.request.RECIPES", tight)
     request = ExportRequest(size=Size(height=160, width=192), formats=("tflite",), precisions=("int8",))

@@ -62,12 +62,10 @@ class TestImages:
 
 
 @pytest.fixture(scope="module")
-def quantized(tmp_path_factory):
+def quantized(exported):
     """At 256x256: large enough for hair, small enough for a test."""
-    out = tmp_path_factory.mktemp("int8") / "dist"
     precisions = ("fp32", "int8-weights", "int8-dynamic")
-    export(ExportRequest(size=Size(height=256, width=256), formats=("tflite",), precisions=precisions, out=out))
-    return out
+    return exported(size=Size(height=256, width=256), formats=("tflite",), precisions=precisions)
 
 
 def held_out():
@@ -80,10 +78,10 @@ def held_out():
 
 
 @pytest.mark.parametrize("name", ["modnet_int8_weights.tflite", "modnet_int8_dynamic.tflite"])
-def test_int8_keeps_the_matte_of_photographs_it_was_not_calibrated_on(quantized, name):
+def test_int8_keeps_the_matte_of_photographs_it_was_not_calibrated_on(quantized, name, tmp_path):
     from converters.tflite.weights import int8_weights
 
-    plain = quantized / f"plain_{name}"
+    plain = tmp_path / name
     arithmetic = "dynamic" if "dynamic" in name else "float"
     fp32 = (quantized / "modnet_fp32.tflite").read_bytes()
     plain.write_bytes(int8_weights(fp32, {}, arithmetic, compensate=False, keep_small=False))
@@ -93,7 +91,6 @@ def test_int8_keeps_the_matte_of_photographs_it_was_not_calibrated_on(quantized,
     errors = np.array(
         [[metrics.mad(model.matte(photo), reference.matte(photo)) for model in (ours, default)] for photo in held_out()]
     )
-    plain.unlink()
     # Default rounding of all weights costs about ten times as much (docs/quantization.md).
     assert errors[:, 0].mean() < 0.003
     assert errors[:, 0].mean() < 0.35 * errors[:, 1].mean()

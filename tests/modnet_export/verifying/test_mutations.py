@@ -211,14 +211,25 @@ def spoiled(model, mutation):
 FILES = ("modnet_fp32.onnx", "modnet_opt_fp32.onnx", "modnet_fp32.tflite", "modnet_fp32.mlpackage")
 
 
-def artefacts_of(model, out: Path, formats=("onnx", "tflite", "coreml"), precision="fp32") -> dict[str, Artefact]:
-    """The artefacts of an ONNX model, as export would describe them."""
-    out.mkdir(exist_ok=True)
-    request = ExportRequest(size=SIZE, formats=formats, precisions=(precision,), coreml_io="multiarray", out=out)
-    chain, found = Chain(model, request), {}
+def request_for(formats=("onnx", "tflite", "coreml"), precision="fp32") -> ExportRequest:
+    return ExportRequest(size=SIZE, formats=formats, precisions=(precision,), coreml_io="multiarray")
+
+
+INT8 = request_for(("coreml",), "int8")
+
+
+def write(model, request: ExportRequest, out: Path) -> None:
+    """The artefacts of an ONNX model."""
+    chain = Chain(model, request)
     for plan in request.recipes():
-        path = out / plan.file
-        chain.write(plan, path)
+        chain.write(plan, out / plan.file)
+
+
+def artefacts_in(folder: Path) -> dict[str, Artefact]:
+    """The artefacts, as export would describe them."""
+    found = {}
+    for plan in request_for().recipes() + INT8.recipes():
+        path = folder / plan.file
         found[plan.file] = Artefact(
             file=plan.file,
             format=plan.format,
@@ -248,17 +259,21 @@ def put_manifest(folder: Path, artefacts, source) -> None:
 
 
 @pytest.fixture(scope="module")
-def sound(small_onnx, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sound") / "all"
-    return folder, artefacts_of(small_onnx, folder) | artefacts_of(small_onnx, folder, ("coreml",), "int8")
+def sound(small_onnx, shared):
+    def make(folder: Path) -> None:
+        write(small_onnx, request_for(), folder)
+        write(small_onnx, INT8, folder)
+
+    folder = shared("sound", make)
+    return folder, artefacts_in(folder)
 
 
 @pytest.fixture(scope="module", params=MUTATIONS)
-def mutated(request, small_onnx, tmp_path_factory):
-    bad, _ = spoiled(small_onnx, request.param)
-    folder = tmp_path_factory.mktemp("mutated") / request.param
-    artefacts_of(bad, folder)
-    return request.param, folder
+def mutated(request, small_onnx, shared):
+    def make(folder: Path) -> None:
+        write(spoiled(small_onnx, request.param)[0], request_for(), folder)
+
+    return request.param, shared(f"mutated-{request.param}", make)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -46,18 +46,9 @@ STAND_IN = textwrap.dedent("""
 
 
 @pytest.fixture(scope="module", params=["image", "multiarray"])
-def folder(request, tmp_path_factory):
-    out = tmp_path_factory.mktemp("coreml") / "dist"
-    export(
-        ExportRequest(
-            size=Size(height=64, width=96),
-            formats=("onnx", "coreml"),
-            precisions=("fp32", "fp16"),
-            coreml_io=request.param,
-            out=out,
-        )
-    )
-    return out
+def folder(request, exported):
+    size, formats = Size(height=64, width=96), ("onnx", "coreml")
+    return exported(size=size, formats=formats, precisions=("fp32", "fp16"), coreml_io=request.param)
 
 
 def replay(folder: Path, work: Path, offset: float = 0.0) -> Path:
