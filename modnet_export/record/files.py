@@ -112,7 +112,7 @@ def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat)
         place = ".".join(map(str, first["loc"])) or "the file"
         problem = f"{error.error_count()} problem(s), first {place}: {first['msg'].removeprefix('Value error, ')}"
         raise ExportError(
-            f"{path.name} was written by an older version of modnet-export and can no longer be read: {problem}"
+            f"{path.name} was written by an older version of modnet-export, and can no longer be read: {problem}"
             if number < kind.version
             else f"cannot read {path.name} as {kind.what}: {problem}",
             where=path,
