@@ -1,7 +1,8 @@
 """ARM64 kernels without a phone: LiteRT's arm64 build under QEMU's user emulation, for parity and never for latency.
 
-``python -m benchmarks.qemu`` fetches what it needs, from Debian's packages and PyPI, without root. QEMU must not be
-older than 10: under 7.2, LiteRT 2.2 and 2.3 crash, and 2.1.6 computes nonsense in int8 on CPUs with SME (``max``).
+``python -m benchmarks.qemu`` fetches what it needs, from Debian's packages and PyPI, without root. QEMU must be
+version 10 or newer: under 7.2, LiteRT 2.2 and 2.3 crash, and 2.1.6 computes nonsense in int8 on CPUs with SME
+(``max``).
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from benchmarks.measure import Parity
-from benchmarks.session import Candidate, Plan, Record, labelled
+from benchmarks.choices import Observation
+from benchmarks.errors import StoppedError
+from benchmarks.plan import Plan, Subject
+from benchmarks.record import TargetRecord
 from converters.errors import ExportError
+from converters.runtimes import Image
+from modnet_export.record.choices import Format
 from modnet_export.record.files import cache
-from modnet_export.verifying.parity import compare
 
 LITERT = "2.3.0"
 _WHEELS = {
@@ -50,14 +55,18 @@ def _qemu() -> Path:
 
 
 def installed() -> bool:
-    """Whether everything that the target needs is here."""
+    """Whether everything that the target needs has been fetched."""
     return (folder() / "complete").is_file()
 
 
 def install() -> Path:
     """Fetch QEMU and an arm64 Python with LiteRT into the cache; raises ExportError where that is not possible."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise ExportError("the arm64 system is made of Debian's or Ubuntu's packages", expected="apt-get and dpkg-deb")
+        raise ExportError(
+            "the arm64 system is made of packages of Debian or Ubuntu, and their tools are missing here",
+            expected="apt-get and dpkg-deb",
+            next_step="run the arm64 checks in a Debian 12 container",
+        )
     target = folder()
     if installed():
         return target
@@ -93,9 +102,9 @@ def _call(command: list[str], folder: Path | None = None) -> None:
 
 
 def _packages(root: Path, keys: Path | None, architecture: str | None, names: tuple[str, ...]) -> None:
-    """Unpack packages of Debian 12, signed with one of ``keys``; of this system's own sources where there are none.
+    """Unpack packages of Debian 12 that are signed with one of ``keys``; without keys, from this system's own sources.
 
-    The system's package lists stay as they are.
+    The system's own package lists stay as they are.
     """
     with tempfile.TemporaryDirectory(prefix="apt.") as name:
         state = Path(name)
@@ -140,11 +149,11 @@ def _check_cpu(cpu: str) -> None:
     known = [line.strip() for line in answer.stdout.splitlines() if line.startswith("  ")]
     if cpu not in known:
         raise ExportError(
-            f"QEMU has no CPU '{cpu}'", where="--target", expected=f"qemu-arm64:CPU of {', '.join(known)}"
+            f"QEMU has no CPU '{cpu}'", where="`targets`", expected=f"qemu-arm64:CPU with one of {', '.join(known)}"
         )
 
 
-# Runs inside: needs nothing but numpy and LiteRT.
+# Runs in the arm64 system, which has nothing but numpy and LiteRT.
 _SCRIPT = """
 import json, sys
 import numpy as np
@@ -163,51 +172,54 @@ print(json.dumps({"machine": __import__("platform").machine()}))
 
 @dataclass(frozen=True)
 class QemuTarget:
-    """Parity on ARM64's kernels. It takes no latency: that of an emulated CPU means nothing."""
+    """Parity on ARM64's kernels. It measures no latency: that of an emulated CPU means nothing."""
 
     cpu: str | None = None
     """One of QEMU's, such as ``cortex-a76``: LiteRT chooses its kernels by it. None: the one that has everything."""
+
+    formats: ClassVar[frozenset[Format]] = frozenset({"tflite"})
+    observations: ClassVar[frozenset[Observation]] = frozenset({"parity"})
 
     @property
     def name(self) -> str:
         return f"qemu-arm64:{self.cpu}" if self.cpu else "qemu-arm64"
 
-    def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
-        """See ``session.Target``; only the inputs' parity is taken."""
+    @property
+    def run_suffix(self) -> str:
+        return f" on {self.name}"
+
+    def measure(self, plan: Plan, record: TargetRecord, stop: threading.Event) -> None:
+        """See ``session.Target``."""
         if not installed():
             raise ExportError(
-                "the arm64 system is not here",
+                "the arm64 system is not installed",
                 where=folder(),
                 expected="QEMU, and an arm64 Python with LiteRT",
-                next_step="make setup-arm64",
+                next_step="make setup-arm64, or python -m benchmarks.qemu",
             )
         if self.cpu is not None:
             _check_cpu(self.cpu)
-        for candidate in plan.candidates:
-            name = labelled(candidate, self.name)
-            if candidate.path.suffix != ".tflite" or candidate.contract is None or candidate.tolerance is None:
-                continue
-            if candidate.delegate not in ("cpu", "builtin"):
-                record.fail(name, f"{candidate.delegate} is not emulated: cpu and builtin are")
+        for subject in plan.of_formats(self.formats, self.name):
+            if subject.delegate not in ("cpu", "builtin"):
+                record.fail(subject, f"{subject.delegate} is not emulated: only cpu and builtin are")
                 continue
             for done, sample in enumerate(plan.samples):
                 if stop.is_set():
-                    return
-                if record.has_parity(name, sample.name):
+                    raise StoppedError
+                if record.judged(subject, sample):
                     continue
-                record.status(self.name, f"emulating {candidate.name}", done, len(plan.samples))
+                record.progress(f"emulating {subject.name}", done, len(plan.samples))
                 try:
-                    matte_nhwc = self._run(candidate, sample.image_nhwc, stop)
+                    matte_nhwc = self._matte(subject, sample.image_nhwc, stop)
                 except ExportError as error:
-                    record.fail(name, str(error))
+                    record.fail(subject, str(error))
                     break
-                found = compare(sample.name, matte_nhwc, sample.matte_nhwc, candidate.tolerance)
-                record.agree(Parity(name, sample.name, found.max_abs_difference, found.mad, found.passed))
+                record.judge(subject, sample, matte_nhwc, subject.tolerance)
 
-    def _run(self, candidate: Candidate, image_nhwc: np.ndarray, stop: threading.Event) -> np.ndarray:
-        assert candidate.contract is not None
+    def _matte(self, subject: Subject, image_nhwc: Image, stop: threading.Event) -> Image:
+        """The matte of an image, both as 1 x H x W x C in [0, 1]. Raises ExportError, StoppedError."""
         root = folder()
-        image, matte = candidate.contract.image, candidate.contract.matte
+        image, matte = subject.contract.image, subject.contract.matte
         with tempfile.TemporaryDirectory(prefix="modnet_export_") as name:
             scratch = Path(name)
             np.save(scratch / "image.npy", image.encoded(image_nhwc))
@@ -215,25 +227,30 @@ class QemuTarget:
             command = [
                 str(_qemu()), "-cpu", self.cpu or "max", "-L", str(root / "root"),
                 "-E", f"PYTHONHOME={root / 'root' / 'usr'}", "-E", f"PYTHONPATH={root / 'site'}",
-                str(root / "root/usr/bin/python3.11"), str(scratch / "run.py"), str(candidate.path),
-                str(scratch / "image.npy"), str(scratch / "matte.npy"), str(candidate.threads),
-                "1" if candidate.delegate == "cpu" else "0",
+                str(root / "root/usr/bin/python3.11"), str(scratch / "run.py"), str(subject.path),
+                str(scratch / "image.npy"), str(scratch / "matte.npy"), str(subject.threads),
+                "1" if subject.delegate == "cpu" else "0",
             ]  # fmt: skip
             environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-            process = subprocess.Popen(
+            with subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
-            )
-            while True:
-                try:
-                    out, err = process.communicate(timeout=0.5)
-                    break
-                except subprocess.TimeoutExpired:
-                    if stop.is_set():
-                        process.kill()
+            ) as process:
+                out, err = _output(process, stop)
             if process.returncode or json.loads(out.splitlines()[-1])["machine"] != "aarch64":
-                last = err.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+                last = err.decode(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
                 raise ExportError(f"LiteRT under QEMU ended with {process.returncode}: {last[0][:300]}")
             return matte.decoded(np.load(scratch / "matte.npy"))
+
+
+def _output(process: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bytes, bytes]:
+    """What a process printed until it ended; once ``stop`` is set it is killed, and StoppedError raised."""
+    while True:
+        try:
+            return process.communicate(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                process.kill()
+                raise StoppedError from None
 
 
 if __name__ == "__main__":

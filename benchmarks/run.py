@@ -1,100 +1,187 @@
-"""One benchmark of a ``dist/`` folder, from its request to its result."""
+"""One benchmark of an exported folder, from its request to its result."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import measure, session
-from benchmarks.choices import Delegate
+from benchmarks import formats, session
+from benchmarks.choices import Delegate, Observation
 from benchmarks.host.target import HostTarget
-from benchmarks.measure import Bench
-from benchmarks.session import Candidate, Plan, Record, Target, Watcher
-from converters.errors import ExportError
+from benchmarks.plan import Plan, Subject
+from benchmarks.record import UNWATCHED, Record, Watcher
+from benchmarks.results import Bench
+from benchmarks.session import Target
+from converters.errors import ExportError, ExportWarning
 from modnet_export.images import inputs
 from modnet_export.record import manifest
 from modnet_export.record.files import write_bytes
 from modnet_export.record.manifest import Manifest
 from modnet_export.verifying.parity import Sample, referenced
 
+_CANNOT: dict[Observation, str] = {
+    "latency": "latencies cannot be measured",
+    "profile": "ops cannot be timed one by one",
+    "energy": "energy cannot be estimated",
+}
+
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What to measure, where, and how long."""
+    """What to measure, where, and for how long. Raises ExportError for values that make no sense."""
 
     dist: Path
     """A folder that ``export`` wrote."""
     artefacts: tuple[str, ...] | None = None
-    """Some of its files; None: all that the targets run."""
+    """The names of some of its files; None: all but Core ML packages, each on the targets that can run it."""
     targets: tuple[Target, ...] = (HostTarget(),)
     threads: tuple[int, ...] = (1,)
     delegates: tuple[Delegate, ...] = ("cpu",)
+    """For TFLite models; those of other formats are measured where ``cpu`` is among them."""
     runs: int = 50
+    """Timed runs of each model, after those that warm it up."""
     duration_s: float | None = None
-    """Of timed runs for each model, instead of ``runs``."""
+    """Seconds of timed runs for each model, instead of ``runs``."""
     sustained_minutes: float | None = None
+    """How long each target measures without a pause, instead of ``runs``."""
     profile: bool = False
+    """Also time every op."""
     energy: bool = False
+    """Also estimate the energy of an inference."""
     resume: bool = False
     """Go on with what ``out`` already holds."""
     out: Path | None = None
-    """Raw samples as .json, written as they come; or a table as .csv."""
+    """A .json with raw samples, written as they come; or a table as .csv, written at the end."""
+
+    def __post_init__(self) -> None:
+        for setting, given in (("targets", self.targets), ("threads", self.threads), ("delegates", self.delegates)):
+            if not given:
+                raise ExportError("there is nothing to choose from", where=f"`{setting}`", expected="at least one")
+        names = [item.name for item in self.targets]
+        if len(set(names)) < len(names):
+            raise ExportError("a target is named twice", where="`targets`", expected="each target once")
+        for setting, number in (
+            ("threads", min(self.threads)),
+            ("runs", self.runs),
+            ("duration", self.duration_s),
+            ("sustained", self.sustained_minutes),
+        ):
+            if number is not None and not number > 0:
+                raise ExportError(f"{number} is too little", where=f"`{setting}`", expected="a number above 0")
+        if self.duration_s is not None and self.sustained_minutes is not None:
+            raise ExportError(
+                "`duration` and `sustained` both say how long to measure",
+                expected="one of them",
+                next_step="leave one of them out",
+            )
+        if self.resume and self.samples_file is None:
+            raise ExportError(
+                "there is nothing to go on with",
+                where="`resume`",
+                expected="a .json that a benchmark began to write, as `out`",
+                next_step="add `out=FILE.json`",
+            )
 
     @property
-    def record(self) -> Path | None:
-        """The file that keeps raw samples."""
+    def samples_file(self) -> Path | None:
+        """The file that keeps raw samples: ``out``, unless it is a table."""
         return None if self.out is None or self.out.suffix.lower() == ".csv" else self.out
 
-    def candidates(self, recorded: Manifest) -> tuple[Candidate, ...]:
-        """Every model in every way; raises ExportError for a file that the folder does not have."""
+    def subjects(self, recorded: Manifest) -> tuple[Subject, ...]:
+        """Every model in every way that it is to be run; raises ExportError for files that are not there."""
         known = {item.file: item for item in recorded.artefacts}
         named = self.artefacts or [item.file for item in recorded.artefacts if item.format != "coreml"]
         if unknown := [name for name in named if name not in known]:
             raise ExportError(
                 f"there is no {', '.join(unknown)} in {self.dist}", where=self.dist, expected=", ".join(known)
             )
-        return tuple(
-            Candidate(
-                name,
-                (self.dist / name).resolve(),
-                known[name].sha256,
-                threads,
-                delegate,
-                known[name].contract,
-                known[name].tolerance,
-            )
+        found = {
+            name: [
+                Subject.of(known[name], self.dist, threads=threads, delegate=delegate)
+                for delegate in self.delegates
+                if delegate == "cpu" or known[name].format == "tflite"
+                for threads in self.threads
+            ]
             for name in named
-            for delegate in self.delegates
-            if delegate == "cpu" or known[name].format == "tflite"
-            for threads in self.threads
-        )
+        }
+        left_out = [name for name, ways in found.items() if not ways]
+        if len(left_out) == len(found):
+            raise ExportError(
+                f"none of the models runs with {', '.join(self.delegates)}",
+                where="`delegates`",
+                expected="cpu, or a TFLite model",
+            )
+        if self.artefacts and left_out:
+            _warn(
+                f"{', '.join(left_out)}: not measured, because only TFLite models run with other `delegates` than cpu"
+            )
+        return tuple(subject for ways in found.values() for subject in ways)
 
 
-def bench(request: BenchRequest, watcher: Watcher = session.UNSEEN) -> Bench:
-    """Measure; what failed is in the result. Raises ExportError for bad input."""
+def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
+    """Measure what a request asks for. What failed is in the result too.
+
+    Raises ExportError for bad input, or where nothing can be measured at all; CheckFailedError for files that are not
+    those that were exported.
+    """
     recorded = manifest.load(request.dist)
     manifest.check_hashes(recorded, request.dist)
-    candidates = request.candidates(recorded)
-    if request.resume and request.record is None:
-        raise ExportError("there is nothing to go on with", where="`resume`", expected="`out=FILE.json` as well")
-    shown = inputs.builtin()[0]
-    judged: tuple[Sample, ...] = ()
-    if any(item.name != session.HOST for item in request.targets):
-        watcher(request.targets[0].name, "running the reference", 0, 0)
-        judged = tuple(referenced(recorded, [shown]))
+    subjects = request.subjects(recorded)
+    _check_targets(request, subjects)
+    kept = request.samples_file
+    if request.out is not None and not request.out.absolute().parent.is_dir():
+        raise ExportError(f"there is no folder {request.out.parent}", where="`out`", next_step="make it first")
+    record = Record.continued(kept, watcher) if request.resume and kept else Record(kept, watcher=watcher)
+    photo = inputs.builtin()[0]
+    samples: tuple[Sample, ...] = ()
+    if any("parity" in item.observations for item in request.targets):
+        for item in request.targets:
+            watcher(item.name, "running the reference")
+        samples = tuple(referenced(recorded, [photo]))
     plan = Plan(
-        candidates,
-        shown.load(recorded.size)[0],
+        subjects,
+        photo.load(recorded.size)[0],
         runs=request.runs,
         seconds=request.duration_s,
         sustained_minutes=request.sustained_minutes,
         profile=request.profile,
         energy=request.energy,
-        samples=judged,
+        samples=samples,
     )
-    kept = request.record
-    record = session.continued(kept, watcher) if request.resume and kept else Record(kept, status=watcher)
     result = session.measure(request.targets, plan, record)
     if request.out is not None and kept is None:
-        write_bytes(request.out, measure.as_csv(result).encode())
+        write_bytes(request.out, formats.as_csv(result).encode())
     return result
+
+
+def _check_targets(request: BenchRequest, subjects: tuple[Subject, ...]) -> None:
+    """Nothing that was asked for is left out silently: raise ExportError where no target can do it, else warn."""
+    asked: dict[str, Observation] = {}
+    if request.duration_s is not None:
+        asked["duration"] = "latency"
+    if request.sustained_minutes is not None:
+        asked["sustained"] = "latency"
+    if request.profile:
+        asked["profile"] = "profile"
+    if request.energy:
+        asked["energy"] = "energy"
+    for setting, observation in asked.items():
+        unable = [item.name for item in request.targets if observation not in item.observations]
+        message = f"{_CANNOT[observation]} on {', '.join(unable)}"
+        if len(unable) == len(request.targets):
+            raise ExportError(
+                message, where=f"`{setting}`", next_step=f"leave `{setting}` out, or choose other `targets`"
+            )
+        if unable:
+            _warn(f"{message}: `{setting}` is for the other targets")
+    if request.artefacts is not None:
+        for target in request.targets:
+            others = sorted({item.file for item in subjects if item.format not in target.formats})
+            if others:
+                runs = ", ".join(sorted(target.formats))
+                _warn(f"{', '.join(others)}: not measured on {target.name}, which runs {runs} only")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(ExportWarning(message), stacklevel=3)

@@ -1,25 +1,27 @@
-"""What samples of a latency say, and whether two runs differ: by bootstrap, as latencies follow no known law."""
+"""Summaries of latency samples, and whether two runs differ.
+
+Intervals come from a bootstrap, because latencies follow no known distribution.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.choices import Verdict
+
 _RESAMPLES = 2000
 _CONFIDENCE = 0.95
-_FLOOR_INTERLEAVED, _FLOOR_APART = 0.015, 0.025
-"""Smaller differences are what a machine does to equal runs; more so where one comes after the other."""
-
-Verdict = Literal["faster", "slower", "cannot tell"]
+_FLOOR_PAIRED, _FLOOR_APART = 0.015, 0.025
+"""Two runs of the same model differ by as much; by more where they ran one after the other."""
 
 
 class Summary(BaseModel):
-    """Derived from the samples, never kept instead of them."""
+    """What the samples of one run come to. Times in ms."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,24 +32,27 @@ class Summary(BaseModel):
     p99_ms: float
     mean_ms: float
     mean_low_ms: float
+    """With ``mean_high_ms`` the 95 % confidence interval of the mean."""
     mean_high_ms: float
-    """95 % confidence interval of the mean."""
 
 
 class Comparison(BaseModel):
-    """``ratio`` of the medians, the second run's over the first's, with its 95 % interval."""
+    """The ratio of the medians, the second run's over the first's, and what it says of the second run."""
 
     model_config = ConfigDict(frozen=True)
 
     ratio: float
     low: float
+    """With ``high`` the 95 % confidence interval of the ratio."""
     high: float
     verdict: Verdict
-    """Of the second run against the first."""
 
 
 def _resampled(count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Indices for resampling in blocks (Künsch 1989): neighbouring samples are alike, and must stay together."""
+    """Indices for ``_RESAMPLES`` resamples of ``count`` samples, shape ``_RESAMPLES`` x ``count``.
+
+    Whole blocks are drawn (Künsch 1989), because neighbouring samples are alike and must stay together.
+    """
     block = max(1, round(2 * math.sqrt(count)))
     starts = rng.integers(0, count, (_RESAMPLES, math.ceil(count / block)))
     indices = (starts[..., None] + np.arange(block)) % count
@@ -61,7 +66,7 @@ def _interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def summarise(samples_ms: Sequence[float]) -> Summary:
-    """Raises ValueError without samples."""
+    """The summary of one run's samples, in ms. Raises ValueError without samples."""
     if not samples_ms:
         raise ValueError("no samples")
     samples = np.asarray(samples_ms, np.float64)
@@ -79,21 +84,21 @@ def summarise(samples_ms: Sequence[float]) -> Summary:
     )
 
 
-def compare(first_ms: Sequence[float], second_ms: Sequence[float], *, interleaved: bool = False) -> Comparison:
-    """Whether the second run is faster or slower than the first.
+def latency_ratio(first_ms: Sequence[float], second_ms: Sequence[float], *, paired: bool = False) -> Comparison:
+    """The second run's latency over the first's, and whether the second is faster or slower. Samples are above 0 ms.
 
-    ``interleaved``: sample i of both was taken in the same round; what slowed one slowed the other,
-    and each round gives a ratio of its own. A verdict other than "cannot tell" needs the whole
-    interval on one side of 1, and a ratio beyond what equal runs differ by. Raises ValueError
-    without samples, or for interleaved runs of different lengths.
+    ``paired``: sample i of both was taken in the same round, so what slowed one slowed the other too; then the
+    ratio is the median of the rounds' own ratios. A verdict other than "cannot tell" needs the whole interval on
+    one side of 1, and a ratio further from 1 than those of equal runs. Raises ValueError without samples, or for
+    paired runs of different lengths.
     """
     if not first_ms or not second_ms:
         raise ValueError("no samples")
     first, second = np.asarray(first_ms, np.float64), np.asarray(second_ms, np.float64)
     rng = np.random.default_rng(0)
-    if interleaved:
+    if paired:
         if len(first) != len(second):
-            raise ValueError("interleaved runs have equally many samples")
+            raise ValueError(f"paired runs have equally many samples, not {len(first)} and {len(second)}")
         ratios = second / first
         ratio = float(np.median(ratios))
         spread = np.median(ratios[_resampled(len(ratios), rng)], axis=1)
@@ -102,7 +107,7 @@ def compare(first_ms: Sequence[float], second_ms: Sequence[float], *, interleave
         medians = [np.median(samples[_resampled(len(samples), rng)], axis=1) for samples in (second, first)]
         spread = medians[0] / medians[1]
     low, high = _interval(spread)
-    floor = _FLOOR_INTERLEAVED if interleaved else _FLOOR_APART
+    floor = _FLOOR_PAIRED if paired else _FLOOR_APART
     verdict: Verdict = "cannot tell"
     if low > 1 and ratio > 1 + floor:
         verdict = "slower"

@@ -1,33 +1,46 @@
-"""What an int8 model may cost, and what one does: bounds of a search, and the points that it measures."""
+"""What an int8 model may cost, and what one does cost: the bounds of a search, and the points that it measures."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from converters.errors import ExportError
 
 MEASURES = {"mad": "mad", "p999": "p999", "max": "max_abs_difference", "latency_ms": "latency_ms", "size_mb": "size_mb"}
-"""What a budget may bound: by the names of ``Point``."""
+"""What a budget may bound, and what it is called in ``Point``."""
 _TERM = re.compile(r"\s*(\w+)\s*<=\s*([0-9.eE+-]+)\s*")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One finished model: how many groups are float, and what was measured on the calibration images."""
+    """One finished model: how many groups of tensors are float, and what was measured on the calibration images.
+
+    Raises ValueError for a number that is negative or not finite, and for a share above 1.
+    """
 
     left_in_float: int
     integer_macs: float
-    """Share of the multiplications whose inputs and results are int8."""
+    """The share of the multiplications whose inputs and results are int8."""
     mad: float
-    """From the float model's matte; the mean over the images, ``p999`` and ``max_abs_difference`` the worst of them."""
+    """The mean absolute difference from the float model's matte, the mean over the images."""
     p999: float
+    """The 99.9th percentile of the absolute difference, in the worst image."""
     max_abs_difference: float
+    """The largest absolute difference in any image."""
     latency_ms: float
-    """On the exporting machine, the least of a few: for comparison within one search only."""
+    """On the exporting machine, the least of a few runs: for comparison within one search only."""
     size_mb: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{field.name} is {value}: it must be a finite number from 0")
+        if self.integer_macs > 1:
+            raise ValueError(f"integer_macs is {self.integer_macs}: a share is at most 1")
 
 
 @dataclass(frozen=True)
@@ -35,10 +48,11 @@ class Budget:
     """Upper bounds, for example ``mad<=0.001,size_mb<=8``."""
 
     limits: Mapping[str, float]
+    """By the names of ``Point``."""
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Raises ExportError for anything but bounds of known measures."""
+        """From a user's text; raises ExportError for anything but bounds of ``MEASURES``."""
         limits: dict[str, float] = {}
         for part in text.split(","):
             found = _TERM.fullmatch(part)
@@ -46,15 +60,15 @@ class Budget:
                 limits[MEASURES[found[1]]] = float(found[2])  # type: ignore[index]
             except (KeyError, TypeError, ValueError) as error:
                 raise ExportError(
-                    f"'{part.strip()}' is no bound",
-                    where="--budget",
-                    expected=f"for example mad<=0.001; of {', '.join(MEASURES)}",
+                    f"'{part.strip()}' is not a bound",
+                    where="`budget`",
+                    expected=f"for example mad<=0.001; one of {', '.join(MEASURES)}",
                     next_step="separate several by commas",
                 ) from error
         return cls(limits)
 
     def excess(self, point: Point) -> float:
-        """By what factor the worst limit is missed; at most 1 where all are held."""
+        """The largest factor by which a measure is above its limit; at most 1 where all limits are held."""
         return max(getattr(point, name) / limit if limit > 0 else math.inf for name, limit in self.limits.items())
 
     def held(self, point: Point) -> bool:

@@ -1,4 +1,4 @@
-"""The words that callers choose from, spelled once; light enough to be read by ``modnet-export --help``."""
+"""The words that callers choose from, spelled once; imports nothing, so that a command line can show them quickly."""
 
 from __future__ import annotations
 

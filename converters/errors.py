@@ -10,10 +10,11 @@ from converters import PART_OF
 
 
 class ExportError(Exception):
-    """Bad input, or something that this machine cannot do. The command line exits with ``exit_code``.
+    """Bad input, or something that this machine cannot do.
 
-    ``what`` is one sentence; ``where`` a file, node or key; ``expected`` what would have been
-    accepted; ``next_step`` what the reader can do now.
+    ``what`` is one sentence; ``where`` a file, node, key or setting; ``expected`` what would have been accepted;
+    ``next_step`` what the reader can do now. Settings stand in backticks, as Python spells them: `size=512x512`.
+    ``exit_code`` is the exit status of a program that ends with this error.
     """
 
     exit_code = 2
@@ -28,6 +29,7 @@ class ExportError(Exception):
         super().__init__(self.render())
 
     def render(self) -> str:
+        """The whole message, one line for each part that there is."""
         lines = [self.what]
         for label, text in (("where", self.where), ("expected", self.expected), ("next", self.next_step)):
             if text:

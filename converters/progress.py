@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: one protocol for everything here and above."""
+"""How work that takes long says what it is doing: one protocol for everything here and above."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Progress(Protocol):
 
 
 def silent(stage: str, done: int = 0, total: int = 0, /) -> None:
-    """A ``Progress`` that nobody looks at."""
+    """A ``Progress`` that shows nothing."""
 
 
 def counted(items: Sequence[T] | Iterable[T], stage: str, progress: Progress) -> Iterator[T]:
-    """The items in order; ``progress`` is told of each one when the caller asks for the next."""
+    """The items in order; ``progress`` is told that one is done when the caller asks for the next."""
     total = len(items) if isinstance(items, Sequence) else 0
     for done, item in enumerate(items, 1):
         yield item

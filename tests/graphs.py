@@ -24,18 +24,24 @@ def model(
     nodes: Sequence[onnx.NodeProto],
     *,
     inputs: Mapping[str, Sequence[int | str]],
-    outputs: Sequence[str],
+    outputs: Sequence[str] | Mapping[str, Sequence[int]],
     constants: Mapping[str, Any] | None = None,
     opset: int = OPSET,
 ) -> onnx.ModelProto:
-    """A checked model of float32 inputs; constants keep their NumPy type (Python floats become float32)."""
+    """A checked model of float32 inputs; constants keep their NumPy type (Python floats become float32).
+
+    Outputs are names, with their shapes where ONNX cannot infer them.
+    """
     arrays = {name: np.asarray(value) for name, value in (constants or {}).items()}
     arrays = {name: a.astype(np.float32) if a.dtype == np.float64 else a for name, a in arrays.items()}
     graph = helper.make_graph(
         list(nodes),
         "test",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in (outputs.items() if isinstance(outputs, Mapping) else dict.fromkeys(outputs).items())
+        ],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )
     imports = [helper.make_opsetid("", opset)]
@@ -70,9 +76,12 @@ def run(proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.nda
 
 
 def apply(each: ir.passes.InPlacePass, proto: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
-    """The checked model after one pass, and whether the pass says that it changed it."""
+    """The checked model after one pass, and whether the pass says that it changed it: our own say so truthfully."""
     copy = ir.from_proto(proto)
+    before = ir.to_proto(copy).SerializeToString(deterministic=True)
     modified = each(copy).modified
+    if type(each).__module__.startswith("converters."):
+        assert modified == (ir.to_proto(copy).SerializeToString(deterministic=True) != before)
     ir.passes.common.ShapeInferencePass()(copy)
     result = ir.to_proto(copy)
     onnx.checker.check_model(result, full_check=True)
@@ -184,3 +193,32 @@ def encoder_decoder():
             "w3": normal(2, 4, 1, 1),
         },
     )
+
+
+def in_branches(proto: onnx.ModelProto, cut: int) -> onnx.ModelProto:
+    """The same model with its nodes from ``cut`` on in both branches of an If, which also read values from outside."""
+    inner, outer = proto.graph.node[cut:], proto.graph.node[:cut]
+    made = [name for item in inner for name in item.output]
+    given = [value for value in proto.graph.output if value.name in made]
+    if not given:
+        return proto
+    branches = {}
+    for kind in ("then", "else"):
+        renamed = {name: f"{kind}_{name}" for name in made}
+        nodes = []
+        for item in inner:
+            copy = onnx.NodeProto.FromString(item.SerializeToString())
+            copy.input[:] = [renamed.get(name, name) for name in item.input]
+            copy.output[:] = [renamed[name] for name in item.output]
+            copy.name = renamed[item.output[0]]
+            nodes.append(copy)
+        ports = [helper.make_tensor_value_info(renamed[value.name], TensorProto.FLOAT, None) for value in given]
+        branches[f"{kind}_branch"] = helper.make_graph(nodes, kind, [], ports)
+    choice = helper.make_node("If", ["flag"], [value.name for value in given], name="choice", **branches)
+    result = onnx.ModelProto.FromString(proto.SerializeToString())
+    del result.graph.node[:]
+    result.graph.node.extend([*outer, choice])
+    result.graph.input.append(helper.make_tensor_value_info("flag", TensorProto.BOOL, []))
+    result = onnx.shape_inference.infer_shapes(result, strict_mode=True, data_prop=True)
+    onnx.checker.check_model(result, full_check=True)
+    return result

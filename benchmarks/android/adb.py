@@ -1,7 +1,7 @@
-"""Android devices through the real ``adb``: every call is quoted, bounded in time, and answered or refused clearly.
+"""Android devices through the real ``adb``: every call is quoted and bounded in time, and every failure has its error.
 
-The program is called, not its server's protocol: it is what users have, it keeps exit codes and the two output streams
-apart (shell protocol v2), and it can be ended when a device hangs.
+The program is called instead of speaking its server's protocol: users have it, it keeps exit codes and the two output
+streams apart (shell protocol v2), and it can be ended when a device hangs.
 """
 
 from __future__ import annotations
@@ -17,30 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.android.sdk import android_sdk
+from benchmarks.errors import DeviceGoneError, StoppedError
 from converters.errors import ExportError
 
 _SECONDS = 30.0
-"""What an answer may take where nothing longer is expected."""
+"""How long to wait for an answer that should come at once."""
 _PUSH_BYTES_PER_SECOND = 500_000
-"""Of the slowest connection that is waited for."""
+"""The slowest connection that is still waited for."""
 _GONE = re.compile(
     r"device .*not found|device offline|device still authorizing|device unauthorized|no devices|closed$|"
     r"protocol fault|connection reset|failed to read|cannot connect|EOF",
     re.IGNORECASE,
 )
+_NO_PERMISSIONS = "no permissions"
 _FULL = re.compile(r"no space left on device|ENOSPC|disk quota|couldn't write|remote write failed", re.IGNORECASE)
-
-
-class DeviceGoneError(ExportError):
-    """The device does not answer any more: unplugged, asleep, rebooting."""
 
 
 class DeviceFullError(ExportError):
     """The device has no room for what it was sent."""
-
-
-class StoppedError(Exception):
-    """The user asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,40 @@ class Listed:
     serial: str
     state: str
     """``device``, ``offline``, ``unauthorized``, ``no permissions``, ..."""
+    reason: str = ""
+    """What adb says about the state, in brackets after it."""
+
+    @classmethod
+    def parse(cls, line: str) -> Listed:
+        """A line with a tab between serial and state, such as ``SERIAL<tab>no permissions (WHY); see [URL]``."""
+        serial, text = line.split("\t", 1)
+        found = re.fullmatch(r"([^(;]*?)\s*(?:\((.*)\))?(?:; see \[.*\])?\s*", text)
+        return cls(serial, text.strip()) if found is None else cls(serial, found[1], found[2] or "")
+
+    @property
+    def advice(self) -> str:
+        """What makes a device of this state ready."""
+        if self.state == _NO_PERMISSIONS:
+            if re.search("not in the plugdev|requires plugdev", self.reason):
+                return "become a member of the group plugdev (sudo usermod -aG plugdev $USER), then log in again"
+            return (
+                "add a udev rule for it (on Debian or Ubuntu: sudo apt install android-sdk-platform-tools-common), "
+                "then unplug it and plug it in again: developer.android.com/studio/run/device"
+            )
+        return _ADVICE.get(self.state, "wait until it has started")
+
+
+_ACCEPT = "unlock it and accept 'Allow USB debugging?' on its screen"
+_RESTART = "restart it into Android: adb reboot"
+_ADVICE = {
+    "authorizing": _ACCEPT,
+    "unauthorized": _ACCEPT,
+    "offline": "unplug it and plug it in again, or: adb reconnect offline",
+    "bootloader": "restart it into Android: fastboot reboot",
+    "recovery": _RESTART,
+    "rescue": _RESTART,
+    "sideload": _RESTART,
+}
 
 
 @dataclass(frozen=True)
@@ -91,21 +119,30 @@ def find_adb() -> Path:
 
 
 class Adb:
-    """The ``adb`` of this machine. ``stop``, once set, ends every call that is under way with ``StoppedError``."""
+    """The ``adb`` of this machine. Once ``stop`` is set, every call and pause ends with StoppedError."""
 
     def __init__(self, program: Path | None = None, stop: threading.Event | None = None) -> None:
         self.program = program or find_adb()
         self.stop = stop or threading.Event()
 
+    def raise_if_stopped(self) -> None:
+        """Raise StoppedError once ``stop`` is set."""
+        self.pause(0)
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises StoppedError as soon as ``stop`` is set."""
+        if self.stop.wait(seconds):
+            raise StoppedError
+
     def run(self, arguments: Sequence[str], *, seconds: float = _SECONDS, heed_stop: bool = True) -> Answer:
-        """Raises TimeoutError when it takes longer than ``seconds``."""
+        """Call adb. Raises TimeoutError when it takes longer than ``seconds``, ExportError when it does not start."""
         try:
             process = subprocess.Popen(
                 [str(self.program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for us: we end it, then put the device in order
+                start_new_session=True,  # Ctrl-C reaches us alone: we end adb, then put the device in order
             )
         except OSError as error:
             raise ExportError(f"cannot start {self.program}: {error}", next_step="check its path") from error
@@ -125,17 +162,18 @@ class Adb:
                 raise TimeoutError(f"no answer within {seconds:.0f} s") from None
 
     def devices(self) -> list[Listed]:
-        """Every device that adb knows of, in whatever state."""
+        """Every device that adb knows of, in whatever state. Raises ExportError where adb does not tell."""
         try:
             answer = self.run(["devices"])
         except TimeoutError as error:
             raise ExportError(
-                f"`adb devices` gave {error}", next_step="restart its server: adb kill-server, then adb start-server"
+                f"adb devices: {error}", next_step="restart its server: adb kill-server, then adb start-server"
             ) from error
         if answer.code:
-            raise ExportError(f"`adb devices` failed: {answer.last_line}", next_step="adb kill-server, then try again")
-        lines = [line.split("\t", 1) for line in answer.out.splitlines() if "\t" in line]
-        return [Listed(serial, state.split(";")[0].strip().removeprefix("(")) for serial, state in lines]
+            raise ExportError(
+                f"adb devices failed: {answer.last_line}", next_step="run adb kill-server, then try again"
+            )
+        return [Listed.parse(line) for line in answer.out.splitlines() if "\t" in line]
 
     def device(self, serial: str | None = None) -> Device:
         """The named device, or the only one; raises ExportError where there is none, or several, or it is not ready."""
@@ -147,33 +185,30 @@ class Adb:
                 f"there is no device {serial}" if serial else "there is no Android device",
                 where="adb devices",
                 expected="a phone with USB debugging switched on" if not known else f"one of: {listing}",
-                next_step="connect it and accept the dialogue on its screen, or `adb connect HOST:PORT`",
+                next_step="connect it and accept the dialogue on its screen, or run adb connect HOST:PORT",
             )
         if len(chosen) > 1:
             raise ExportError(
                 f"there are {len(chosen)} devices",
                 where="adb devices",
-                expected="the serial of one of them, or several targets separated by commas",
-                next_step=" or ".join(f"--target adb:{item.serial}" for item in chosen),
+                expected="the serial of one of them, or several targets",
+                next_step=f"choose {' or '.join(f'`targets=adb:{item.serial}`' for item in chosen)}",
             )
         (one,) = chosen
         if one.state != "device":
             raise ExportError(
-                f"{one.serial} is {one.state}",
+                f"adb may not use {one.serial}: {one.reason or one.state}"
+                if one.state == _NO_PERMISSIONS
+                else f"{one.serial} is {one.state}",
                 where="adb devices",
                 expected="a device that is ready",
-                next_step={
-                    "authorizing": "unlock it and accept 'Allow USB debugging?' on its screen",
-                    "unauthorized": "unlock it and accept 'Allow USB debugging?' on its screen",
-                    "offline": "unplug it and plug it in again, or: adb reconnect offline",
-                    "no permissions": "add a udev rule for it: developer.android.com/studio/run/device",
-                }.get(one.state, "wait until it has started"),
+                next_step=one.advice,
             )
         return Device(self, one.serial)
 
 
 class Device:
-    """One ready device. All methods raise DeviceGoneError when it does not answer any more."""
+    """One device that is ready. All methods raise DeviceGoneError when it does not answer any more."""
 
     def __init__(self, adb: Adb, serial: str) -> None:
         self.adb, self.serial = adb, serial
@@ -181,20 +216,20 @@ class Device:
     def shell(
         self, arguments: Sequence[str], *, seconds: float = _SECONDS, check: bool = True, heed_stop: bool = True
     ) -> Answer:
-        """Run one program; its arguments reach it as they are, whatever they contain.
+        """Run one program. Its arguments reach it unchanged, whatever they contain.
 
         Raises ExportError for an exit code other than 0 where ``check`` is set, TimeoutError after ``seconds``.
         """
         answer = self._run(["shell", "-n", "-T", shlex.join(arguments)], seconds, heed_stop)
         if check and answer.code:
             raise ExportError(
-                f"`{arguments[0]}` on {self.serial} ended with {answer.code}: {answer.last_line}",
+                f"{arguments[0]} on {self.serial} ended with {answer.code}: {answer.last_line}",
                 where=shlex.join(arguments)[:300],
             )
         return answer
 
     def text(self, arguments: Sequence[str]) -> str:
-        """What a command prints, without white space around it; empty where it fails, hangs or is not there."""
+        """What a command prints, without white space around it; empty where it fails, hangs or does not exist."""
         try:
             answer = self.shell(arguments, seconds=15, check=False)
         except TimeoutError:
@@ -202,7 +237,10 @@ class Device:
         return "" if answer.code else answer.out.strip()
 
     def push(self, local: Path, remote: str, mode: str = "644") -> None:
-        """Send a file whole: under another name first. Raises DeviceFullError, DeviceGoneError or ExportError."""
+        """Send a file under another name first, so that ``remote`` is never half a file. ``mode`` is octal.
+
+        Raises DeviceFullError or ExportError.
+        """
         partial = f"{remote}.part"
         size = local.stat().st_size
         answer = self._run(["push", str(local), partial], _SECONDS + size / _PUSH_BYTES_PER_SECOND)
@@ -215,16 +253,16 @@ class Device:
         self.shell(["mv", partial, remote])
 
     def pull(self, remote: str, local: Path) -> None:
-        """Fetch a file. Raises DeviceGoneError or ExportError."""
+        """Fetch a file. Raises ExportError."""
         try:
             answer = self._run(["pull", remote, str(local)], 120)
         except TimeoutError as error:
-            raise DeviceGoneError(f"{self.serial} gave {error} to a pull of {remote}") from error
+            raise DeviceGoneError(f"{self.serial} did not send {remote}: {error}") from error
         if answer.code:
             self._refuse(answer, f"cannot fetch {remote}")
 
     def wait(self, seconds: float) -> bool:
-        """Until the device answers again, at most so long; whether it does."""
+        """Wait until the device answers again, at most for ``seconds``; whether it does."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
@@ -232,13 +270,12 @@ class Device:
                     return True
             except (DeviceGoneError, TimeoutError):
                 pass
-            if self.adb.stop.wait(0.5):
-                raise StoppedError
+            self.adb.pause(0.5)
         return False
 
     def _run(self, arguments: Sequence[str], seconds: float, heed_stop: bool = True) -> Answer:
         answer = self.adb.run(["-s", self.serial, *arguments], seconds=seconds, heed_stop=heed_stop)
-        # adb's own failures are 1 or 255 with a line of its own; a program's line may only look like one.
+        # adb's own failures end with 1 or 255 and print such a line; a program on the device may print one like it.
         if answer.code in (1, 255) and re.search(r"^(adb: |error: )", answer.err, re.MULTILINE):
             if _FULL.search(answer.err):
                 self._refuse(answer, "no room")
@@ -257,12 +294,12 @@ class Device:
         raise ExportError(f"{what} on {self.serial}: {answer.last_line}")
 
 
-_FREE = "free some of its storage: the models and benchmark_model need about 100 MB in /data/local/tmp"
+_FREE = "free some of its storage: models and benchmark_model need about 100 MB in /data/local/tmp"
 
 
 def _gone(serial: str, reason: str) -> DeviceGoneError:
     return DeviceGoneError(
         f"{serial} does not answer any more: {reason}",
         expected="a device that stays connected",
-        next_step="connect it again, then run the same command with --resume",
+        next_step="connect it again, then go on with `resume`",
     )

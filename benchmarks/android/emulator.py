@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO, ClassVar
 
-from benchmarks.android.adb import Adb, Device, DeviceGoneError, StoppedError
+from benchmarks.android.adb import Adb, Device
 from benchmarks.android.sdk import android_sdk
-from benchmarks.android.target import AdbTarget, Settings
-from benchmarks.session import Plan, Record
+from benchmarks.android.settings import AndroidSettings
+from benchmarks.android.target import AdbTarget
+from benchmarks.choices import Observation
+from benchmarks.errors import DeviceGoneError
+from benchmarks.plan import Plan
+from benchmarks.record import TargetRecord
 from converters.errors import ExportError
+from modnet_export.record.choices import Format
 
 _PORTS = range(5554, 5682, 2)
 
@@ -39,7 +45,7 @@ def find_emulator() -> Path:
 
 
 def virtual_devices(emulator: Path) -> list[str]:
-    """The AVDs that there are; raises ExportError where the emulator does not tell."""
+    """The names of all AVDs; raises ExportError where the emulator does not list them."""
     try:
         done = subprocess.run([str(emulator), "-list-avds"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
@@ -50,7 +56,7 @@ def virtual_devices(emulator: Path) -> list[str]:
 
 @contextmanager
 def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
-    """A running AVD; it is shut down at the end, also on errors. Raises ExportError where it does not come up."""
+    """A running AVD; it is shut down at the end, also on errors. Raises ExportError where it does not start."""
     program = find_emulator()
     known = virtual_devices(program)
     if avd not in known:
@@ -63,7 +69,7 @@ def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
     taken = {item.serial for item in adb.devices()}
     port = next((port for port in _PORTS if f"emulator-{port}" not in taken), None)
     if port is None:
-        raise ExportError("all ports for emulators are taken", next_step="end some: adb emu kill")
+        raise ExportError("all ports for emulators are taken", next_step="end an emulator: adb emu kill")
     options = ["-no-window", "-no-audio", "-no-boot-anim", "-no-snapshot", "-port", str(port)]
     with tempfile.TemporaryFile() as log:
         try:
@@ -90,7 +96,7 @@ def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
                 process.wait()
 
 
-def _wait(device: Device, process: subprocess.Popen[bytes], log: object, seconds: float) -> None:
+def _wait(device: Device, process: subprocess.Popen[bytes], log: IO[bytes], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while True:
         if process.poll() is not None:
@@ -102,39 +108,51 @@ def _wait(device: Device, process: subprocess.Popen[bytes], log: object, seconds
         if time.monotonic() > deadline:
             raise ExportError(
                 f"{device.serial} did not boot within {seconds:.0f} s: {_tail(log)}",
-                next_step=f"{_BY_HAND}; without KVM it takes many minutes: --boot-timeout",
+                next_step=f"{_BY_HAND}; without KVM it takes many minutes: allow them with `boot_timeout`",
             )
-        if device.adb.stop.wait(1):
-            raise StoppedError
+        device.adb.pause(1)
 
 
-_BY_HAND = "start it by hand to see what it says: emulator -avd NAME"
+_BY_HAND = "start it by hand to see what it prints: emulator -avd NAME"
 
 
-def _tail(log: object) -> str:
-    log.seek(0)  # type: ignore[attr-defined]
-    lines = log.read().decode(errors="replace").strip().splitlines()  # type: ignore[attr-defined]
-    return lines[-1][:300] if lines else "it said nothing"
+def _tail(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it printed nothing"
 
 
 @dataclass(frozen=True)
 class EmulatorTarget:
-    """An AVD. What it measures is marked: its latencies say nothing of a phone's."""
+    """An AVD. What it measures is marked, because its latencies say nothing about those of a phone."""
 
     avd: str
-    settings: Settings = field(default_factory=Settings)
-    boot_seconds: float = 300
+    settings: AndroidSettings = field(default_factory=AndroidSettings)
+    boot_timeout_s: float = 300
     program: Path | None = None
-    """adb; found where None."""
+    """adb; looked for where None."""
+
+    formats: ClassVar[frozenset[Format]] = AdbTarget.formats
 
     @property
     def name(self) -> str:
         return f"emulator:{self.avd}"
 
-    def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
+    @property
+    def run_suffix(self) -> str:
+        return f" on {self.name}"
+
+    @property
+    def observations(self) -> frozenset[Observation]:
+        return self._on("").observations
+
+    def measure(self, plan: Plan, record: TargetRecord, stop: threading.Event) -> None:
         """See ``session.Target``."""
-        record.status(self.name, "booting", 0, 0)
-        adb = Adb(self.program, stop)
-        with booted(self.avd, adb, self.boot_seconds) as device:
-            settings = replace(self.settings, functional=True, fixed_performance=False, cool_seconds=0)
-            AdbTarget(device.serial, settings, self.name, self.program).measure(plan, record, stop)
+        record.progress("booting")
+        with booted(self.avd, Adb(self.program, stop), self.boot_timeout_s) as device:
+            self._on(device.serial).measure(plan, record, stop)
+
+    def _on(self, serial: str) -> AdbTarget:
+        """The running emulator as a device. It has no heat and no clocks of its own."""
+        settings = replace(self.settings, functional=True, fixed_performance=False, cool_timeout_s=0)
+        return AdbTarget(serial, settings, self.name, self.program)

@@ -1,13 +1,15 @@
-"""What an Android device says of itself: what stays (its fingerprint) and what varies (its state)."""
+"""What an Android device says about itself: what stays the same (its fingerprint) and what varies (its state)."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.android.adb import Device
 from benchmarks.android.benchmark_model import number
+from benchmarks.choices import Cores
 
 _CPUS = "/sys/devices/system/cpu"
 _CURRENT = "/sys/class/power_supply/battery/current_now"
@@ -16,34 +18,35 @@ _THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shu
 
 
 @dataclass(frozen=True)
-class Cores:
-    """CPU numbers by their highest frequency, in kHz; empty where the device does not tell."""
+class Clusters:
+    """The highest frequency of every CPU by its number, in kHz; empty where the device does not show them."""
 
     highest_khz: Mapping[int, int]
 
-    def chosen(self, which: str) -> list[int]:
-        """``little``: those with the lowest top frequency; ``big``: all others. All, where they are alike."""
-        if not self.highest_khz or len(set(self.highest_khz.values())) == 1:
+    def chosen(self, which: Cores) -> list[int]:
+        """The numbers of the CPUs with the lowest top frequency (``little``) or of all others (``big``).
+
+        All of them where they are alike, or with ``all``.
+        """
+        if which == "all" or len(set(self.highest_khz.values())) <= 1:
             return sorted(self.highest_khz)
         lowest = min(self.highest_khz.values())
         return sorted(cpu for cpu, khz in self.highest_khz.items() if (khz == lowest) == (which == "little"))
 
     def __str__(self) -> str:
-        clusters: dict[int, int] = {}
-        for khz in self.highest_khz.values():
-            clusters[khz] = clusters.get(khz, 0) + 1
-        return " + ".join(f"{count} x {khz / 1e6:.2f} GHz" for khz, count in sorted(clusters.items())) or "unknown"
+        counts = Counter(self.highest_khz.values())
+        return " + ".join(f"{count} x {khz / 1e6:.2f} GHz" for khz, count in sorted(counts.items())) or "unknown"
 
 
 def _by_cpu(device: Device, name: str) -> dict[int, str]:
-    """A file of every CPU's cpufreq folder."""
+    """The contents of one file in the cpufreq folder of each CPU, by the CPU's number."""
     text = device.text(["sh", "-c", f"grep -H . {_CPUS}/cpu[0-9]*/cpufreq/{name}"])
     return {int(m[1]): m[2].strip() for m in re.finditer(r"/cpu(\d+)/cpufreq/\w+:(.*)", text)}
 
 
-def cores(device: Device) -> Cores:
+def clusters(device: Device) -> Clusters:
     """The device's CPUs."""
-    return Cores({cpu: int(khz) for cpu, khz in _by_cpu(device, "cpuinfo_max_freq").items() if khz.isdecimal()})
+    return Clusters({cpu: int(khz) for cpu, khz in _by_cpu(device, "cpuinfo_max_freq").items() if khz.isdecimal()})
 
 
 def properties(device: Device) -> dict[str, str]:
@@ -52,7 +55,7 @@ def properties(device: Device) -> dict[str, str]:
 
 
 def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int]:
-    """What must agree before measurements are compared; ``unknown`` where the device does not say."""
+    """What must agree before measurements are compared; ``unknown`` for what the device does not say."""
 
     def first(*names: str) -> str:
         return next((props[name] for name in names if props.get(name)), "unknown")
@@ -64,7 +67,7 @@ def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int
         "abi": first("ro.product.cpu.abi"),
         "android": f"{first('ro.build.version.release')} (API {sdk})",
         "build": first("ro.build.fingerprint"),
-        "cores": str(cores(device)),
+        "cores": str(clusters(device)),
         "governor": ", ".join(sorted(set(_by_cpu(device, "scaling_governor").values()))) or "unknown",
     }
 
@@ -78,7 +81,10 @@ def _field(text: str, pattern: str) -> float | None:
 
 
 def thermal_status(device: Device) -> int | None:
-    """0 (none) to 6 (shutdown), see android.os.PowerManager; None before Android 10, or where it is overridden."""
+    """From 0 (none) to 6 (shutdown), see android.os.PowerManager.
+
+    None where it is unknown: before Android 10, or while somebody overrides it.
+    """
     text = device.text(["dumpsys", "thermalservice"])
     if re.search(r"IsStatusOverride:\s*true", text):
         return None
@@ -87,20 +93,23 @@ def thermal_status(device: Device) -> int | None:
 
 
 def thermal_name(status: int) -> str:
+    """Android's word for a thermal status."""
     return _THERMAL[status] if 0 <= status < len(_THERMAL) else str(status)
 
 
 @dataclass(frozen=True)
 class Battery:
-    """None where the device does not say."""
+    """The state of the battery; None for what the device does not say."""
 
     powered: bool | None
+    """Whether the device is charging."""
     level_percent: float | None
     temperature_c: float | None
     voltage_mv: float | None
 
 
 def battery(device: Device) -> Battery:
+    """From ``dumpsys battery``."""
     text = device.text(["dumpsys", "battery"])
     sources = re.findall(r"^\s*\w+ powered:\s*(true|false)", text, re.MULTILINE)
     temperature = _field(text, r"^\s*temperature:\s*([-\d.,]+)")
@@ -113,16 +122,16 @@ def battery(device: Device) -> Battery:
 
 
 def current_ma(device: Device) -> float | None:
-    """What the battery gives, without its sign (vendors differ); None where it is not told."""
+    """The battery's current, without its sign (vendors differ in it); None where the device does not show it."""
     value = _field(device.text(["cat", _CURRENT]), r"^\s*(-?\d+)")
     if value is None:
         return None
-    # Most kernels give uA, some mA: no phone draws under 20 mA while it computes, or more than 20 A.
+    # Most kernels give uA, some mA: while it computes, no phone draws less than 20 mA or more than 20 A.
     return abs(value) / 1000 if abs(value) > 20_000 else abs(value)
 
 
 def state(device: Device) -> dict[str, str | int | float]:
-    """What varies, as far as the device tells it."""
+    """What varies, as far as the device says it: thermal status, battery, frequencies in kHz by CPU."""
     found: dict[str, str | int | float] = {}
     status, power = thermal_status(device), battery(device)
     if status is not None:
@@ -141,7 +150,7 @@ def state(device: Device) -> dict[str, str | int | float]:
 
 
 def pss_bytes(device: Device, process: str) -> int | None:
-    """A process's proportional set size; None when it has ended or is not to be seen."""
+    """A process's proportional set size; None when it has ended or may not be read."""
     rollup = device.text(["cat", f"/proc/{process}/smaps_rollup"])
     found = re.search(r"^Pss:\s*(\d+) kB", rollup, re.MULTILINE)
     if found is None:

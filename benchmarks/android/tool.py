@@ -12,23 +12,23 @@ RELEASE = "https://storage.googleapis.com/litert/binaries/latest/android_arm64/b
 
 
 def find(text: str | None) -> Path:
-    """The tool that ``--benchmark-model`` names: a path, or ``https://...#sha256=HEX``, as pip writes pinned links.
+    """The tool that a user names: by a path, or by a link with its hash, ``https://...#sha256=HEX``, as pip writes it.
 
-    A download is kept by its hash, and never used with another one. Google publishes no hash of its builds, so
-    there is no default to pin: the user says which build is trusted. Raises ExportError.
+    A download is kept under its hash and is only ever used with that hash. Google publishes no hashes of its builds,
+    so there is no default: the user says which build to trust. Raises ExportError.
     """
     if text is None:
         raise ExportError(
             "measuring on Android needs benchmark_model, LiteRT's native tool",
-            where="--benchmark-model",
+            where="`benchmark_model`",
             expected=f"a path, or a link with its hash: {RELEASE}#sha256=HEX",
-            next_step="download that file, note `sha256sum benchmark_model`, and pass either",
+            next_step="download that file, note what sha256sum prints for it, and pass either",
         )
     if urlparse(text).scheme in ("http", "https"):
         return _download(text)
     path = Path(text)
     if not path.is_file():
-        raise ExportError(f"there is no {text}", where="--benchmark-model", expected="benchmark_model for the device")
+        raise ExportError(f"there is no {text}", where="`benchmark_model`", expected="benchmark_model for the device")
     return path
 
 
@@ -38,9 +38,9 @@ def _download(text: str) -> Path:
     if not fragment.startswith("sha256=") or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise ExportError(
             "the link does not say which file is meant",
-            where=f"--benchmark-model {text}",
+            where=f"`benchmark_model={text}`",
             expected=f"{url}#sha256=HEX, 64 digits",
-            next_step="take the hash from a file that you trust: sha256sum benchmark_model",
+            next_step="take the hash from a file that you trust, with sha256sum",
         )
     kept = cache() / digest / "benchmark_model"
     if kept.is_file() and sha256(kept) == digest:
@@ -62,6 +62,6 @@ def _download(text: str) -> Path:
             f"cannot download benchmark_model: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
             where=url,
             expected="a connection to it",
-            next_step="run again when online, or pass the file itself: --benchmark-model PATH",
+            next_step="try again when online, or pass the file itself: `benchmark_model=FILE`",
         ) from error
     return Path(found)

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from benchmarks.choices import Cores, Delegate
+from converters.errors import ExportError
 from modnet_export.terminal.console import number, say_json
 from modnet_export.terminal.options import JsonOption, choices, command, numbers
 
 if TYPE_CHECKING:
     from benchmarks.run import BenchRequest
+    from benchmarks.session import Target
 
 _ANDROID = "Android devices"
+_TOOL_VARIABLE = "MODNET_EXPORT_BENCHMARK_MODEL"
 
 
 @dataclass(frozen=True)
 class BenchOptions:
+    """The options of ``modnet-export bench``."""
+
     dist: Annotated[Path, typer.Argument(help="A folder that export wrote.")]
     artefacts: Annotated[
         list[str] | None,
-        typer.Option("--artefact", help="One of its files; may be repeated. Default: all that run there."),
+        typer.Option("--artefact", help="One of its files; may be repeated. Default: all that a target can run."),
     ] = None
     targets: Annotated[
         list[str] | None,
@@ -33,45 +40,59 @@ class BenchOptions:
             "may be repeated, or separated by commas: all are measured at once. Default: host.",
         ),
     ] = None
-    threads: Annotated[str, typer.Option(help="Comma-separated numbers of threads.")] = "1"
+    threads: Annotated[str, typer.Option(help="Numbers of threads, separated by commas.")] = "1"
     delegates: Annotated[
-        str, typer.Option("--delegate", help="Comma-separated, for TFLite: cpu, builtin, gpu, nnapi (Android).")
+        str,
+        typer.Option(
+            "--delegate", help="For TFLite models: cpu, builtin, gpu or nnapi (on Android), separated by commas."
+        ),
     ] = "cpu"
-    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each, after those to warm up.")] = 50
+    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each model, after those that warm it up.")] = 50
     duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds of timed runs for each, instead of --runs.")
+        float | None, typer.Option(min=0.1, help="Seconds of timed runs of each model, instead of --runs.")
     ] = None
     sustained: Annotated[
-        float | None, typer.Option(min=0.05, help="Minutes without a pause: shows what heat does over time.")
+        float | None,
+        typer.Option(
+            min=0.05, help="Minutes of runs without a pause, instead of --runs: shows how heat slows the models down."
+        ),
     ] = None
-    profile: Annotated[bool, typer.Option(help="Also where the time goes, op by op.")] = False
-    resume: Annotated[bool, typer.Option(help="Go on with what --out already holds.")] = False
+    profile: Annotated[bool, typer.Option(help="Also time every op.")] = False
+    resume: Annotated[bool, typer.Option(help="Go on with the measurement that --out already holds.")] = False
     benchmark_model: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|URL",
             help="LiteRT's native tool for the device: a file, or a link with its hash, https://...#sha256=HEX.",
-            envvar="MODNET_EXPORT_BENCHMARK_MODEL",
+            envvar=_TOOL_VARIABLE,
             rich_help_panel=_ANDROID,
         ),
     ] = None
     app: Annotated[
         str | None,
-        typer.Option(metavar="PACKAGE/ACTIVITY", help="Measure inside an app instead.", rich_help_panel=_ANDROID),
+        typer.Option(metavar="PACKAGE/ACTIVITY", help="Measure inside this app instead.", rich_help_panel=_ANDROID),
     ] = None
-    cores: Annotated[Cores, typer.Option(help="Pin to the big or the little cores.", rich_help_panel=_ANDROID)] = "all"
+    cores: Annotated[
+        Cores, typer.Option(help="Pin benchmark_model to the big or the little cores.", rich_help_panel=_ANDROID)
+    ] = "all"
     fixed_performance: Annotated[
-        bool, typer.Option(help="Android 11's mode of even clocks, where there is one.", rich_help_panel=_ANDROID)
+        bool,
+        typer.Option(help="Use Android 11's mode of steady clocks, where the device has it.", rich_help_panel=_ANDROID),
     ] = True
-    memory: Annotated[bool, typer.Option(help="Sample the PSS, in a pass of its own.", rich_help_panel=_ANDROID)] = True
+    memory: Annotated[
+        bool, typer.Option(help="Also sample the memory (PSS), in a pass of its own.", rich_help_panel=_ANDROID)
+    ] = True
     energy: Annotated[
-        bool, typer.Option(help="Estimate the energy of an inference; unplugged only.", rich_help_panel=_ANDROID)
+        bool,
+        typer.Option(
+            help="Also estimate the energy of an inference; only without a charger.", rich_help_panel=_ANDROID
+        ),
     ] = False
     keep_files: Annotated[bool, typer.Option(help="Leave models and tool on the device.", rich_help_panel=_ANDROID)] = (
         False
     )
     cool_timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for a cool device.", rich_help_panel=_ANDROID)
+        float, typer.Option(min=0, help="Seconds to wait for a warm device to cool down.", rich_help_panel=_ANDROID)
     ] = 300
     block_timeout: Annotated[
         float,
@@ -81,33 +102,35 @@ class BenchOptions:
         float, typer.Option(min=0, help="Seconds to wait for a device that went away.", rich_help_panel=_ANDROID)
     ] = 60
     boot_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds to wait for an emulator.", rich_help_panel=_ANDROID)
+        float, typer.Option(min=1, help="Seconds to wait until an emulator has booted.", rich_help_panel=_ANDROID)
     ] = 300
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Raw samples as .json, or a table as .csv.")] = None
     as_json: JsonOption = False
 
     def request(self) -> BenchRequest:
-        """Every option as its type; raises ExportError for one that is none."""
+        """Every option as its type. Raises ExportError for what is not valid, or has no use on these targets."""
         from benchmarks import targets
-        from benchmarks.android.target import Settings
+        from benchmarks.android.settings import Activity, AndroidSettings
         from benchmarks.run import BenchRequest
 
         words = [word.strip() for text in self.targets or ["host"] for word in text.split(",") if word.strip()]
-        settings = Settings(
+        settings = AndroidSettings(
+            app=None if self.app is None else Activity.parse(self.app),
             cores=self.cores,
             fixed_performance=self.fixed_performance,
             memory=self.memory,
             keep_files=self.keep_files,
-            cool_seconds=self.cool_timeout,
-            block_seconds=self.block_timeout,
-            return_seconds=self.return_timeout,
+            cool_timeout_s=self.cool_timeout,
+            block_timeout_s=self.block_timeout,
+            return_timeout_s=self.return_timeout,
             profiles=self.out.with_suffix(".profiles") if self.profile and self.out is not None else None,
-            app=self.app,
         )
+        parsed = targets.parse(words, settings, self.benchmark_model, self.boot_timeout)
+        self._check_use(parsed)
         return BenchRequest(
             dist=self.dist,
             artefacts=None if not self.artefacts else tuple(self.artefacts),
-            targets=tuple(targets.parse(words, settings, self.benchmark_model, self.boot_timeout)),
+            targets=tuple(parsed),
             threads=tuple(numbers(self.threads, "threads")),
             delegates=choices(self.delegates, "delegates", get_args(Delegate)),
             runs=self.runs,
@@ -119,19 +142,63 @@ class BenchOptions:
             out=self.out,
         )
 
+    def _check_use(self, targets: Iterable[Target]) -> None:
+        """Raise ExportError for an option that none of the targets uses."""
+        from benchmarks.android.emulator import EmulatorTarget
+        from benchmarks.android.target import AdbTarget
+
+        devices = any(isinstance(target, AdbTarget) for target in targets)
+        emulators = any(isinstance(target, EmulatorTarget) for target in targets)
+        for setting in _ON_ANDROID if not (devices or emulators) else ():
+            self._refuse(setting, "an Android device or emulator")
+        if not devices:
+            self._refuse("cool_timeout", "an Android device, because an emulator does not get warm")
+        if not emulators:
+            self._refuse("boot_timeout", "an emulator")
+        if self.app is not None:
+            self._refuse("benchmark_model", "one without `app`: an app measures by itself")
+        if self.sustained is not None:
+            self._refuse("cool_timeout", "a measurement with pauses, so without `sustained`")
+
+    def _refuse(self, setting: str, needed: str) -> None:
+        """Raise ExportError where a setting was given."""
+        default = next(field.default for field in fields(self) if field.name == setting)
+        value = getattr(self, setting)
+        if value != default and value != os.environ.get(_TOOL_VARIABLE):
+            raise ExportError(
+                "this setting has no use here",
+                where=f"`{setting}`",
+                expected=needed,
+                next_step=f"leave `{setting}` out",
+            )
+
+
+# ``energy`` is not among them: ``benchmarks.run`` checks it.
+_ON_ANDROID = (
+    "benchmark_model",
+    "app",
+    "cores",
+    "fixed_performance",
+    "memory",
+    "keep_files",
+    "cool_timeout",
+    "block_timeout",
+    "return_timeout",
+)
+
 
 def bench(options: BenchOptions) -> None:
     """Measure latency, memory and more on this machine, on phones, or in emulators. Exit code 1 where some failed."""
-    from benchmarks import measure, run
+    from benchmarks import formats, run
     from benchmarks.cli.live import live
     from benchmarks.cli.tables import say_bench
     from converters.errors import CheckFailedError
 
     request = options.request()
-    with live([item.name for item in request.targets]) as status:
-        result = run.bench(request, status)
+    with live([item.name for item in request.targets]) as watcher:
+        result = run.bench(request, watcher)
     if options.as_json:
-        say_json(measure.dump(result).decode())
+        say_json(formats.dump(result).decode())
     else:
         say_bench(result)
     problems = [f"{item.name}: {item.reason}" for item in result.failures]
@@ -143,9 +210,10 @@ def bench(options: BenchOptions) -> None:
     if problems:
         raise CheckFailedError(
             "\n".join([f"{len(problems)} measurement(s) failed:", *(f"  {line}" for line in problems)]),
-            next_step="what was measured is kept; the same command with --resume goes on" if request.record else None,
+            next_step="what was measured is kept; add `resume` to go on" if request.samples_file else None,
         )
 
 
 def mount(app: typer.Typer) -> None:
+    """Register the command."""
     command(app, BenchOptions)(bench)

@@ -9,18 +9,24 @@ from typing import Annotated
 
 import typer
 
-from converters.errors import CheckFailedError
+from converters.errors import CheckFailedError, ExportError
 from modnet_export.terminal.console import OUT, escape, say_json, table
 from modnet_export.terminal.options import JsonOption, command
+
+_THRESHOLD = 0.05
 
 
 @dataclass(frozen=True)
 class CompareOptions:
+    """The options of ``modnet-export compare``."""
+
     first: Annotated[Path, typer.Argument(help="A .json that bench wrote.")]
-    second: Annotated[Path | None, typer.Argument(help="Another one. Left out: the models of the first.")] = None
+    second: Annotated[
+        Path | None, typer.Argument(help="Another one. Left out: the first model of FIRST with its others.")
+    ] = None
     threshold: Annotated[
-        float, typer.Option(min=0, help="How much slower fails, as a share: 0.05 is 5 %. Exit code 1.")
-    ] = 0.05
+        float, typer.Option(min=0, help="Exit with code 1 if a model of SECOND is slower by more: 0.05 is 5 %.")
+    ] = _THRESHOLD
     as_json: JsonOption = False
 
 
@@ -28,6 +34,12 @@ def compare(options: CompareOptions) -> None:
     """Say which of two measurements is faster, or that it cannot be told."""
     from benchmarks import comparing
 
+    if options.second is None and options.threshold != _THRESHOLD:
+        raise ExportError(
+            "a threshold is for two files: the models of one file are different models",
+            where="`threshold`",
+            next_step="add a second file, or leave `threshold` out",
+        )
     found = comparing.compare(comparing.CompareRequest(options.first, options.second))
     if options.as_json:
         rows = [{"first": item.first, "second": item.second, **item.comparison.model_dump()} for item in found]
@@ -51,4 +63,5 @@ def compare(options: CompareOptions) -> None:
 
 
 def mount(app: typer.Typer) -> None:
+    """Register the command."""
     command(app, CompareOptions)(compare)

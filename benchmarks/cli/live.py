@@ -1,4 +1,4 @@
-"""What targets do while they are measured: one row for each on a terminal, lines of text elsewhere."""
+"""What each target is doing: one row per target on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from threading import Lock
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks.measure import Run
+from benchmarks.results import Run
 from modnet_export.terminal.console import ERR
 
 
 @contextmanager
 def live(names: list[str]) -> Iterator[_Lines | _Rows]:
-    """A table while they are measured; lines of text without a terminal."""
+    """A ``benchmarks.record.Watcher`` that shows the targets of these names."""
     if not ERR.is_terminal:
         yield _Lines()
         return
@@ -26,7 +26,7 @@ def live(names: list[str]) -> Iterator[_Lines | _Rows]:
 
 
 class _Lines:
-    """Every new stage of every target as a line."""
+    """Prints one line whenever a target begins a new stage."""
 
     def __init__(self) -> None:
         self._lock, self._last = Lock(), dict[str, str]()
@@ -37,12 +37,12 @@ class _Lines:
                 ERR.print(f"  {target}: {stage}", highlight=False, markup=False, soft_wrap=True)
             self._last[target] = stage
 
-    def latest(self, target: str, run: Run) -> None:
-        """Nothing: one line for each sample would be too many."""
+    def latest(self, run: Run) -> None:
+        """Shows nothing, because one line per sample would be too many."""
 
 
 class _Rows:
-    """One row for each target: its bar, its latest median, what it does."""
+    """Shows one row per target: its bar, the median of its latest run, and its stage."""
 
     def __init__(self, progress: Progress, names: list[str]) -> None:
         self._progress = progress
@@ -51,6 +51,6 @@ class _Rows:
     def __call__(self, target: str, stage: str, done: int = 0, total: int = 0) -> None:
         self._progress.update(self._tasks[target], description=escape(stage), completed=done, total=total or None)
 
-    def latest(self, target: str, run: Run) -> None:
-        if run.samples_ms and target in self._tasks:
-            self._progress.update(self._tasks[target], latest=f"{run.median_ms:.1f} ms")
+    def latest(self, run: Run) -> None:
+        if run.samples_ms:
+            self._progress.update(self._tasks[run.target], latest=f"{run.median_ms:.1f} ms")

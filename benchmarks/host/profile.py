@@ -1,7 +1,7 @@
 """Where the time goes on this machine, op by op.
 
-ONNX Runtime tells by itself. LiteRT's Python package has no profiler: there every op is made a model of its own and
-timed alone, with XNNPACK as in the whole model. What XNNPACK fuses or keeps in a cache across ops is not in that.
+ONNX Runtime has a profiler. LiteRT's Python package has none: each op becomes a model of its own and is timed alone,
+with XNNPACK as in the whole model. What XNNPACK gains by fusing ops or by keeping values in a cache is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.android.benchmark_model import OpTime
+from benchmarks.results import OpTime
 from converters.runtimes import Image
 
 _REPEATS = 5
@@ -48,7 +48,7 @@ def _onnx(model: Path, image_nhwc: Image, threads: int) -> tuple[OpTime, ...]:
         if event.get("cat") == "Node" and str(event.get("name", "")).endswith("_kernel_time"):
             name = event["name"].removesuffix("_kernel_time")
             found.setdefault(name, (event["args"]["op_name"], []))[1].append(event["dur"] / 1e3)
-    return _shares([(op, name, fmean(times[1:])) for name, (op, times) in found.items()])  # the first one prepares
+    return _shares([(op, name, fmean(times[1:])) for name, (op, times) in found.items()])  # without the first
 
 
 def _tflite(model: Path, threads: int) -> tuple[OpTime, ...]:
@@ -68,7 +68,7 @@ def _tflite(model: Path, threads: int) -> tuple[OpTime, ...]:
         if key not in known:
             known[key] = _timed(alone, threads)
         name = graph.tensors[op.outputs[0]].name.decode(errors="replace")
-        taken.append((fb.operator_name(fb.builtin(whole, op)), name, known[key]))
+        taken.append((fb.op_name(whole, op), name, known[key]))
     return _shares(taken)
 
 
@@ -85,41 +85,12 @@ def _alone(whole: Any, graph: Any, op: Any) -> bytes:
     from converters.tflite import builder as fb
 
     makers = {item.outputs[0]: item for item in graph.operators if fb.reads_only_constants(whole, graph, item)}
-    ops = [*(makers[index] for index in op.inputs if index in makers), op]
-    wanted = sorted({int(index) for item in ops for index in [*item.inputs, *item.outputs] if index >= 0})
-    places = {index: place for place, index in enumerate(wanted)}
-    model, part = fb.schema.ModelT(), fb.schema.SubGraphT()
-    model.version, model.operatorCodes, model.buffers = 3, whole.operatorCodes, [fb.schema.BufferT()]
-    part.tensors, part.operators = [], []
-    for index in wanted:
-        tensor = fb.schema.TensorT()
-        tensor.__dict__.update(vars(graph.tensors[index]))
-        data = whole.buffers[tensor.buffer].data
-        tensor.buffer = 0
-        if data is not None and len(data):
-            model.buffers.append(whole.buffers[graph.tensors[index].buffer])
-            tensor.buffer = len(model.buffers) - 1
-        part.tensors.append(tensor)
-    for item in ops:
-        copy = fb.schema.OperatorT()
-        copy.__dict__.update(vars(item))
-        copy.inputs = [places[int(index)] if index >= 0 else -1 for index in item.inputs]
-        copy.outputs = [places[int(index)] for index in item.outputs]
-        part.operators.append(copy)
-    made = {index for item in ops for index in item.outputs}
-    part.inputs = [
-        places[int(index)]
-        for index in dict.fromkeys(op.inputs)
-        if index >= 0 and index not in made and fb.constant(whole, graph.tensors[index]) is None
-    ]
-    part.outputs = [places[int(index)] for index in op.outputs]
-    model.subgraphs = [part]
-    return fb.write(model)
+    return fb.cut(whole, [*(makers[index] for index in op.inputs if index in makers), op])
 
 
 def _timed(model: bytes, threads: int) -> float:
     """Median milliseconds of a model on ordinary numbers."""
-    from converters.runtimes.litert import interpreter
+    from converters.tflite.interpreter import interpreter
 
     loaded, _ = interpreter(model, threads)
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Latency and memory on this machine: a pinned process a model, which take turns."""
+"""Latency and memory on this machine: one pinned process for each model; they take turns."""
 
 from __future__ import annotations
 
@@ -8,31 +8,39 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from benchmarks.choices import Observation
+from benchmarks.host.conditions import host_conditions
 from benchmarks.host.profile import profile
-from benchmarks.measure import Run, host_conditions
-from benchmarks.session import HOST, Candidate, Plan, Record, missing, resumed
-from converters.errors import ExportError
+from benchmarks.plan import Plan, Subject
+from benchmarks.record import TargetRecord
+from benchmarks.results import HOST, Run
+from converters.errors import ExportError, ExportWarning
+from modnet_export.record.choices import Format
 
 WARMUP_ROUNDS = 3
 _KEEP_SECONDS = 2.0
 _PACKAGES = ("ai-edge-litert", "onnxruntime", "modnet-export")
+# Not ``-m``: that looks for modules in the working directory first, which may have a folder called benchmarks.
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); from benchmarks.host.worker import main; main()"
 
 
 class _Worker:
-    """A running ``benchmarks.host.worker``."""
+    """A running ``benchmarks.host.worker``. Raises ExportError where it does not answer, or answers with an error."""
 
-    def __init__(self, candidate: Candidate, photo: Path) -> None:
-        command = [candidate.path, photo, candidate.threads, candidate.delegate]
-        self._name = candidate.name
+    def __init__(self, subject: Subject, photo: Path) -> None:
+        command = [json.dumps(sys.path), subject.path, photo, subject.threads, subject.delegate]
+        self._name = subject.name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.host.worker", *map(str, command)],
+            [sys.executable, "-c", _START, *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -54,11 +62,12 @@ class _Worker:
             last = "" if line else "\n".join(self._stream("stderr").read().strip().splitlines()[-3:])
             raise ExportError(
                 f"{self._name} did not run: {answer.get('error') or last or f'exit code {self._process.returncode}'}",
-                next_step="check it with `modnet-export verify`",
+                next_step="verify this model, which says more about it",
             )
         return answer
 
     def run(self, count: int) -> dict[str, Any]:
+        """Run the model ``count`` times; its answer is described in ``benchmarks.host.worker``."""
         with suppress(BrokenPipeError):  # a process that died says so where the answer is missing
             self._stream("stdin").write(f"{count}\n")
             self._stream("stdin").flush()
@@ -73,94 +82,130 @@ class _Worker:
             self._process.wait()
 
 
+class _Measured:
+    """One model while it is measured. Samples may be many: they become a ``Run`` only when it is asked for."""
+
+    def __init__(self, subject: Subject, worker: _Worker, begun: Run) -> None:
+        self.subject, self.worker, self._begun = subject, worker, begun
+        self._samples_ms, self._at_s, self._warmup_ms = list(begun.samples_ms), list(begun.at_s), list(begun.warmup_ms)
+        self._taken_ms, self._peak_bytes = sum(begun.samples_ms), begun.peak_memory_bytes
+
+    @property
+    def count(self) -> int:
+        return len(self._samples_ms)
+
+    @property
+    def run(self) -> Run:
+        """What there is of it so far."""
+        return replace(
+            self._begun,
+            samples_ms=tuple(self._samples_ms),
+            warmup_ms=tuple(self._warmup_ms),
+            at_s=tuple(self._at_s),
+            peak_memory_bytes=self._peak_bytes,
+        )
+
+    def warm_up(self) -> None:
+        """Run the model once before the timed runs; raises ExportError."""
+        self._warmup_ms += self.worker.run(1)["samples_ms"]
+
+    def take(self, at_s: float) -> None:
+        """Run the model once, timed; raises ExportError."""
+        answer = self.worker.run(1)
+        self._samples_ms += answer["samples_ms"]
+        self._at_s.append(at_s)
+        self._taken_ms += sum(answer["samples_ms"])
+        self._peak_bytes = max(self._peak_bytes or 0, answer["peak_bytes"])
+
+    def wants_more(self, plan: Plan) -> bool:
+        elapsed_s = self._at_s[-1] if self._at_s else 0.0
+        return plan.wants_more(taken=self.count, taken_ms=self._taken_ms, elapsed_s=elapsed_s)
+
+
 @dataclass(frozen=True)
 class HostTarget:
     """This machine."""
 
-    name: str = HOST
+    name: ClassVar[str] = HOST
+    run_suffix: ClassVar[str] = ""
+    formats: ClassVar[frozenset[Format]] = frozenset({"onnx", "tflite", "coreml"})
+    observations: ClassVar[frozenset[Observation]] = frozenset({"latency", "profile"})
 
-    def measure(self, plan: Plan, record: Record, stop: threading.Event) -> None:
-        """One run of every model a round, A B C A B C: what disturbs the machine disturbs them all alike.
+    def measure(self, plan: Plan, record: TargetRecord, stop: threading.Event) -> None:
+        """See ``session.Target``. One run of every model in each round (A B C A B C), so that all are slowed alike.
 
-        Raises ExportError for a model that does not load or a process that dies; what was measured stays.
+        A model that does not load and a process that dies are failures of that model; what was measured stays.
         """
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="modnet_export_"))
             photo = Path(folder) / "image.npy"
             np.save(photo, plan.image_nhwc)
-            workers: dict[str, _Worker] = {}
-            runs: dict[str, Run] = {}
-            for candidate in plan.candidates:
-                if candidate.delegate == "nnapi":
-                    record.fail(candidate.name, "NNAPI is Android's: measure it with --target adb")
+            measured: list[_Measured] = []
+            for subject in plan.of_formats(self.formats, self.name):
+                if subject.delegate == "nnapi":
+                    record.fail(subject, "NNAPI is a part of Android: measure it on a device")
                     continue
-                record.status(self.name, f"loading {candidate.name}", 0, 0)
-                conditions = {
-                    **host_conditions(candidate.threads, _PACKAGES),
-                    "target": self.name,
-                    "artefact": candidate.file,
-                    "sha256": candidate.sha256,
-                    "delegate": candidate.delegate,
-                    "size": "x".join(map(str, plan.image_nhwc.shape[1:3])),
-                }
+                record.progress(f"loading {subject.name}")
                 try:
-                    worker = _Worker(candidate, photo)
+                    worker = _Worker(subject, photo)
                 except ExportError as error:
-                    record.fail(candidate.name, str(error))
+                    record.fail(subject, str(error))
                     continue
                 stack.callback(worker.close)
-                run = resumed(record, candidate.name, {**conditions, "engine": worker.started["engine"]})
-                started = {name: worker.started[name] for name in ("init_ms", "first_ms", "allocated_bytes")}
-                runs[candidate.name] = replace(run, **started)
-                workers[candidate.name] = worker
-            self._rounds(plan, record, stop, workers, runs)
-            if plan.profile:
-                for candidate in plan.candidates:
-                    # What a GPU does op by op is not to be seen from here.
-                    if candidate.name in workers and candidate.delegate == "cpu" and not stop.is_set():
-                        record.status(self.name, f"profiling {candidate.name}", 0, 0)
-                        ops = profile(candidate.path, plan.image_nhwc, candidate.threads)
-                        record.keep(replace(runs[candidate.name], profile=ops))
+                measured.append(_Measured(subject, worker, _begun(subject, plan, worker, record)))
+            _rounds(plan, record, stop, measured)
+            if plan.profile and not stop.is_set():
+                _profile(plan, record, stop, measured)
 
-    def _rounds(
-        self, plan: Plan, record: Record, stop: threading.Event, workers: dict[str, _Worker], runs: dict[str, Run]
-    ) -> None:
-        def answers(name: str) -> dict[str, Any]:
+
+def _begun(subject: Subject, plan: Plan, worker: _Worker, record: TargetRecord) -> Run:
+    conditions = {
+        **host_conditions(subject.threads, _PACKAGES),
+        "target": HOST,
+        **plan.conditions(subject),
+        "engine": worker.started["engine"],
+    }
+    started = {name: worker.started[name] for name in ("init_ms", "first_ms", "allocated_bytes")}
+    return replace(record.begun(subject, conditions), **started)
+
+
+def _rounds(plan: Plan, record: TargetRecord, stop: threading.Event, measured: list[_Measured]) -> None:
+    """Run the models in turns until each has its samples. A model whose process dies leaves ``measured``."""
+    every = list(measured)
+
+    def turns(models: list[_Measured], work: Callable[[_Measured], None]) -> None:
+        for item in models:
             try:
-                return workers[name].run(1)
+                work(item)
             except ExportError as error:
-                record.fail(name, str(error))
-                del workers[name]
-                return {}
+                record.fail(item.subject, str(error))
+                measured.remove(item)
 
-        for done in range(WARMUP_ROUNDS):
-            record.status(self.name, "warming up", done, WARMUP_ROUNDS)
-            for name in list(workers):
-                taken = answers(name).get("samples_ms", ())
-                runs[name] = replace(runs[name], warmup_ms=(*runs[name].warmup_ms, *taken))
-        started, kept = time.monotonic(), time.monotonic()
-        while not stop.is_set() and any(_wanted(plan, runs[name]) for name in workers):
-            for name in list(workers):
-                at_s = time.monotonic() - started
-                if not _wanted(plan, runs[name]) or not (answer := answers(name)):
-                    continue
-                before = runs[name]
-                runs[name] = replace(
-                    before,
-                    samples_ms=(*before.samples_ms, *answer["samples_ms"]),
-                    at_s=(*before.at_s, at_s),
-                    peak_memory_bytes=max(before.peak_memory_bytes or 0, answer["peak_bytes"]),
-                )
-            if time.monotonic() - kept > _KEEP_SECONDS:  # not after each of thousands of fast runs
-                record.keep(*runs.values())
-                kept = time.monotonic()
-            first = next(iter(runs.values()))
-            done, total = len(first.samples_ms), plan.runs if plan.seconds is None else 0
-            record.status(self.name, "measuring", done, total)
-        record.keep(*runs.values())
+    for done in range(WARMUP_ROUNDS):
+        record.progress("warming up", done, WARMUP_ROUNDS)
+        turns(list(measured), _Measured.warm_up)
+    started = kept = time.monotonic()
+    while not stop.is_set() and (wanting := [item for item in measured if item.wants_more(plan)]):
+        turns(wanting, lambda item: item.take(time.monotonic() - started))
+        if time.monotonic() - kept > _KEEP_SECONDS:  # not after each of thousands of fast runs
+            record.keep(*(item.run for item in every))
+            kept = time.monotonic()
+        total = plan.runs if plan.seconds is None and plan.sustained_minutes is None else 0
+        record.progress("measuring", every[0].count, total)
+    record.keep(*(item.run for item in every))
 
 
-def _wanted(plan: Plan, run: Run) -> bool:
-    if plan.sustained_minutes is not None:
-        return not run.at_s or run.at_s[-1] < plan.sustained_minutes * 60
-    return missing(plan, run)
+def _profile(plan: Plan, record: TargetRecord, stop: threading.Event, measured: list[_Measured]) -> None:
+    """Time the ops of every model that runs on the CPU."""
+    for item in measured:
+        if item.subject.delegate != "cpu":
+            warnings.warn(
+                ExportWarning(
+                    f"{item.subject.name}: its ops were not timed, which is possible here with `delegates=cpu`"
+                ),
+                stacklevel=2,
+            )
+        elif not stop.is_set():
+            record.progress(f"profiling {item.subject.name}")
+            ops = profile(item.subject.path, plan.image_nhwc, item.subject.threads)
+            record.keep(replace(item.run, profile=ops))

@@ -1,6 +1,9 @@
 """One model in a process of its own: loads it, then runs it as often as each line on standard input says.
 
-Answers every line with one line of JSON. Started by ``benchmarks.host.target``, not by hand.
+Its first answer, before any line, is about loading the model: ``engine``, ``init_ms``, ``first_ms`` and
+``allocated_bytes``, or ``error``. It answers every line with ``samples_ms`` and ``peak_bytes``. Each answer is one line
+of JSON. ``benchmarks.host.target`` starts it; by hand:
+``python -m benchmarks.host.worker MODEL IMAGE.npy THREADS DELEGATE``.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ import numpy as np
 
 
 def _peak_bytes() -> int:
-    """The process's high-water mark."""
+    """The highest resident memory that the process has had."""
     try:
-        # Not getrusage: what it says on Linux is inherited from the process that started this one.
+        # Not getrusage: on Linux its value is inherited from the process that started this one.
         with Path("/proc/self/status").open(encoding="ascii") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
     except (OSError, StopIteration):
@@ -29,7 +32,7 @@ def _peak_bytes() -> int:
 
 
 def _allocated_bytes() -> int | None:
-    """The process's memory that is no mapped file; None where the system does not tell."""
+    """The process's resident memory without mapped files; None where the system does not tell."""
     try:
         with Path("/proc/self/status").open(encoding="ascii") as file:
             return next((int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon:")), None)
@@ -39,7 +42,7 @@ def _allocated_bytes() -> int | None:
 
 def main() -> None:
     model, photo, threads, delegate = sys.argv[1:]
-    if hasattr(os, "sched_setaffinity"):  # Linux: threads that wander between cores are slower and less even
+    if hasattr(os, "sched_setaffinity"):  # Linux: threads that move between cores are slower and less steady
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
     from converters.errors import ExportError
     from converters.runtimes import open_runtime

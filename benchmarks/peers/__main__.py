@@ -1,4 +1,4 @@
-"""Convert the demo checkpoint with every peer, each in its own virtual environment, and time all in one run."""
+"""Convert the demo checkpoint with every other converter, each in its own virtual environment, and time all models."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Run, host_conditions, interleaved
+from benchmarks.host.conditions import host_conditions
+from benchmarks.peers.timing import interleaved
+from benchmarks.results import Run
 from converters.errors import ExportError
 from converters.runtimes import Image, open_runtime
 from modnet_export import ExportRequest, Size, export
@@ -30,42 +33,55 @@ from modnet_export.record.files import write_bytes
 from modnet_export.verifying import metrics
 from modnet_export.verifying.parity import samples
 
-HERE = Path(__file__).parent
 OURS = "modnet-export"
 
 
 @dataclass(frozen=True)
 class Result:
-    """One converter's model: its latencies, its parity on the built-in photo, how long the conversion took."""
+    """One converter's model: its latencies, its parity on the built-in photo, and how long the conversion took."""
 
     run: Run
     max_abs_difference: float
     convert_s: float | None
 
 
+def requirements(peer: str) -> str:
+    """The pins of a peer's environment, as pip reads them; raises FileNotFoundError for a peer that there is not."""
+    return (resources.files("benchmarks.peers") / f"requirements-{peer}.txt").read_text(encoding="utf-8")
+
+
+def script(name: str) -> Path:
+    """The file of a script that runs in a peer's environment."""
+    return Path(str(resources.files("benchmarks.peers") / f"{name}.py"))
+
+
 def _convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
-    """Run a peer's conversion in its environment (made once); returns its seconds. Raises ExportError."""
+    """Run a peer's conversion in its environment, which is made the first time; returns its seconds.
+
+    Raises ExportError where the peer cannot be installed, or fails.
+    """
     environment = work / f"venv-{peer}"
     python = environment / "bin" / "python"
-    requirements = HERE / f"requirements-{peer}.txt"
-    stamp = environment / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != requirements.read_text():
+    pins, stamp = requirements(peer), environment / "installed.txt"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != pins:
         venv.create(environment, with_pip=True, clear=True)
+        listed = work / f"requirements-{peer}.txt"
+        listed.write_text(pins, encoding="utf-8")
         options = ["--no-deps"] if peer == "ncnn" else []
-        _call([python, "-m", "pip", "install", "--quiet", *options, "-r", requirements], f"installing {peer}")
-        stamp.write_text(requirements.read_text())
+        _call([python, "-m", "pip", "install", "--quiet", *options, "-r", listed], f"installing {peer}", work)
+        stamp.write_text(pins, encoding="utf-8")
     start = time.perf_counter()
-    _call([python, HERE / f"convert_{peer.replace('-', '_')}.py", *arguments], f"converting with {peer}")
+    _call([python, script(f"convert_{peer.replace('-', '_')}"), *arguments], f"converting with {peer}", work)
     return time.perf_counter() - start
 
 
 class _Peer:
-    """A peer's own engine in a process of its environment."""
+    """A peer's own engine, in a process of the peer's environment."""
 
     def __init__(self, peer: str, model: Path, image_nhwc: Image, threads: int, work: Path) -> None:
         image, matte = work / "image.npy", work / f"{peer}.matte.npy"
         np.save(image, image_nhwc)
-        command = [work / f"venv-{peer}" / "bin" / "python", HERE / f"run_{peer}.py", model, image, threads, matte]
+        command = [work / f"venv-{peer}" / "bin" / "python", script(f"run_{peer}"), model, image, threads, matte]
         self._peer = peer
         self._process = subprocess.Popen(
             [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -75,7 +91,7 @@ class _Peer:
 
     def _expect(self, word: str) -> None:
         assert self._process.stdout is not None
-        # MNN prints what the processor can do first.
+        # MNN first prints what the processor can do.
         if not any(line.strip() == word for line in self._process.stdout):
             raise ExportError(f"{self._peer} ended with {self._process.wait()}")
 
@@ -91,17 +107,28 @@ class _Peer:
         self._process.wait(timeout=30)
 
 
-def _call(command: Sequence[object], what: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+def own_packages(work: Path) -> Path:
+    """A folder from which a peer's environment imports our packages, and nothing else of this environment."""
+    folder = work / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("converters", "modnet_export"):
+        link = folder / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(str(resources.files(name))).resolve(), target_is_directory=True)
+    return folder
+
+
+def _call(command: Sequence[object], what: str, work: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(own_packages(work).resolve())}
     done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise ExportError(f"{what} failed:\n" + "\n".join(done.stderr.splitlines()[-10:]))
 
 
-def compare(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result]:
-    """Convert with every peer and with this toolkit, then time all interleaved; ours comes first.
+def measure(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result]:
+    """Convert with every peer and with this toolkit, then time all models in turns; ours comes first.
 
-    Raises ExportError when a peer cannot be installed or fails.
+    ``work`` keeps environments and models. Raises ExportError when a peer cannot be installed or fails.
     """
     from safetensors.torch import save_file
 
@@ -154,7 +181,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    results = compare(options.work, size=Size.parse(options.size), rounds=options.rounds, threads=options.threads)
+    results = measure(options.work, size=Size.parse(options.size), rounds=options.rounds, threads=options.threads)
     ours = results[0].run
     Console().print(", ".join(f"{key} {value}" for key, value in ours.conditions.items()), highlight=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)

@@ -1,4 +1,4 @@
-"""Runs in litert-torch's own environment: python convert_litert_torch.py WEIGHTS.safetensors OUT.tflite HEIGHT WIDTH"""
+"""PyTorch to TFLite with litert-torch, in its own environment: ``convert_litert_torch.py WEIGHTS OUT HEIGHT WIDTH``."""
 
 # mypy: ignore-errors
 import sys

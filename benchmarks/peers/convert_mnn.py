@@ -1,7 +1,7 @@
 """ONNX to MNN with its own converter: ``convert_mnn.py ONNX OUT HEIGHT WIDTH``.
 
-Not through the program `mnnconvert`: it installs a logging package with the first `pip` on the path, which may be
-another environment's, and reports what it converted.
+The program `mnnconvert` is not used: it reports what it converted, and installs a logging package with the first `pip`
+on the path, which may be another environment's.
 """
 
 # mypy: ignore-errors

@@ -1,4 +1,4 @@
-"""Runs in onnx2tf's own environment: python convert_onnx2tf.py MODEL.onnx OUT.tflite"""
+"""ONNX to TFLite with onnx2tf, in its own environment: ``convert_onnx2tf.py ONNX OUT``."""
 
 # mypy: ignore-errors
 import os

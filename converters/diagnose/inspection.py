@@ -1,4 +1,4 @@
-"""What is in a model file: ops, shapes, parameters, multiplications, and who will run it."""
+"""What is in a model file: ops, shapes, parameters, multiplications, and how many ops XNNPACK runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Summary:
-    """A model at a glance. ``macs``: multiply-accumulate operations of one run; None with dynamic shapes."""
+    """A model at a glance."""
 
     file: str
     format: str
@@ -33,14 +33,17 @@ class Summary:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     ops: dict[str, int]
+    """How many there are of each operator, the most frequent first."""
     parameters: int
     weight_types: dict[str, int]
     """Parameters by element type."""
     macs: int | None
+    """Multiply-accumulate operations of one run; None where a shape is dynamic."""
     delegate: str | None = None
     delegated_ops: int | None = None
-    """Ops that the delegate runs, of all in ``ops``; None where no delegate was asked."""
+    """How many of ``ops`` the delegate runs; None where no delegate was asked."""
     partitions: int | None = None
+    """How many parts of the graph it runs in one piece each."""
 
 
 def inspect(path: Path) -> Summary:
@@ -130,8 +133,7 @@ def _inspect_tflite(path: Path) -> Summary:
     ops: list[str] = []
     macs = 0
     for op in graph.operators:
-        code = fb.builtin(model, op)
-        ops.append(fb.operator_name(code))
+        ops.append(fb.op_name(model, op))
         if ops[-1] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             weight, output = graph.tensors[op.inputs[1]].shape, graph.tensors[op.outputs[0]].shape
             # Weights: O x h x w x I, 1 x h x w x O (depthwise), O x I.
@@ -218,13 +220,12 @@ def _inspect_coreml(path: Path) -> Summary:
 
 
 def _xnnpack_share(path: Path, op_count: int) -> tuple[int, int]:
-    """How many of the file's ops XNNPACK took, and in how many partitions.
+    """How many of the file's ops XNNPACK runs, and in how many partitions.
 
-    The interpreter lists the file's ops first and then one DELEGATE a partition, each with the
-    tensors that enter and leave it. Walking back from those that leave to those that enter visits
-    the partition's ops, each once.
+    The interpreter lists the file's ops first and then one DELEGATE for each partition, with the tensors that enter and
+    leave it. Walking back from those that leave to those that enter visits each op of the partition once.
     """
-    from converters.runtimes.litert import interpreter
+    from converters.tflite.interpreter import interpreter
 
     loaded: Any = interpreter(path, 1)[0]
     details = loaded._get_ops_details()

@@ -1,7 +1,7 @@
 """Every intermediate tensor of a model on one input, for .onnx, .tflite and .mlpackage alike.
 
-Tensors come as NCHW without axes of size 1 (so that a flattened one equals one that is not), and large ones as a fixed
-sample of their elements: tensors of one shape are sampled at the same places, so they can be compared.
+So that tensors of different graphs can be compared, all are NCHW without axes of size 1 (a vector then equals a 1 x 1
+map), and large ones are sampled at places that depend on their size alone.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.eight_bit import to_bytes
 from converters.errors import ExportError
-from converters.runtimes import Image
+from converters.runtimes.protocol import Image
 
 Array = npt.NDArray[np.float32]
 _SAMPLED = 1 << 16
-# ONNX Runtime keeps every output that it is asked for: this many at a time.
+# ONNX Runtime keeps every output that it is asked for, so it is asked for this many at a time.
 _BATCH = 24
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A sample of one op's output. ``shape`` is that of the whole, without axes of size 1."""
+    """One op's output."""
 
     shape: tuple[int, ...]
+    """Of the whole tensor, without axes of size 1."""
     values: Array
+    """All elements, or a sample of them; see ``places``."""
 
     @staticmethod
     def places(size: int) -> npt.NDArray[np.int64]:
@@ -41,17 +44,19 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Step:
-    """One op of a graph with its first output. ``inputs`` are the indices of the steps that it reads."""
+    """One op of a graph."""
 
     name: str
     op: str
     tensor: str
+    """The name of its first output."""
     inputs: tuple[int, ...]
+    """The indices of the steps that it reads."""
     output: Tensor
 
     @property
     def origin(self) -> str:
-        """The step's name in the graph that this one was made from: fp16 programs and int8 tensors add a suffix."""
+        """The step's name in the float graph: fp16 programs and int8 tensors have a suffix."""
         return self.name.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
 
 
@@ -77,7 +82,10 @@ def _steps(items: Iterable[tuple[str, str, Sequence[str], str, Tensor]]) -> list
 
 
 def trace(path: Path, image_nhwc: Image) -> list[Step]:
-    """All ops in order, run on one image; constants and their arithmetic are left out."""
+    """All ops in order, run on one image, 1 x H x W x 3 in [0, 1]; what computes only with constants is left out.
+
+    Raises ExportError for a file of another format.
+    """
     tracers: dict[str, Callable[[Path, Image], Iterator[tuple[str, str, Sequence[str], str, Tensor]]]] = {
         ".onnx": _trace_onnx,
         ".tflite": _trace_tflite,
@@ -111,8 +119,9 @@ def _trace_onnx(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Seque
 
 
 def _trace_tflite(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Sequence[str], str, Tensor]]:
-    from converters.runtimes.litert import Ports, interpreter
+    from converters.runtimes.litert import Ports
     from converters.tflite import builder as fb
+    from converters.tflite.interpreter import interpreter
 
     model = fb.read(path.read_bytes())
     graph = model.subgraphs[0]
@@ -121,7 +130,7 @@ def _trace_tflite(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Seq
     loaded.set_tensor(loaded.get_input_details()[0]["index"], ports.encode(image_nhwc))
     loaded.invoke()
     for op in graph.operators:
-        operator = fb.operator_name(fb.builtin(model, op))
+        operator = fb.op_name(model, op)
         if fb.reads_only_constants(model, graph, op):
             continue
         index = op.outputs[0]
@@ -140,10 +149,10 @@ def _trace_coreml(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Seq
 
     package = Package(path)
     port = package.spec.description.input[0]
-    rgb = np.rint(image_nhwc * 255) if port.type.WhichOneof("Type") == "imageType" else image_nhwc
+    rgb = to_bytes(image_nhwc) if port.type.WhichOneof("Type") == "imageType" else image_nhwc
     found: dict[str, Tensor] = {}
 
-    # An image port is in 0 to 255, every other tensor that it corresponds to in [0, 1].
+    # An image port is in 0 to 255; in other graphs the tensor that it corresponds to is in [0, 1].
     pictures = {item.name for item in package.spec.description.output if item.type.WhichOneof("Type") == "imageType"}
 
     def observe(name: str, value: Any) -> None:

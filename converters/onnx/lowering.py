@@ -13,7 +13,11 @@ from converters.onnx.registry import Registry
 
 
 def check(registry: Registry, model: ir.Model) -> None:
-    """Raise UnsupportedModelError for everything that can be seen without lowering a node."""
+    """Raise UnsupportedModelError for everything that can be seen without lowering a node.
+
+    That is: nodes without a lowering for their domain and version, and tensors whose type is not float32 or whose shape
+    is unknown, dynamic or empty.
+    """
     problems = registry.missing(model)
     for value in [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]:
         if not value.name:  # an optional output that nobody asked for
@@ -33,10 +37,11 @@ def check(registry: Registry, model: ir.Model) -> None:
 def lower(
     registry: Registry, model: ir.Model, inputs: Mapping[str, Any], placeholder: Callable[[tuple[int, ...]], Any]
 ) -> dict[str, Any]:
-    """Every graph output as a value of the target (a constant stays a NumPy array), from values for its inputs.
+    """Every graph output by name, as a value of the target; a constant stays a NumPy array.
 
-    ``placeholder`` makes a value of an ONNX shape, to go on after a node that failed: one run finds
-    every problem. Raises UnsupportedModelError with all of them.
+    ``inputs`` are the target's values of the graph inputs by name. ``placeholder`` makes a value of an ONNX shape, with
+    which lowering goes on after a node that failed, so that one run finds every problem. Raises UnsupportedModelError
+    with all of them.
     """
     check(registry, model)
     values: dict[ir.Value, Any] = {value: inputs[str(value.name)] for value in model.graph.inputs}

@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Weight:
-    """Integers of a convolution's weights, OIHW, a scale an output channel, and what its bias changes by."""
+    """The int8 weights of a convolution (OIHW), one scale per output channel, and what must be added to its bias."""
 
     integers: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
@@ -28,12 +28,12 @@ class Weight:
 
 
 def fingerprint(weight_oihw: Array) -> str:
-    """Tells a convolution by its weights, whatever names it has in another format."""
+    """A hash of a convolution's float weights, by which it is found in another format, whatever its name there."""
     return hashlib.sha256(np.ascontiguousarray(weight_oihw, np.float32).tobytes()).hexdigest()
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, tuple[onnx.NodeProto, str]]:
-    """Convolutions and their fingerprints, by node name."""
+    """Every convolution of constant weights with its fingerprint, by node name."""
     constants = {item.name: item for item in model.graph.initializer}
     return {
         node.name: (node, fingerprint(numpy_helper.to_array(constants[node.input[1]])))
@@ -48,9 +48,11 @@ def qdq(
     integer: Collection[str],
     stored: Mapping[str, Weight],
 ) -> onnx.ModelProto:
-    """The same model with the convolutions of these fingerprints in int8, calibrated on images (min-max).
+    """The same model with some convolutions in int8, their activations calibrated on images (minimum and maximum).
 
-    ``stored`` are int8 weights for some of the others, unpacked by a DequantizeLinear: float arithmetic.
+    ``images_nchw`` are values of the model's only input. ``integer`` are the fingerprints of the convolutions that
+    compute in int8. ``stored`` gives int8 weights for some of the others: those are unpacked by a DequantizeLinear and
+    multiplied as floats.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -70,7 +72,7 @@ def qdq(
         node, key = found[name]
         if key in stored:
             _unpacked(model, node, stored[key])
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder:
+    with tempfile.TemporaryDirectory(prefix="qdq_") as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         logger = logging.getLogger()
@@ -94,6 +96,7 @@ def qdq(
 
 
 def _unpacked(model: onnx.ModelProto, node: onnx.NodeProto, weight: Weight) -> None:
+    """Give a convolution its int8 weights, unpacked in the graph, and the bias that goes with them."""
     name = node.input[1]
     constants: dict[str, Any] = {
         f"{name}/int8": weight.integers,

@@ -168,11 +168,13 @@ def reshaped(before: Sequence[int], shape: Any, allowzero: int) -> list[int]:
 
 
 def flattened(before: Sequence[int], axis: int) -> list[int]:
+    """A Flatten's result: the axes before ``axis`` as one, the others as one."""
     axis = axis + len(before) if axis < 0 else axis
     return [math.prod(before[:axis]), math.prod(before[axis:])]
 
 
 def squeezed(before: Sequence[int], axes: Any) -> list[int]:
+    """A Squeeze's result: without the listed axes, or without all of size 1."""
     if axes is None:
         return [size for size in before if size != 1]
     gone = {axis % len(before) for axis in integers("axes", axes)}
@@ -180,6 +182,7 @@ def squeezed(before: Sequence[int], axes: Any) -> list[int]:
 
 
 def unsqueezed(before: Sequence[int], axes: Any) -> list[int]:
+    """An Unsqueeze's result: the listed axes, counted in the result, have size 1."""
     new = integers("axes", axes)
     rank = len(before) + len(new)
     places, sizes = {axis % rank for axis in new}, iter(before)
@@ -187,4 +190,5 @@ def unsqueezed(before: Sequence[int], axes: Any) -> list[int]:
 
 
 def expanded(before: Sequence[int], shape: Any) -> list[int]:
+    """An Expand's result: both shapes, broadcast."""
     return list(np.broadcast_shapes(tuple(before), tuple(integers("shape", shape))))

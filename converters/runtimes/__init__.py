@@ -1,45 +1,29 @@
-"""Engines that run an artefact, behind one protocol; each is imported when it is opened."""
+"""Engines that run an artefact, behind one protocol; each is imported when it is opened.
+
+The engines stand above the formats: they import ``converters.tflite`` and ``converters.coreml``, which import nothing
+from here.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from converters.choices import ComputeUnit, Delegate
 from converters.errors import ExportError
+from converters.runtimes.protocol import Image, Runtime
 
-Image = npt.NDArray[np.float32]
-
-
-class Runtime(Protocol):
-    """A loaded model with one image input and one matte output."""
-
-    @property
-    def engine(self) -> str:
-        """Name and version of the engine."""
-        ...
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels that the model takes."""
-        ...
-
-    def run(self, image_nhwc: Image) -> Image:
-        """RGB in [0, 1], 1 x H x W x 3, to a matte in [0, 1], 1 x H x W x 1."""
-        ...
+__all__ = ["Image", "Runtime", "open_runtime"]
 
 
 def open_runtime(
     path: Path, *, threads: int | None = None, compute_unit: ComputeUnit = "ALL", delegate: Delegate = "cpu"
 ) -> Runtime:
-    """The engine for ``path`` by its suffix; None threads: the engine's choice.
+    """The engine that runs ``path``, chosen by its suffix, with the model loaded.
 
-    ``compute_unit`` is where Core ML may run a package (on a Mac; the evaluator has no choice);
-    ``delegate`` is LiteRT's.
+    ``threads`` None: the engine's choice. ``compute_unit`` is where Core ML may run a package on a Mac; elsewhere the
+    evaluator ignores it. ``delegate`` is LiteRT's.
 
     Raises ExportError when the file cannot be loaded or does not have one image in and one matte out.
     """
@@ -76,21 +60,6 @@ def _opened(engine: Any, path: Path, threads: int | None) -> Runtime:
             f"cannot load {path.name}: {reason}",
             where=path,
             expected=f"a whole {path.suffix} model",
-            next_step="export it again, and check its hash with `modnet-export verify`",
+            next_step="export or copy it again, and verify its hash",
         ) from error
     return runtime
-
-
-def one_port(path: Path, kind: str, found: list[tuple[str, list[Any]]], channels: int, axis: int) -> list[int]:
-    """The static shape of a model's only input or output; raises ExportError for any other model."""
-    if len(found) == 1:
-        shape = found[0][1]
-        if len(shape) == 4 and all(isinstance(item, int) and item > 0 for item in shape) and shape[axis] == channels:
-            return [int(item) for item in shape]
-    listing = ", ".join(f"{name} {shape}" for name, shape in found) or "none"
-    raise ExportError(
-        f"{path.name} has the {kind}s: {listing}",
-        where=path,
-        expected=f"one {kind} of static shape with {channels} channel(s)",
-        next_step="export your checkpoint with `modnet-export export`",
-    )

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from converters.choices import ComputeUnit
-from converters.runtimes import Image, one_port
+from converters.eight_bit import from_bytes, to_bytes
+from converters.runtimes.protocol import Image, one_port
 
 
 class CoreMl:
     """A package with one image in and one matte out, as 8-bit images or as NCHW multi-arrays.
 
-    Images are converted as Core ML does: to the nearest 8-bit value on the way in, and on the way
-    out to the nearest within 0 and 255. ``engine`` says ``evaluated`` or ``predicted``.
+    8-bit images are rounded as Core ML rounds them: to the nearest level from 0 to 255, both on the way in and on the
+    way out. ``engine`` says ``evaluated`` or ``predicted``.
     """
 
     def __init__(self, path: Path, threads: int | None = None, *, compute_unit: ComputeUnit = "ALL") -> None:
@@ -42,7 +43,7 @@ class CoreMl:
             if threads is not None:
                 torch.set_num_threads(threads)
             self._evaluator = Evaluator(package)
-            self._engine = "evaluated by modnet-export, not by Core ML"
+            self._engine = "evaluated in PyTorch, not by Core ML"
 
     @staticmethod
     def _port(path: Path, kind: str, ports: list[Any], channels: int) -> tuple[bool, tuple[int, int]]:
@@ -62,10 +63,10 @@ class CoreMl:
         return self._size
 
     def run(self, image_nhwc: Image) -> Image:
-        rgb = np.rint(image_nhwc.clip(0, 1) * 255).astype(np.float32) if self._takes_image else image_nhwc
+        rgb = to_bytes(image_nhwc).astype(np.float32) if self._takes_image else image_nhwc
         found = self._predict(rgb) if self._predictor is not None else self._evaluate(rgb)
         if self._gives_image:
-            found = (np.rint(found).clip(0, 255) / 255).astype(np.float32)
+            found = from_bytes(np.rint(found).clip(0, 255))
         return found.reshape(1, *self._size, 1)
 
     def _evaluate(self, image_nhwc: Image) -> Image:

@@ -1,4 +1,7 @@
-"""LiteRT (TensorFlow Lite's successor) on the CPU and the GPU; tflite_runtime where LiteRT is not installed."""
+"""LiteRT (TensorFlow Lite's successor) on the CPU and the GPU; tflite_runtime where LiteRT is not installed.
+
+Stands above ``converters.tflite``, whose interpreter and builder it uses.
+"""
 
 from __future__ import annotations
 
@@ -8,56 +11,18 @@ import os
 import weakref
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from converters.errors import ExportError
 from converters.quiet import native_stderr
-from converters.runtimes import Image, one_port
-
-
-def _interpreter_module() -> tuple[Any, str]:
-    from importlib import import_module
-    from importlib.metadata import version
-
-    for package, module, name in (
-        ("ai-edge-litert", "ai_edge_litert.interpreter", "LiteRT"),
-        ("tflite-runtime", "tflite_runtime.interpreter", "tflite_runtime"),
-    ):
-        try:
-            return import_module(module), f"{name} {version(package)}"
-        except ImportError:
-            continue
-    raise ExportError(
-        "no LiteRT is installed",
-        expected="the package ai-edge-litert, or tflite-runtime",
-        next_step="pip install ai-edge-litert",
-    )
-
-
-def interpreter(
-    model: Path | bytes, threads: int | None, *, xnnpack: bool = True, preserve: bool = False
-) -> tuple[Any, str]:
-    """An allocated interpreter and its engine's name and version.
-
-    ``xnnpack``: with the delegate that a phone's CPU uses by default; without it, the built-in kernels.
-    ``preserve``: every tensor can be read after a run (without XNNPACK, which keeps its own).
-    """
-    module, engine = _interpreter_module()
-    options: dict[str, Any] = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": model}
-    if not xnnpack:
-        options["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    if preserve:
-        options["experimental_preserve_all_tensors"] = True
-    with native_stderr():
-        loaded = module.Interpreter(**options, num_threads=threads)
-        loaded.allocate_tensors()
-    return loaded, engine if xnnpack else f"{engine} without XNNPACK"
+from converters.runtimes.protocol import Image, one_port
+from converters.tflite.interpreter import decode, encode, interpreter
 
 
 class Ports:
-    """The ports of a TFLite model, float or 8-bit, as the contract's values in [0, 1]."""
+    """The input and the output of a TFLite model, float or 8-bit, between the model's values and those in [0, 1]."""
 
     def __init__(self, path: Path, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         one_port(path, "output", [(item["name"], list(map(int, item["shape"]))) for item in outputs], 1, 3)
@@ -74,14 +39,12 @@ class Ports:
                 )
 
     def encode(self, image_nhwc: Image) -> Any:
-        if self._in_dtype == np.uint8:
-            return np.rint(image_nhwc.clip(0, 1) * 255).astype(np.uint8)
-        return np.ascontiguousarray(image_nhwc, np.float32)
+        """An image in [0, 1] as the input takes it."""
+        return encode(image_nhwc, self._in_dtype)
 
     def decode(self, matte_nhwc: Any) -> Image:
-        if self.out_dtype == np.uint8:
-            return np.asarray(matte_nhwc, np.float32) / np.float32(255)
-        return cast("Image", matte_nhwc)
+        """What the output gives as a matte in [0, 1]."""
+        return decode(matte_nhwc)
 
 
 class LiteRt:
@@ -107,7 +70,10 @@ _DRIVERS = (Path("/usr/share/vulkan/icd.d"), Path("/etc/vulkan/icd.d"))
 
 
 def _vulkan_device() -> str:
-    """Make sure that there is one: the machine's own, or the software one; says which. Raises ExportError."""
+    """The machine's own Vulkan device or, where it has none, the software one; returns its name.
+
+    Raises ExportError where there is neither.
+    """
     from converters.runtimes import software_vulkan
 
     if software_vulkan.active:
@@ -123,7 +89,7 @@ def _vulkan_device() -> str:
 
 
 def _release(held: list[Any]) -> None:
-    """Let go of the accelerator, which says so on stderr."""
+    """Let go of the accelerator, which writes about it to stderr."""
     with native_stderr(stdout=True):
         held[0].close()
         held.clear()
@@ -131,7 +97,7 @@ def _release(held: list[Any]) -> None:
 
 @cache
 def _quiet_exit() -> None:
-    """The accelerator's own globals talk when the process has done everything else."""
+    """Keep the accelerator quiet at the end of the process, when its own globals write to stderr."""
     atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -152,6 +118,7 @@ class LiteRtGpu:
             ) from None
         from importlib.metadata import version
 
+        # Not at the top: it needs ai-edge-litert, and tflite_runtime runs models on the CPU without it.
         from converters.tflite import builder as fb
 
         device = _vulkan_device()

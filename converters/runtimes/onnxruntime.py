@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from converters.runtimes import Image, one_port
+from converters.runtimes.protocol import Image, one_port
 
 
 class OnnxRuntime:

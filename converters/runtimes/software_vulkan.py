@@ -1,7 +1,7 @@
 """A Vulkan device in software (SwiftShader), so that LiteRT's GPU accelerator can be checked without a GPU.
 
 ``python -m converters.runtimes.software_vulkan`` fetches it from Debian's or Ubuntu's packages, without root. It
-computes in fp32 only: what fp16 does on a phone's GPU is the business of ``converters.tflite.fp16_safety``.
+computes in fp32 only: ``converters.tflite.fp16_safety`` tells what fp16 does on a phone's GPU.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def activate() -> str:
     driver, loader = found
     # The loader is found by its soname once it is in the process.
     ctypes.CDLL(str(loader), mode=ctypes.RTLD_GLOBAL)
-    scratch = Path(tempfile.gettempdir()) / f"modnet-export-vulkan-{os.getuid()}"
+    scratch = Path(tempfile.gettempdir()) / f"converters-vulkan-{os.getuid()}"
     scratch.mkdir(mode=0o700, exist_ok=True)
     icd = scratch / _ICD
     icd.write_text(
@@ -71,7 +71,7 @@ def install() -> Path:
             expected="apt-get and dpkg-deb",
             next_step=f"put {_DRIVER} and {_LOADER} into {target} yourself",
         )
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as name:
+    with tempfile.TemporaryDirectory(prefix="converters_") as name:
         scratch = Path(name)
         try:
             subprocess.run(["apt-get", "download", "-q", *_PACKAGES], cwd=scratch, check=True, timeout=600)
@@ -94,6 +94,6 @@ def install() -> Path:
 
 if __name__ == "__main__":
     try:
-        print(f"The software GPU is in {install()}; use it with: modnet-export verify DIST --delegate gpu")
+        print(f"The software GPU is in {install()}: models now run on LiteRT's GPU accelerator here, slowly.")
     except ExportError as problem:
         raise SystemExit(str(problem)) from None

@@ -1,8 +1,14 @@
-"""TFLite flatbuffers as Python objects (TensorFlow's schema.fbs, version 3)."""
+"""TFLite flatbuffers (TensorFlow's schema.fbs, version 3): the one place that reads, changes and writes them.
+
+A model is a tree of the schema's objects (``schema.ModelT``). The functions here read it; ``Builder`` adds to it.
+Imports nothing else of this project.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import flatbuffers
 import numpy as np
@@ -21,6 +27,17 @@ _DTYPES: dict[int, npt.DTypeLike] = {
     TensorType.INT8: np.int8,
     TensorType.UINT8: np.uint8,
 }
+# The first versions of the operators that have the form in question, from TensorFlow's
+# tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc.
+INT8_VERSIONS: Mapping[str, int] = {
+    "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "ADD": 2, "PAD": 2, "CONCATENATION": 2, "RESIZE_BILINEAR": 3, "SLICE": 2,
+    "QUANTIZE": 1, "DEQUANTIZE": 2,
+}  # fmt: skip
+"""int8 in and out, or between int8 and float."""
+HYBRID_VERSIONS: Mapping[str, int] = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "DEQUANTIZE": 5}
+"""Float in and out, int8 weights with one scale per output channel."""
+INT4_VERSIONS: Mapping[str, int] = {"CONV_2D": 8}
+"""Float in and out, int4 weights with one scale per output channel."""
 
 
 def read(data: bytes) -> Any:
@@ -40,27 +57,24 @@ def write(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def builtin(model: Any, op: Any) -> int:
-    """The op's built-in operator code."""
-    code = model.operatorCodes[op.opcodeIndex]
+def _builtin(code: Any) -> int:
     # Codes below 127 are stored in the older, narrower field.
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
-def builtin_code(model: Any, operator: int, version: int = 1) -> int:
-    """The index of a built-in operator, of at least ``version``, in the model's table; added where it is missing."""
-    for index, code in enumerate(model.operatorCodes):
-        if max(code.builtinCode, code.deprecatedBuiltinCode) == operator and code.version >= version:
-            return index
-    code = schema.OperatorCodeT()
-    code.builtinCode, code.deprecatedBuiltinCode, code.version = operator, min(operator, 127), version
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1
+def builtin(model: Any, op: Any) -> int:
+    """The op's built-in operator code."""
+    return _builtin(model.operatorCodes[op.opcodeIndex])
 
 
 def operator_name(operator: int) -> str:
     """``CONV_2D`` for its code."""
     return next(str(name) for name, code in vars(BuiltinOperator).items() if code == operator)
+
+
+def op_name(model: Any, op: Any) -> str:
+    """The operator of an op, for example ``CONV_2D``."""
+    return operator_name(builtin(model, op))
 
 
 def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
@@ -76,32 +90,150 @@ def reads_only_constants(model: Any, graph: Any, op: Any) -> bool:
     return all(item < 0 or constant(model, graph.tensors[item]) is not None for item in op.inputs)
 
 
-def add_constant(model: Any, graph: Any, name: bytes, array: npt.NDArray[Any]) -> int:
-    """Append a constant tensor; returns its index in ``graph``."""
-    buffer = schema.BufferT()
-    buffer.data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    model.buffers.append(buffer)
-    tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.buffer = name, list(array.shape), len(model.buffers) - 1
-    tensor.type = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == array.dtype)
-    graph.tensors.append(tensor)
-    return len(graph.tensors) - 1
-
-
-def make_activation(model: Any, graph: Any, tensor: Any) -> None:
-    """Turn a constant tensor into one that an op computes; its data goes unless another tensor shares it."""
-    buffer, tensor.buffer = tensor.buffer, 0  # buffer 0 is the empty one, by convention
-    if all(other.buffer != buffer for other in graph.tensors):
-        model.buffers[buffer].data = None
-
-
 def real_values(tensor: Any, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """What a tensor's stored numbers stand for: scale * (q - zero point) where it is quantized."""
-    quantization = tensor.quantization
-    if quantization is None or quantization.scale is None or len(quantization.scale) == 0:
+    found = tensor.quantization
+    if found is None or found.scale is None or len(found.scale) == 0:
         return np.asarray(stored, np.float32)
     shape = [1] * stored.ndim
-    shape[quantization.quantizedDimension if len(quantization.scale) > 1 else 0] = -1
-    scale = np.asarray(quantization.scale, np.float32).reshape(shape)
-    zero_point = np.asarray(quantization.zeroPoint, np.float32).reshape(shape)
+    shape[found.quantizedDimension if len(found.scale) > 1 else 0] = -1
+    scale = np.asarray(found.scale, np.float32).reshape(shape)
+    zero_point = np.asarray(found.zeroPoint, np.float32).reshape(shape)
     return (stored.astype(np.float32) - zero_point) * scale
+
+
+def quantization(scale: npt.ArrayLike, zero_point: int = 0, axis: int = 0) -> Any:
+    """A tensor's quantization parameters, value = scale * (q - zero point).
+
+    ``scale``: one for the whole tensor, or one for each index of ``axis``.
+    """
+    made = schema.QuantizationParametersT()
+    made.scale = np.atleast_1d(np.asarray(scale, np.float32))
+    made.zeroPoint = np.full(made.scale.shape, zero_point, np.int64)
+    made.quantizedDimension = axis
+    return made
+
+
+class Builder:
+    """A model of one graph, and what is added to it. Tensors are named by their index in the graph."""
+
+    def __init__(self, model: Any) -> None:
+        """``model`` is changed in place; raises ValueError where it has several graphs."""
+        self.model = model
+        (self.graph,) = model.subgraphs
+
+    @classmethod
+    def beside(cls, model: Any) -> Builder:
+        """Of a copy: the model stays as it is. Both share tensors and constants, so only ops may be changed."""
+        tree, graph = copy.copy(model), copy.copy(model.subgraphs[0])
+        tree.subgraphs, tree.operatorCodes, tree.buffers = [graph], list(model.operatorCodes), list(model.buffers)
+        graph.tensors, graph.operators = list(graph.tensors), [copy.copy(op) for op in graph.operators]
+        return cls(tree)
+
+    def write(self) -> bytes:
+        return write(self.model)
+
+    def tensor(self, index: int) -> Any:
+        return self.graph.tensors[index]
+
+    def constant(self, index: int) -> npt.NDArray[Any] | None:
+        """The array of a constant; None for an activation."""
+        return constant(self.model, self.tensor(index))
+
+    def code(self, name: str, version: int = 1) -> int:
+        """The index of an operator, of at least ``version``, in the model's table; added where it is missing."""
+        operator = getattr(BuiltinOperator, name)
+        for index, code in enumerate(self.model.operatorCodes):
+            if _builtin(code) == operator and code.version >= version:
+                return index
+        code = schema.OperatorCodeT()
+        code.builtinCode, code.deprecatedBuiltinCode, code.version = operator, min(operator, 127), version
+        self.model.operatorCodes.append(code)
+        return len(self.model.operatorCodes) - 1
+
+    def op(self, name: str, inputs: Sequence[int], output: int, version: int = 1, options: Any = None) -> Any:
+        """A new op with one output, for the caller to put in its place among the graph's ops.
+
+        ``options`` are the schema's, for example ``schema.CastOptionsT``.
+        """
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = self.code(name, version), list(inputs), [output]
+        if options is not None:
+            kind = type(options).__name__.removesuffix("T")
+            made.builtinOptionsType, made.builtinOptions = getattr(schema.BuiltinOptions, kind), options
+        return made
+
+    def add_constant(self, name: bytes, array: npt.NDArray[Any], quantized: Any = None) -> int:
+        """Append a constant tensor, with ``quantization`` where it is quantized; returns its index."""
+        kind = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == array.dtype)
+        tensor = self._add_tensor(name, kind, array.shape, quantized)
+        tensor.buffer = self._add_buffer(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        return len(self.graph.tensors) - 1
+
+    def add_int4(self, name: bytes, array: npt.NDArray[np.int8], quantized: Any) -> int:
+        """As ``add_constant``, for values from -8 to 7: two in each byte, the first in the lower half."""
+        halves = np.append(array.reshape(-1), np.zeros(array.size % 2, np.int8)) & 15
+        tensor = self._add_tensor(name, TensorType.INT4, array.shape, quantized)
+        tensor.buffer = self._add_buffer((halves[0::2] | (halves[1::2] << 4)).astype(np.uint8))
+        return len(self.graph.tensors) - 1
+
+    def add_like(self, index: int, suffix: bytes, kind: int, quantized: Any = None) -> int:
+        """Append an activation like another one, of type ``kind``; returns its index."""
+        tensor = copy.copy(self.tensor(index))
+        tensor.name, tensor.type, tensor.quantization = tensor.name + suffix, kind, quantized
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def _add_tensor(self, name: bytes, kind: int, shape: tuple[int, ...], quantized: Any) -> Any:
+        tensor = schema.TensorT()
+        tensor.name, tensor.type, tensor.shape, tensor.quantization = name, kind, list(shape), quantized
+        self.graph.tensors.append(tensor)
+        return tensor
+
+    def _add_buffer(self, data: npt.NDArray[np.uint8]) -> int:
+        buffer = schema.BufferT()
+        buffer.data = data
+        self.model.buffers.append(buffer)
+        return len(self.model.buffers) - 1
+
+    def make_activation(self, index: int) -> None:
+        """Turn a constant into a tensor that an op computes; its data goes unless another tensor shares it."""
+        tensor = self.tensor(index)
+        buffer, tensor.buffer = tensor.buffer, 0  # buffer 0 is the empty one, by convention
+        if all(other.buffer != buffer for other in self.graph.tensors):
+            self.model.buffers[buffer].data = None
+
+    def replace_port(self, ports: Literal["inputs", "outputs"], old: int, new: int) -> None:
+        """Put a tensor in the place of one of the graph's inputs or outputs, in its signatures too."""
+        setattr(self.graph, ports, [new if index == old else index for index in getattr(self.graph, ports)])
+        for signature in self.model.signatureDefs or []:
+            for port in getattr(signature, ports):
+                if port.tensorIndex == old:
+                    port.tensorIndex = new
+
+
+def cut(model: Any, ops: Sequence[Any]) -> bytes:
+    """The flatbuffer of some of a model's ops. It takes the activations that they read and do not make themselves,
+    in the order in which they are read, and gives the outputs of the last op."""
+    (graph,) = model.subgraphs
+    wanted = sorted({int(index) for op in ops for index in [*op.inputs, *op.outputs] if index >= 0})
+    places = {index: place for place, index in enumerate(wanted)}
+    part, tree = schema.SubGraphT(), schema.ModelT()
+    tree.version, tree.operatorCodes, tree.buffers, tree.subgraphs = 3, model.operatorCodes, [schema.BufferT()], [part]
+    part.tensors, part.operators = [], []
+    for index in wanted:
+        tensor = copy.copy(graph.tensors[index])
+        buffer, tensor.buffer = model.buffers[tensor.buffer], 0
+        if buffer.data is not None and len(buffer.data):
+            tree.buffers.append(buffer)
+            tensor.buffer = len(tree.buffers) - 1
+        part.tensors.append(tensor)
+    for op in map(copy.copy, ops):
+        op.inputs = [places[int(index)] if index >= 0 else -1 for index in op.inputs]
+        op.outputs = [places[int(index)] for index in op.outputs]
+        part.operators.append(op)
+    made = {index for op in part.operators for index in op.outputs}
+    taken = dict.fromkeys(index for op in part.operators for index in op.inputs if index >= 0 and index not in made)
+    part.inputs = [index for index in taken if part.tensors[index].buffer == 0]
+    part.outputs = list(part.operators[-1].outputs)
+    return write(tree)

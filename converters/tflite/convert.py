@@ -1,4 +1,4 @@
-"""From an ONNX graph to a TFLite flatbuffer: lower every node, then let TensorFlow's converter fuse and serialise."""
+"""From an ONNX graph to a TFLite flatbuffer: nodes are lowered, and TensorFlow's converter fuses and writes them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from converters.tflite.ops import TFLITE, to_nhwc
 
 
 def convert(model: ir.Model) -> bytes:
-    """The fp32 flatbuffer of a static-shape ONNX model, with one signature ``serving_default``.
+    """The fp32 flatbuffer of an ONNX model of static shapes, with one signature, ``serving_default``.
 
-    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. Raises
-    UnsupportedModelError with every op, attribute and dynamic shape that has no lowering.
+    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. Raises UnsupportedModelError naming every op,
+    attribute and dynamic shape that has no lowering.
     """
     check(TFLITE, model)
     specs = {
@@ -38,14 +38,14 @@ def convert(model: ir.Model) -> bytes:
 
     module = tf.Module()
     module.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder, native_stderr():
+    with tempfile.TemporaryDirectory(prefix="converters_") as folder, native_stderr():
         tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         return _with_port_names(bytes(converter.convert()))
 
 
 def _with_port_names(data: bytes) -> bytes:
-    """Input and output tensors under their signature's names, for apps that look at tensors."""
+    """Input and output tensors renamed to what the signature calls them, for apps that look at tensors."""
     model = fb.read(data)
     (signature,) = model.signatureDefs
     for port in (*signature.inputs, *signature.outputs):

@@ -1,7 +1,7 @@
 """fp16 safety of a TFLite graph, without a GPU: its largest numbers, and a run rounded to fp16 after every op.
 
-A phone GPU's delegate computes in fp16, whose largest number is 65504. What can leave it is an element of an
-activation, or a sum that an op adds up inside (a mean over a map adds thousands of terms before it divides).
+A phone GPU's delegate computes in fp16, whose largest number is 65504. Beyond it can be an element of an activation, or
+a sum that an op adds up inside: a mean over a map adds thousands of terms before it divides.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from converters.runtimes.litert import interpreter
+from converters.progress import silent
 from converters.tflite import builder as fb
+from converters.tflite.interpreter import runs
 
 FP16_MAX = 65504.0
 _REDUCTIONS = ("MEAN", "SUM", "AVERAGE_POOL_2D")
@@ -22,12 +23,15 @@ _REDUCTIONS = ("MEAN", "SUM", "AVERAGE_POOL_2D")
 
 @dataclass(frozen=True)
 class Magnitude:
-    """The largest magnitude that one op reached: of its output's elements, or of a sum inside."""
+    """The largest magnitude that one op reached."""
 
     op: str
+    """The operator, for example ``MEAN``."""
     tensor: str
+    """The name of the op's output."""
     largest: float
     what: Literal["element", "sum"]
+    """An element of the output, or a sum inside the op."""
 
 
 def round_activations(data: bytes) -> bytes:
@@ -38,54 +42,42 @@ def round_activations(data: bytes) -> bytes:
 
     The graph's inputs are rounded too. Values beyond fp16 become infinite, as they do in fp16.
     """
-    model = fb.read(data)
-    (graph,) = model.subgraphs
-    cast = fb.builtin_code(model, fb.BuiltinOperator.CAST)
-    model.operatorCodes[cast].version = max(model.operatorCodes[cast].version, 1)
-
-    def new_tensor(like: int, suffix: bytes, kind: int) -> int:
-        tensor = fb.schema.TensorT()
-        source = graph.tensors[like]
-        tensor.name, tensor.shape, tensor.type, tensor.buffer = source.name + suffix, source.shape, kind, 0
-        tensor.hasRank = True
-        graph.tensors.append(tensor)
-        return len(graph.tensors) - 1
-
-    def cast_op(source: int, target: int) -> Any:
-        op = fb.schema.OperatorT()
-        op.opcodeIndex, op.inputs, op.outputs = cast, [source], [target]
-        options = fb.schema.CastOptionsT()
-        options.inDataType, options.outDataType = graph.tensors[source].type, graph.tensors[target].type
-        op.builtinOptionsType, op.builtinOptions = fb.schema.BuiltinOptions.CastOptions, options
-        return op
-
-    def rounding(source: int, target: int) -> list[Any]:
-        half = new_tensor(source, b"/fp16", fb.TensorType.FLOAT16)
-        return [cast_op(source, half), cast_op(half, target)]
-
+    builder = fb.Builder(fb.read(data))
+    graph = builder.graph
     operators: list[Any] = []
+
+    def cast(source: int, target: int) -> None:
+        options = fb.schema.CastOptionsT()
+        options.inDataType, options.outDataType = builder.tensor(source).type, builder.tensor(target).type
+        operators.append(builder.op("CAST", [source], target, options=options))
+
+    def through_fp16(source: int, target: int) -> None:
+        rounded = builder.add_like(source, b"/fp16", fb.TensorType.FLOAT16)
+        cast(source, rounded)
+        cast(rounded, target)
+
     renamed: dict[int, int] = {}
-    for index in graph.inputs:
-        if graph.tensors[index].type == fb.TensorType.FLOAT32:
-            renamed[index] = new_tensor(index, b"/rounded", fb.TensorType.FLOAT32)
-            operators += rounding(index, renamed[index])
-    for op in list(graph.operators):
-        weights_only = fb.reads_only_constants(model, graph, op)
-        op.inputs = [renamed.get(item, item) for item in op.inputs]
+    for index in map(int, graph.inputs):
+        if builder.tensor(index).type == fb.TensorType.FLOAT32:
+            renamed[index] = builder.add_like(index, b"/rounded", fb.TensorType.FLOAT32)
+            through_fp16(index, renamed[index])
+    for op in graph.operators:
+        unpacks_a_weight = fb.reads_only_constants(builder.model, graph, op)
+        op.inputs = [renamed.get(int(item), int(item)) for item in op.inputs]
         operators.append(op)
-        if weights_only:
+        if unpacks_a_weight:
             continue
-        for position, index in enumerate(op.outputs):
-            if graph.tensors[index].type == fb.TensorType.FLOAT32:
-                exact = new_tensor(index, b"/exact", fb.TensorType.FLOAT32)
+        for position, index in enumerate(map(int, op.outputs)):
+            if builder.tensor(index).type == fb.TensorType.FLOAT32:
+                exact = builder.add_like(index, b"/exact", fb.TensorType.FLOAT32)
                 op.outputs = [exact if at == position else item for at, item in enumerate(op.outputs)]
-                operators += rounding(exact, index)
+                through_fp16(exact, index)
     graph.operators = operators
-    return fb.write(model)
+    return builder.write()
 
 
 def _sum(op: Any, operator: str, values: npt.NDArray[np.float32], axes: npt.NDArray[Any] | None) -> float:
-    """The largest sum of magnitudes that a reduction adds up: no order of adding can exceed it."""
+    """The largest sum of magnitudes that a reduction adds up; in no order of adding does a partial sum exceed it."""
     magnitudes = np.abs(values.astype(np.float64))
     if operator == "AVERAGE_POOL_2D":
         options = op.builtinOptions
@@ -97,20 +89,18 @@ def _sum(op: Any, operator: str, values: npt.NDArray[np.float32], axes: npt.NDAr
 
 
 def magnitudes(data: bytes, images: Iterable[npt.NDArray[Any]]) -> list[Magnitude]:
-    """The largest magnitude of every activation and of every reduction's sum over all ``images`` (as the input
-    takes them), in the order of the graph."""
+    """The largest magnitude of every activation and of every reduction's sum, in the order of the graph.
+
+    Over all ``images``, each as the model's input takes it; infinite where something is not a number.
+    """
     model = fb.read(data)
     (graph,) = model.subgraphs
-    loaded, _ = interpreter(data, None, xnnpack=False, preserve=True)
-    port = loaded.get_input_details()[0]["index"]
     largest: dict[tuple[str, str, Literal["element", "sum"]], float] = {}
-    for image in images:
-        loaded.set_tensor(port, image)
-        loaded.invoke()
+    for loaded in runs(data, images, "looking for the largest numbers", silent):
         for op in graph.operators:
             if fb.reads_only_constants(model, graph, op):
                 continue
-            operator, tensor = fb.operator_name(fb.builtin(model, op)), graph.tensors[op.outputs[0]]
+            operator, tensor = fb.op_name(model, op), graph.tensors[op.outputs[0]]
             name = tensor.name.decode()
             found: dict[Literal["element", "sum"], float] = {
                 "element": float(np.abs(fb.real_values(tensor, loaded.get_tensor(op.outputs[0]))).max())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -218,23 +219,24 @@ def conv(
     return y if B is None else tf.nn.bias_add(y, constant("B", B))
 
 
-def _pool(
-    kind: Literal["AVG", "MAX"],
-    X: Operand,
-    *,
-    auto_pad: str,
-    ceil_mode: int,
-    dilations: Sequence[int] | None,
-    kernel_shape: Sequence[int],
-    pads: Sequence[int] | None,
-    strides: Sequence[int] | None,
-    pad_counts: bool,
-) -> Operand:
-    x = _activation(X)
-    strides, dilations = list(strides or (1, 1)), list(dilations or (1, 1))
+@dataclass(frozen=True)
+class _Pooling:
+    """The attributes that AveragePool and MaxPool share."""
+
+    kernel_shape: Sequence[int]
+    auto_pad: str
+    ceil_mode: int
+    dilations: Sequence[int] | None
+    pads: Sequence[int] | None
+    strides: Sequence[int] | None
+
+
+def _pool(kind: Literal["AVG", "MAX"], X: Operand, pooling: _Pooling, *, pad_counts: bool) -> Operand:
+    x, kernel, pads = _activation(X), list(pooling.kernel_shape), pooling.pads
+    strides, dilations = list(pooling.strides or (1, 1)), list(pooling.dilations or (1, 1))
     require("dilations", dilations, ([1, 1],))
-    wanted, padding = _window(x, kernel_shape, auto_pad=auto_pad, pads=pads, strides=strides, dilations=dilations)
-    check_ceil_mode(ceil_mode, [int(size) for size in x.shape[1:3]], wanted, kernel_shape, strides)
+    wanted, padding = _window(x, kernel, auto_pad=pooling.auto_pad, pads=pads, strides=strides, dilations=dilations)
+    check_ceil_mode(pooling.ceil_mode, [int(size) for size in x.shape[1:3]], wanted, kernel, strides)
     if padding is None or (pad_counts and padding == "SAME"):
         if kind == "AVG" and not pad_counts:
             raise UnsupportedError(
@@ -243,7 +245,7 @@ def _pool(
         x = _pad_spatial(x, wanted, 0.0 if kind == "AVG" else float(np.finfo(np.float32).min))
         padding = "VALID"
     pool = tf.nn.avg_pool2d if kind == "AVG" else tf.nn.max_pool2d
-    return pool(x, list(kernel_shape), strides, padding)
+    return pool(x, kernel, strides, padding)
 
 
 @TFLITE.lowering("AveragePool", since=7)
@@ -258,17 +260,8 @@ def average_pool(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    return _pool(
-        "AVG",
-        X,
-        auto_pad=auto_pad,
-        ceil_mode=ceil_mode,
-        dilations=dilations,
-        kernel_shape=kernel_shape,
-        pads=pads,
-        strides=strides,
-        pad_counts=bool(count_include_pad),
-    )
+    pooling = _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    return _pool("AVG", X, pooling, pad_counts=bool(count_include_pad))
 
 
 @TFLITE.lowering("MaxPool", since=1)
@@ -283,17 +276,7 @@ def max_pool(
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    return _pool(
-        "MAX",
-        X,
-        auto_pad=auto_pad,
-        ceil_mode=ceil_mode,
-        dilations=dilations,
-        kernel_shape=kernel_shape,
-        pads=pads,
-        strides=strides,
-        pad_counts=False,
-    )
+    return _pool("MAX", X, _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides), pad_counts=False)
 
 
 @TFLITE.lowering("GlobalAveragePool", since=1)

@@ -1,10 +1,11 @@
-"""Rounding weights so that the convolution's output stays, not each weight.
+"""Rounding a convolution's weights so that its output changes least, instead of each weight.
 
-Rounding W to Wq changes the output by (W - Wq) x. Its mean square over the data is the trace of D H D^T, D = W - Wq and
-H the covariance of x. Nearest rounding ignores H, and a depthwise filter whose weights nearly cancel then gets a wrong
-gain: that is most of what plain int8 costs MODNet. Here one weight is rounded at a time and the error that it makes is
-compensated by those that are not rounded yet (Frantar et al., "GPTQ", ICLR 2023, algorithm 1; Hassibi and Stork,
-"Optimal Brain Surgeon", 1993). The mean of (W - Wq) x goes into the bias, so H is the covariance about the mean.
+Rounding W to Wq changes the output by (W - Wq) x. The mean square of that change over the data is the trace of D H D^T,
+where D = W - Wq and H is the covariance of x. Rounding each weight to the nearest integer ignores H, and gives a
+depthwise filter whose weights nearly cancel a wrong gain. (That is most of the error of plain int8 weights in the
+portrait matting network of docs/quantization.md.) Here one weight is rounded at a time, and those that are not yet
+rounded make up for its error (Frantar et al., "GPTQ", ICLR 2023, algorithm 1; Hassibi and Stork, "Optimal Brain
+Surgeon", 1993). The mean of (W - Wq) x goes into the bias; H is therefore the covariance about the mean.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from converters.tflite.int8.ranges import Convolution, Moments
+from converters.tflite.convolutions import Convolution
+from converters.tflite.moments import Moments
 
 Array = npt.NDArray[np.float64]
 _LEVELS = 127
@@ -27,11 +29,14 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class Rounded:
-    """int8 weights with a scale an output channel; ``bias_change`` is to be added to the float bias."""
+    """Integer weights of one convolution."""
 
     weight: npt.NDArray[np.int8]
+    """In the layout of the float weights; within -7 and 7 for 4 bits."""
     scale: npt.NDArray[np.float32]
+    """One for each output channel."""
     bias_change: npt.NDArray[np.float32]
+    """To be added to the float bias."""
 
 
 def _plain_scale(rows: Array, levels: int) -> Array:
@@ -44,7 +49,7 @@ def _nearest(rows: Array, scale: Array, levels: int) -> Array:
 
 
 def _damped(covariance: Array, share: float) -> Array:
-    """Positive definite: directions that the data does not have cost a little too."""
+    """Made positive definite: changes in directions that the data does not have cost a little too."""
     diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
     extra = share * diagonal.mean(axis=-1, keepdims=True) + 1e-12
     size = covariance.shape[-1]
@@ -52,9 +57,10 @@ def _damped(covariance: Array, share: float) -> Array:
 
 
 def compensated(rows: Array, covariance: Array, scale: Array, levels: int = _LEVELS) -> Array:
-    """The integers, at most ``levels``, of O x K rows under one K x K covariance, or of C x K rows under C x K x K.
+    """Weights as integers from -``levels`` to ``levels``.
 
-    Columns are rounded from the most to the least important.
+    ``rows``: O x K weights that share one K x K covariance, or C x K weights with C x K x K covariances, one for each
+    row. ``scale``: one for each row. Columns are rounded from the most to the least important.
     """
     each = covariance.ndim == 3
     importance = np.diagonal(covariance, axis1=-2, axis2=-1)
@@ -84,14 +90,14 @@ def compensated(rows: Array, covariance: Array, scale: Array, levels: int = _LEV
 
 
 def output_error(change: Array, covariance: Array) -> Array:
-    """Mean square change of every output channel, D H D^T row by row."""
+    """The mean square change of every output channel, D H D^T row by row."""
     if covariance.ndim == 3:
         return np.asarray(np.einsum("ck,ckj,cj->c", change, covariance, change))
     return np.asarray(((change @ covariance) * change).sum(axis=1))
 
 
 class Rounding:
-    """``round_weights`` of a graph's convolutions, each once; ``compensate`` False: to the nearest."""
+    """``round_weights`` for the convolutions of one graph; results are kept."""
 
     def __init__(self, moments: Mapping[int, Moments], *, compensate: bool = True) -> None:
         self._moments, self._compensate = moments, compensate
@@ -108,7 +114,10 @@ class Rounding:
 def round_weights(
     convolution: Convolution, moments: Moments | None, *, compensate: bool = True, bits: int = 8
 ) -> Rounded:
-    """int8 (or int4) weights of one convolution; plain nearest rounding without (enough) data."""
+    """The weights of one convolution as int8, or as int4 where ``bits`` is 4.
+
+    They are rounded to the nearest integers where ``compensate`` is False or there is not enough data.
+    """
     levels = (1 << (bits - 1)) - 1
     rows = convolution.rows.astype(np.float64)
     plain = _plain_scale(rows, levels)

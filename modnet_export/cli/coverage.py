@@ -61,12 +61,12 @@ def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
     chosen, size = inputs.images([folder]), Size(height=runtime.size[0], width=runtime.size[1])
     calibration = calibration_folder(model)
 
-    def seen(images: list[Any], what: str) -> list[Clipped]:
+    def seen(images: list[Any]) -> list[Clipped]:
         with stages() as progress:
             encoded = [runtime.ports.encode(image_nhwc) for image_nhwc in images]
-            return coverage(model.read_bytes(), encoded, lambda done: progress(what, done, len(images)))
+            return coverage(model.read_bytes(), encoded, progress)
 
-    found = seen([item.load(size)[0] for item in chosen], "looking at your images")
+    found = seen([item.load(size)[0] for item in chosen])
     if not found:
         raise ExportError(
             f"{model.name} has no int8 activations",
@@ -74,7 +74,7 @@ def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
             expected="modnet_int8.tflite or modnet_int8_mixed.tflite",
         )
     calibrated = list(representative.images(calibration, size, runtime.run))[::3]
-    usual = {item.tensor: item.worst_share for item in seen(calibrated, "looking at the calibration images")}
+    usual = {item.tensor: item.worst_share for item in seen(calibrated)}
     # Twice what calibration had: photographs differ in how much of them is plain black or white.
     rows = [
         (item, max(item.worst_share - 2 * usual[item.tensor], 0.0), chosen[item.worst_image].name) for item in found

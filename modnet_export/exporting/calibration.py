@@ -30,7 +30,7 @@ class Calibration:
 
     def images(self, fp32: bytes) -> Sequence[Image]:
         """The images; ``fp32`` is the float TFLite model."""
-        from converters.runtimes.litert import interpreter
+        from converters.tflite.interpreter import interpreter
 
         if self._images is None:
             loaded, _ = interpreter(fp32, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from converters.choices import CoreMlPrecision, Tuning
+from converters.eight_bit import to_bytes
 from converters.progress import Progress, silent
 from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.int8 import Integer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
-    from converters.tflite.int8.ranges import Moments
+    from converters.tflite.moments import Moments
 
 
 class Chain:
@@ -82,7 +83,7 @@ class Chain:
         return self._integer.qdq(recipe("tflite", "int8-mixed"), model, self._statistics("cpu"))
 
     def _tflite(self, row: Recipe, tuning: Tuning) -> bytes:
-        from converters.tflite.weights import half_size_weights, int8_weights
+        from converters.tflite.weights import fp16_weights, int8_weights
 
         if row.budget is not None:
             return self._integer.found(row).model
@@ -90,7 +91,7 @@ class Chain:
         if row.precision == "fp32":
             return data
         if row.precision == "fp16":
-            return half_size_weights(data)
+            return fp16_weights(data)
         arithmetic: Literal["float", "dynamic"] = "float" if row.precision == "int8-weights" else "dynamic"
         return int8_weights(
             data, self._statistics(tuning), arithmetic, bits=4 if row.precision == "int4-weights" else 8
@@ -122,21 +123,18 @@ class Chain:
         return Integer(fp32, self._calibration.images(fp32), self._request, self._progress)
 
     def _statistics(self, tuning: Tuning) -> Mapping[int, Moments]:
-        from converters.tflite.int8.ranges import collect
+        from converters.tflite.moments import collect
 
         if tuning not in self._moments:
             images = self._calibration.images(self._flatbuffer("cpu"))
-            self._moments[tuning] = collect(
-                self._flatbuffer(tuning), images, lambda done: self._progress("calibrating", done, len(images))
-            )
+            self._moments[tuning] = collect(self._flatbuffer(tuning), images, self._progress)
         return self._moments[tuning]
 
     def _representative(self) -> list[dict[str, object]]:
         """The calibration images as Core ML's Python interface takes them."""
-        import numpy as np
         from PIL import Image as Picture
 
         images = self._calibration.images(self._flatbuffer("cpu"))
         if self._request.coreml_io == "multiarray":
             return [{INPUT_NAME: image.transpose(0, 3, 1, 2)} for image in images]
-        return [{INPUT_NAME: Picture.fromarray(np.rint(image[0] * 255).astype(np.uint8))} for image in images]
+        return [{INPUT_NAME: Picture.fromarray(to_bytes(image[0]))} for image in images]

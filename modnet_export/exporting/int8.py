@@ -21,9 +21,10 @@ from modnet_export.record.recipes import Recipe
 if TYPE_CHECKING:
     import onnx
 
-    from converters.tflite.int8.graph import Group, Parameters
-    from converters.tflite.int8.ranges import Moments, Spread
+    from converters.tflite.int8.graph import Group
+    from converters.tflite.int8.ranges import Parameters
     from converters.tflite.int8.search import Found
+    from converters.tflite.moments import Moments
     from converters.tflite.rounding import Rounding
 
 
@@ -51,7 +52,7 @@ class Integer:
         from converters.tflite import builder
         from converters.tflite.int8 import graph
         from converters.tflite.int8.equalise import equalise
-        from converters.tflite.int8.ranges import collect, observe
+        from converters.tflite.int8.ranges import calibrate, observe, parameters
         from converters.tflite.rounding import Rounding
 
         images = self._images
@@ -62,20 +63,10 @@ class Integer:
         def tensors(model: bytes) -> list[int]:
             return [tensor for group in groups(model) for tensor in group.tensors]
 
-        some = images[::3]
-        seen = observe(
-            self._fp32, tensors(self._fp32), some, lambda done: self._progress("looking at ranges", done, len(some))
-        )
+        seen = observe(self._fp32, tensors(self._fp32), images[::3], self._progress)
         data = equalise(self._fp32, seen)
-        spreads: dict[int, Spread] = {}
-        moments = collect(
-            data,
-            images,
-            lambda done: self._progress("calibrating", done, len(images)),
-            tensors=tensors(data),
-            spreads=spreads,
-        )
-        return _Equalised(data, groups(data), graph.parameters(groups(data), spreads), Rounding(moments))
+        spreads, moments = calibrate(data, tensors(data), images, self._progress)
+        return _Equalised(data, groups(data), parameters(groups(data), spreads), Rounding(moments))
 
     def found(self, row: Recipe) -> Found:
         """int8 arithmetic wherever the budget allows it."""
@@ -84,26 +75,25 @@ class Integer:
         return self._found[row.file]
 
     def _search(self, row: Recipe) -> Found:
-        from converters.tflite.int8.search import search
-        from converters.tflite.weights import mixed
+        from converters.tflite.int8.search import Search, search
+        from converters.tflite.int8.write import mixed
 
         budget = self._request.budget or Budget.parse(row.budget or "")
         even = self._even
         state = cache() / "search" / f"{hashlib.sha256(even.data).hexdigest()[:16]}.json"
         state.parent.mkdir(parents=True, exist_ok=True)
-        found = search(
+        request = Search(
             even.data,
             even.groups,
             even.scales,
             self._images,
             budget,
             lambda chosen: mixed(even.data, even.rounding, chosen, bytes_in_and_out=row.eight_bit),
+            variant=row.precision,
             required=self._request.budget is not None,
             extra_points=self._request.pareto_points,
-            state=state,
-            variant=row.precision,
-            progress=self._progress,
         )
+        found = search(request, state=state, progress=self._progress)
         if not budget.held(found.point):
             warnings.warn(
                 f"{row.precision} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g} "
@@ -123,8 +113,8 @@ class Integer:
         """
         from converters.onnx.quantize import Weight, fingerprint, qdq
         from converters.tflite import builder
+        from converters.tflite.convolutions import convolutions
         from converters.tflite.int8 import graph
-        from converters.tflite.int8.ranges import convolutions
         from converters.tflite.rounding import Rounding
         from converters.tflite.weights import kept_in_float
 
@@ -133,7 +123,7 @@ class Integer:
         whole = graph.Graph(builder.read(self._even.data))
         rounding = Rounding(moments)
         found = convolutions(builder.read(self._fp32))
-        floats = [item for item in found if not whole.static(item.index, chosen)]
+        floats = [item for item in found if not whole.in_int8(item.index, chosen)]
         kept = kept_in_float(floats, len(self._fp32))
         names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
         stored = {}

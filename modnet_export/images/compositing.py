@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageColor
 
+from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
 from modnet_export.images.imaging import Pixels, read_image, resize
 
@@ -93,7 +94,7 @@ def composite(image: Pixels, matte: Pixels, background: Background) -> Pixels:
     foreground, seen = estimate_colours(image, matte)
     alpha, (height, width) = matte[..., None], matte.shape
     if background.colour is not None:
-        behind = (np.asarray(background.colour) / 255).astype(np.float32)
+        behind = from_bytes(np.asarray(background.colour))
     elif background.image is not None:
         behind = _cover(read_image(background.image), height, width)
     elif background.blur_sigma is not None:
@@ -111,5 +112,5 @@ def save_image(path: Path, pixels: Pixels) -> None:
     from modnet_export.record.files import write_bytes
 
     buffer = io.BytesIO()
-    Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(buffer, "PNG")
+    Image.fromarray(to_bytes(pixels)).save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())

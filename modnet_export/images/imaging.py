@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from converters.eight_bit import from_bytes
 from converters.errors import ExportError
 from modnet_export.record.choices import Fit
 from modnet_export.record.contract import SIZE_MULTIPLE
@@ -38,7 +39,7 @@ def read_image(path: Path) -> Pixels:
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+            return from_bytes(np.asarray(image.convert("RGB")))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "it is a folder" if path.is_dir() else "no such file" if not path.exists() else str(error)
         raise ExportError(
@@ -71,7 +72,7 @@ def demo_photo() -> Pixels:
     """The built-in portrait: scikit-image's astronaut (NASA, public domain), 512 x 512 x 3 in [0, 1]."""
     from skimage import data
 
-    return np.asarray(data.astronaut(), np.float32) / np.float32(255)
+    return from_bytes(data.astronaut())
 
 
 @dataclass(frozen=True)

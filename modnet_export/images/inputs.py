@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
 from modnet_export.images.imaging import SUFFIXES, Pixels, Placement, demo_photo, fit_image, list_images, read_image
 from modnet_export.images.video import count_frames, read_frames
@@ -56,7 +57,7 @@ class Input:
         """As a model of ``size`` takes it, letterboxed: 1 x H x W x 3, and where the image lies in it."""
         if self.kind == "noise":
             shape = (1, size.height, size.width, 3)
-            noise = np.random.default_rng(_RANDOM_SEED).integers(0, 256, shape).astype(np.float32) / np.float32(255)
+            noise = from_bytes(np.random.default_rng(_RANDOM_SEED).integers(0, 256, shape))
             return noise, Placement(size.height, size.width, 0, 0, size.height, size.width)
         return fit(self.read(), size)
 
@@ -79,7 +80,7 @@ class Input:
 def fit(image: Pixels, size: Size) -> tuple[Pixels, Placement]:
     """An image, letterboxed and rounded to 8 bits: an artefact that takes 8-bit images must see the same values."""
     image_nhwc, placement = fit_image(image, (size.height, size.width), "letterbox")
-    return (np.rint(image_nhwc * 255) / 255).astype(np.float32), placement
+    return from_bytes(to_bytes(image_nhwc)), placement
 
 
 def builtin() -> list[Input]:

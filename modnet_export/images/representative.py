@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from converters.eight_bit import from_bytes
 from converters.errors import ExportError, ExportWarning
 from modnet_export.images.imaging import Pixels, demo_photo, list_images, read_image, resize, restore_matte
 from modnet_export.images.inputs import fit
@@ -31,7 +32,7 @@ def _backgrounds() -> Iterator[Pixels]:
     from skimage import data
 
     for name in _BACKGROUNDS:
-        pixels = np.asarray(getattr(data, name)(), np.float32) / np.float32(255)
+        pixels = from_bytes(getattr(data, name)())
         yield pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.eight_bit import from_bytes
 from converters.errors import ExportError
 from modnet_export.images.imaging import Pixels
 
@@ -61,4 +62,4 @@ def read_frames(path: Path, indices: Sequence[int]) -> Iterator[Pixels]:
                 next_step="copy or encode the file again",
             )
         position += 1
-        yield np.asarray(picture[:, :, ::-1], np.float32) / np.float32(255)
+        yield from_bytes(np.asarray(picture[:, :, ::-1]))

@@ -65,8 +65,10 @@ class Port(Strict):
         """Values in [0, 1] as the port takes them. A port of bytes has no other values: it clips those beyond."""
         import numpy as np
 
+        from converters.eight_bit import to_bytes
+
         if self.dtype == "uint8":
-            return np.asarray(np.rint(values.clip(0, 1) * self.maximum), np.uint8)
+            return to_bytes(values)
         return np.ascontiguousarray(values, np.float32)
 
     def decoded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

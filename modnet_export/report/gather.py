@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
+from converters.eight_bit import to_bytes
 from converters.errors import ExportError
 from converters.progress import Progress, silent
 from converters.runtimes import Image, open_runtime
@@ -53,7 +54,7 @@ class Gallery:
 def _uri(pixels: Pixels, kind: str = "PNG") -> str:
     """An H x W, H x W x 3 or H x W x 4 picture in [0, 1] as a data URI."""
     buffer = io.BytesIO()
-    Picture.fromarray(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)).save(buffer, kind, quality=85)
+    Picture.fromarray(to_bytes(pixels)).save(buffer, kind, quality=85)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -20,8 +20,8 @@ _LARGEST = 1e38
 
 def examine(path: Path, artefact: Artefact, images_nhwc: Iterable[Image]) -> Fp16Safety:
     """The largest numbers of an artefact over all images, and how far its matte moves when every op rounds to fp16."""
-    from converters.runtimes.litert import interpreter
     from converters.tflite.fp16_safety import FP16_MAX, magnitudes, round_activations
+    from converters.tflite.interpreter import interpreter
 
     data = path.read_bytes()
     rounded, _ = interpreter(round_activations(data), None, xnnpack=False)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from converters.eight_bit import to_bytes
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.files import FileFormat, files_in, read_versioned, write_bytes
 from modnet_export.record.manifest import Artefact, Manifest, Sha256
@@ -111,7 +112,7 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterabl
     index: dict[str, dict[str, str]] = {}
     for number, sample in enumerate(inputs):
         index[sample.name] = {"image": f"input_{number}.npy", "matte": f"matte_{number}.npy"}
-        files[f"input_{number}.npy"] = _npy(np.rint(sample.image_nhwc[0] * 255).astype(np.uint8))
+        files[f"input_{number}.npy"] = _npy(to_bytes(sample.image_nhwc[0]))
         files[f"matte_{number}.npy"] = _npy(sample.matte_nhwc[0, :, :, 0])
     described: list[dict[str, Any]] = []
     for artefact in packages(manifest):

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError, ExportWarning
 from converters.runtimes import Image
 from modnet_export.images.imaging import Placement
@@ -106,13 +107,13 @@ class Cache:
     def put(self, item: Input, fitted: Fitted) -> None:
         buffer = io.BytesIO()
         place = np.array([getattr(fitted.placement, name) for name in Placement.__dataclass_fields__])
-        image = np.rint(fitted.image_nhwc * 255).astype(np.uint8)
+        image = to_bytes(fitted.image_nhwc)
         np.savez(buffer, image=image, matte=fitted.matte_nhwc, placement=place)
         write_bytes(self._path(item), buffer.getvalue())
 
     def get(self, item: Input) -> Fitted:
         with np.load(self._path(item)) as stored:
-            image_nhwc = stored["image"].astype(np.float32) / np.float32(255)
+            image_nhwc = from_bytes(stored["image"])
             return Fitted(image_nhwc, stored["matte"], Placement(*map(int, stored["placement"])))
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import qemu, session
+from benchmarks.plan import Plan, Subject
+from benchmarks.record import Record
 from converters.budget import Budget
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
@@ -22,19 +24,15 @@ needs_arm64 = pytest.mark.skipif(not qemu.installed(), reason="needs make setup-
 def plan(dist):
     recorded = manifest.load(dist)
     item = next(item for item in recorded.artefacts if item.file == "modnet_fp32.tflite")
-    path = dist / item.file
     image_nhwc = inputs.builtin()[0].load(recorded.size)[0]
-    candidates = [
-        session.Candidate(item.file, path, item.sha256, 1, delegate, item.contract, item.tolerance)
-        for delegate in ("cpu", "builtin", "gpu")
-    ]
-    sample = Sample("photo", image_nhwc, open_runtime(path).run(image_nhwc))
-    return session.Plan(tuple(candidates), image_nhwc, samples=(sample,))
+    subjects = [Subject.of(item, dist, delegate=delegate) for delegate in ("cpu", "builtin", "gpu")]
+    sample = Sample("photo", image_nhwc, open_runtime(dist / item.file).run(image_nhwc))
+    return Plan(tuple(subjects), image_nhwc, samples=(sample,))
 
 
 @needs_arm64
 def test_arm64_kernels_give_the_same_matte_and_no_latency(plan):
-    result = session.measure([qemu.QemuTarget()], plan, session.Record())
+    result = session.measure([qemu.QemuTarget()], plan, Record())
     assert result.runs == ()
     assert [item.name for item in result.parity] == [
         "modnet_fp32.tflite 1T on qemu-arm64",
@@ -53,29 +51,26 @@ def integer_plan(exported):
     out = exported(size=size, formats=("tflite",), precisions=("int8", "int8-dynamic"), budget=LOOSE)
     artefacts = manifest.load(out).artefacts
     image_nhwc = inputs.builtin()[0].load(size)[0]
-    candidates = tuple(
-        session.Candidate(item.file, out / item.file, item.sha256, 1, "cpu", item.contract, item.tolerance)
-        for item in artefacts
-    )
+    subjects = tuple(Subject.of(item, out) for item in artefacts)
     mattes = {item.file: open_runtime(out / item.file).run(image_nhwc) for item in artefacts}
-    return session.Plan(candidates, image_nhwc), mattes
+    return Plan(subjects, image_nhwc), mattes
 
 
 @needs_arm64
 @pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", None], ids=["neon", "dot_product", "sme"])
 def test_arm64_integer_kernels_give_the_matte_of_this_machine_s(integer_plan, cpu):
     plan, mattes = integer_plan
-    for candidate in plan.candidates:
-        sample = Sample("photo", plan.image_nhwc, mattes[candidate.file])
-        one = session.Plan((candidate,), plan.image_nhwc, samples=(sample,))
-        (found,) = session.measure([qemu.QemuTarget(cpu)], one, session.Record()).parity
-        assert found.mad < 0.002, candidate.file  # half a level of uint8: sums round in another order
+    for subject in plan.subjects:
+        sample = Sample("photo", plan.image_nhwc, mattes[subject.file])
+        one = Plan((subject,), plan.image_nhwc, samples=(sample,))
+        (found,) = session.measure([qemu.QemuTarget(cpu)], one, Record()).parity
+        assert found.mad < 0.002, subject.file  # half a level of uint8: sums round in another order
 
 
 @needs_arm64
 def test_cpu_that_qemu_does_not_know_is_refused_with_those_it_does(plan):
     with pytest.raises(ExportError, match="QEMU has no CPU 'cortex-x99'") as refused:
-        session.measure([qemu.QemuTarget("cortex-x99")], plan, session.Record())
+        session.measure([qemu.QemuTarget("cortex-x99")], plan, Record())
     assert "cortex-a76" in str(refused.value)
 
 
@@ -83,8 +78,8 @@ def test_cpu_that_qemu_does_not_know_is_refused_with_those_it_does(plan):
 def test_another_matte_fails(plan):
     (sample,) = plan.samples
     wrong = Sample("photo", sample.image_nhwc, np.clip(sample.matte_nhwc + 0.01, 0, 1))
-    one = session.Plan(plan.candidates[:1], plan.image_nhwc, samples=(wrong,))
-    assert [item.passed for item in session.measure([qemu.QemuTarget()], one, session.Record()).parity] == [False]
+    one = Plan(plan.subjects[:1], plan.image_nhwc, samples=(wrong,))
+    assert [item.passed for item in session.measure([qemu.QemuTarget()], one, Record()).parity] == [False]
 
 
 @needs_arm64
@@ -92,13 +87,13 @@ def test_a_model_that_crashes_is_one_failure(plan, tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"no model")
     from dataclasses import replace
 
-    broken = replace(plan.candidates[0], path=tmp_path / "broken.tflite")
-    one = session.Plan((broken,), plan.image_nhwc, samples=plan.samples)
-    (failure,) = session.measure([qemu.QemuTarget()], one, session.Record()).failures
+    broken = replace(plan.subjects[0], path=tmp_path / "broken.tflite")
+    one = Plan((broken,), plan.image_nhwc, samples=plan.samples)
+    (failure,) = session.measure([qemu.QemuTarget()], one, Record()).failures
     assert "LiteRT under QEMU ended with 1" in failure.reason
 
 
 def test_what_is_missing_is_named(plan, monkeypatch, tmp_path):
     monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path))
     with pytest.raises(ExportError, match="make setup-arm64"):
-        session.measure([qemu.QemuTarget()], plan, session.Record())
+        session.measure([qemu.QemuTarget()], plan, Record())

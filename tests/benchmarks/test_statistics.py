@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.statistics import compare, summarise
+from benchmarks.statistics import latency_ratio, summarise
 
 latencies = st.lists(st.floats(0.1, 1e4), min_size=1, max_size=60)
 
@@ -23,21 +23,21 @@ def test_summary_is_ordered_and_within_the_samples(samples):
 @given(samples=latencies, factor=st.floats(0.2, 5))
 def test_ratio_is_that_of_the_medians_and_turns_around(samples, factor):
     other = [value * factor for value in samples]
-    assert compare(samples, other).ratio == pytest.approx(factor)
-    assert compare(other, samples).ratio == pytest.approx(1 / factor)
-    assert compare(samples, other, interleaved=True).low == pytest.approx(factor)
+    assert latency_ratio(samples, other).ratio == pytest.approx(factor)
+    assert latency_ratio(other, samples).ratio == pytest.approx(1 / factor)
+    assert latency_ratio(samples, other, paired=True).low == pytest.approx(factor)
 
 
 @given(samples=latencies)
 def test_a_run_cannot_be_told_from_itself(samples):
-    assert compare(samples, samples).verdict == "cannot tell"
-    assert compare(samples, samples, interleaved=True).verdict == "cannot tell"
+    assert latency_ratio(samples, samples).verdict == "cannot tell"
+    assert latency_ratio(samples, samples, paired=True).verdict == "cannot tell"
 
 
 @pytest.mark.parametrize("samples", [([], [1.0]), ([1.0], [])])
 def test_no_samples_are_refused(samples):
     with pytest.raises(ValueError, match="no samples"):
-        compare(*samples)
+        latency_ratio(*samples)
 
 
 def machine(rng, rounds, candidates):
@@ -54,7 +54,7 @@ def machine(rng, rounds, candidates):
 @pytest.mark.parametrize(("slowdown", "verdict", "at_least"), [(1.0, "cannot tell", 95), (1.05, "slower", 90)])
 def test_interleaved_runs_are_told_apart_when_they_differ_and_only_then(slowdown, verdict, at_least):
     found = [
-        compare(*machine(np.random.default_rng(seed), 100, [100, 100 * slowdown]), interleaved=True).verdict
+        latency_ratio(*machine(np.random.default_rng(seed), 100, [100, 100 * slowdown]), paired=True).verdict
         for seed in range(100)
     ]
     assert found.count(verdict) >= at_least
@@ -67,5 +67,10 @@ def test_consecutive_runs_are_told_apart_when_they_differ_and_only_then(slowdown
     for seed in range(100):
         rng = np.random.default_rng(1000 + seed)
         (both,) = machine(rng, 400, [100])
-        found.append(compare(both[:200], [value * slowdown for value in both[200:]]).verdict)
+        found.append(latency_ratio(both[:200], [value * slowdown for value in both[200:]]).verdict)
     assert found.count(verdict) >= at_least
+
+
+def test_paired_runs_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match="not 1 and 2"):
+        latency_ratio([1.0], [1.0, 2.0], paired=True)

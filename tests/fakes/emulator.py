@@ -18,9 +18,9 @@ assert "-no-window" in arguments and "-no-audio" in arguments
 if mode == "dies":
     print("ERROR | x86_64 emulation currently requires hardware acceleration!"); sys.exit(1)
 from pathlib import Path
-from tests.fakes import adbd
+from tests.fakes import phone
 folder = Path({folder!r})
-device = adbd.make(folder, properties={{"sys.boot_completed": "0", "ro.product.model": "sdk_gphone64"}})
+device = phone.make(folder, properties={{"sys.boot_completed": "0", "ro.product.model": "sdk_gphone64"}})
 device.port = port + 1
 device.start()
 def tell(service):

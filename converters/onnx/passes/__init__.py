@@ -1,4 +1,7 @@
-"""Graph passes on ``onnx_ir.Model``: generic, exact, and listed here in the order in which they run."""
+"""Graph passes on ``onnx_ir.Model``: generic, exact, and listed here in the order in which they run.
+
+They rewrite float32 nodes of opset 18 and newer, in subgraphs (If, Loop, Scan) as well.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from converters.choices import Tuning
+from converters.errors import ExportError
+from converters.onnx.graph import opset
 from converters.onnx.passes.fold_batchnorm import FoldBatchNorm
 from converters.onnx.passes.instance_norm import FoldPartialInstanceNorm, WriteInstanceNorm
 from converters.onnx.passes.linear_to_conv import KeepMeanDims, LinearToConv, SinkFlatten
 from converters.onnx.passes.remove_expand import RemoveExpand
+from converters.onnx.passes.remove_identity import RemoveIdentity
 from converters.onnx.passes.resize import ConvBeforeResize, ResizeToAveragePool
+from converters.onnx.passes.rewrite import OLDEST_IR, OLDEST_OPSET
 from converters.onnx.passes.sink_affine import SinkAffine
 from converters.onnx.passes.statistics import CascadeMeans
 
@@ -27,7 +34,7 @@ def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
     return [
         # Fewer nodes for the patterns below to look through.
         common.RemoveUnusedNodesPass(),
-        common.IdentityEliminationPass(),
+        RemoveIdentity(),
         common.CommonSubexpressionEliminationPass(),
         FoldBatchNorm(),
         RemoveExpand(),
@@ -56,8 +63,23 @@ class SinkFlattenThroughLinear(ir.passes.InPlacePass):
 
 
 def optimise(model: ir.Model, tuning: Tuning) -> ir.Model:
-    """A copy of ``model`` (static shapes inferred) after every pass."""
+    """A copy of ``model`` (static shapes inferred) after every pass.
+
+    It has the same inputs and outputs and, but for rounding, gives the same values. Raises ExportError for a model
+    older than opset 18.
+    """
+    version = opset(model.opset_imports)
+    if version < OLDEST_OPSET:
+        raise ExportError(
+            f"the graph is of opset {version}",
+            expected=f"opset {OLDEST_OPSET} or newer",
+            next_step="convert it with onnx.version_converter first",
+        )
     result = model.clone()
+    if result.ir_version < OLDEST_IR:
+        # There every initializer is listed as an input as well, and is a constant all the same.
+        common.RemoveInitializersFromInputsPass()(result)
+        result.ir_version = OLDEST_IR
     infer_shapes = common.ShapeInferencePass()
     infer_shapes(result)
     for each in passes(tuning):

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from converters.onnx.graph import constant
-from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, attributes, producer
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, attributes, is_op, producer
 
 Array = npt.NDArray[Any]
+
+CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
 def batchnorm_affine(node: ir.Node) -> tuple[Array, Array] | None:
@@ -28,14 +30,15 @@ def batchnorm_affine(node: ir.Node) -> tuple[Array, Array] | None:
 
 
 def conv_constants(conv: ir.Node | None) -> tuple[Array, Array] | None:
-    """Weight and bias (zeros if absent) of a convolution; None unless both are constant."""
-    if conv is None or conv.op_type != "Conv":
+    """Weight and bias (zeros if absent) of a Conv or ConvTranspose; None unless both are constant."""
+    if conv is None or not is_op(conv, *CONVOLUTIONS):
         return None
     weight = constant(conv.inputs[1])
     if weight is None:
         return None
     if len(conv.inputs) < 3 or conv.inputs[2] is None:
-        return weight, np.zeros(weight.shape[0], weight.dtype)
+        outputs = weight.shape[0] if conv.op_type == "Conv" else weight.shape[1] * attribute(conv, "group", 1)
+        return weight, np.zeros(outputs, weight.dtype)
     bias = constant(conv.inputs[2])
     return None if bias is None else (weight, bias)
 
@@ -45,10 +48,16 @@ def scaled_conv(build: Builder, conv: ir.Node, gain: Array, shift: Array) -> ir.
     constants = conv_constants(conv)
     assert constants is not None
     weight, bias = constants
+    kernel = [1] * (weight.ndim - 2)
+    if conv.op_type == "Conv":  # O x I/group x kernel
+        factor = gain.reshape(-1, 1, *kernel)
+    else:  # I x O/group x kernel: each group's inputs meet the outputs of that group alone
+        group = attribute(conv, "group", 1)
+        factor = np.repeat(gain.reshape(group, -1), len(weight) // group, axis=0).reshape(*weight.shape[:2], *kernel)
     return build.op(
-        "Conv",
+        conv.op_type,
         conv.inputs[0],
-        build.constant(weight * gain.reshape(-1, *[1] * (weight.ndim - 1))),
+        build.constant(weight * factor),
         build.constant(bias * gain + shift),
         **attributes(conv),
     )
@@ -65,16 +74,16 @@ class _Match:
 class FoldBatchNorm(RewritePass[_Match]):
     """A BatchNormalization after a convolution costs nothing.
 
-    Given:  Conv(x, W, b) -> BatchNormalization(scale, B, mean, var)
-    Result: Conv(x, W * gain, b * gain + shift)
+    Given:  Conv or ConvTranspose (x, W, b) -> BatchNormalization(scale, B, mean, var)
+    Result: the convolution with W * gain and b * gain + shift
 
     with gain = scale / sqrt(var + epsilon) and shift = B - mean * gain, per output channel.
     """
 
     def match(self, node: ir.Node) -> _Match | None:
-        if node.op_type != "BatchNormalization" or node.domain:
+        if not is_op(node, "BatchNormalization"):
             return None
-        conv, affine = producer(node.inputs[0], "Conv"), batchnorm_affine(node)
+        conv, affine = producer(node.inputs[0], *CONVOLUTIONS), batchnorm_affine(node)
         if conv is None or conv_constants(conv) is None or affine is None:
             return None
         return _Match(conv, node, *affine)

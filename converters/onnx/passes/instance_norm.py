@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from converters.onnx.graph import constant
 from converters.onnx.passes.fold_batchnorm import batchnorm_affine, conv_constants, scaled_conv
-from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, producer, shape
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, is_op, producer, shape
 from converters.onnx.passes.statistics import fp16_inverse_deviation, fp16_mean
 
 Array = npt.NDArray[Any]
@@ -30,16 +30,19 @@ class _Norm:
 
 
 def _write(build: Builder, x: ir.Value, norm: _Norm, arithmetic: Arithmetic) -> ir.Value:
+    """``x`` with some of its channels normalised and the others as they are."""
     return (_write_fp32 if arithmetic == "fp32" else _write_fp16)(build, x, norm)
 
 
 def _per_channel(channels: int, norm: _Norm, inside: Array | float, outside: float) -> Array:
+    """A constant of shape 1 x C x 1 x 1: ``inside`` in the normalised channels, ``outside`` in the others."""
     values = np.full((1, channels, 1, 1), outside, np.float32)
     values[0, norm.start : norm.stop, 0, 0] = inside
     return values
 
 
-def _affine(build: Builder, y: ir.Value, channels: int, norm: _Norm) -> ir.Value:
+def _shifted(build: Builder, y: ir.Value, channels: int, norm: _Norm) -> ir.Value:
+    """``y`` with the norm's shift added, where it has one."""
     return build.op("Add", y, build.constant(_per_channel(channels, norm, norm.shift, 0))) if norm.shift.any() else y
 
 
@@ -62,7 +65,7 @@ def _write_fp32(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
     factor = build.op("Reciprocal", build.op("Sqrt", build.op("Add", variance, offset)))
     if (norm.gain != 1).any():
         factor = build.op("Mul", factor, build.constant(_per_channel(channels, norm, norm.gain, 1)))
-    return _affine(build, build.op("Mul", centred, factor), channels, norm)
+    return _shifted(build, build.op("Mul", centred, factor), channels, norm)
 
 
 def _write_fp16(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
@@ -86,10 +89,11 @@ def _write_fp16(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
         return statistic if len(parts) == 1 else build.op("Concat", *parts, axis=1)
 
     centred = build.op("Sub", x, whole(mean, 0))
-    return _affine(build, build.op("Mul", centred, whole(factor, 1)), channels, norm)
+    return _shifted(build, build.op("Mul", centred, whole(factor, 1)), channels, norm)
 
 
 def _instance_norm(node: ir.Node, start: int) -> _Norm | None:
+    """An InstanceNormalization of channels from ``start`` on; None unless its gain and shift are constant."""
     gain, shift = constant(node.inputs[1]), constant(node.inputs[2])
     if gain is None or shift is None or len(shape(node.inputs[0])) != 4:
         return None
@@ -144,7 +148,7 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
         self.arithmetic: Arithmetic = arithmetic
 
     def match(self, node: ir.Node) -> _Partial | None:
-        if node.op_type != "Concat" or len(shape(node.outputs[0])) != 4 or attribute(node, "axis", 0) % 4 != 1:
+        if not is_op(node, "Concat") or len(shape(node.outputs[0])) != 4 or attribute(node, "axis", 0) % 4 != 1:
             return None
         channels = shape(node.outputs[0])[1]
         gain, shift, position = np.ones(channels), np.zeros(channels), 0
@@ -174,7 +178,9 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
             return None
         (source,) = sources
         conv = source.producer()
-        if conv is None or conv_constants(conv) is None or shape(source)[1] != channels:
+        if conv is None or conv.graph is not node.graph or conv_constants(conv) is None:
+            return None
+        if shape(source)[1] != channels:
             return None
         if source.is_graph_output() or {user for user, _ in source.uses()} != set(parts):
             return None
@@ -200,7 +206,7 @@ class WriteInstanceNorm(RewritePass[tuple[ir.Node, _Norm]]):
         self.arithmetic: Arithmetic = arithmetic
 
     def match(self, node: ir.Node) -> tuple[ir.Node, _Norm] | None:
-        if node.op_type != "InstanceNormalization" or node.domain:
+        if not is_op(node, "InstanceNormalization"):
             return None
         norm = _instance_norm(node, 0)
         return None if norm is None else (node, norm)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from converters.onnx.graph import constant
-from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, attributes, integers, producer, shape
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, attributes, integers, is_op, producer, shape
 
 _FLATTEN = ("Reshape", "Flatten", "Squeeze")
 _UNFLATTEN = ("Reshape", "Unsqueeze")
@@ -30,6 +30,7 @@ def _flattened(value: ir.Value | None) -> tuple[ir.Node, ir.Value] | None:
 
 
 def _flatten(build: Builder, x: ir.Value, matrix: tuple[int, ...]) -> ir.Value:
+    """The N x C matrix of an N x C x 1 x 1 map."""
     return build.op("Reshape", x, build.integers(*matrix), output=matrix)
 
 
@@ -41,7 +42,7 @@ class KeepMeanDims(RewritePass[ir.Node]):
     """
 
     def match(self, node: ir.Node) -> ir.Node | None:
-        if node.op_type != "ReduceMean" or len(node.inputs) != 2 or len(shape(node.inputs[0])) != 4:
+        if not is_op(node, "ReduceMean") or len(node.inputs) != 2 or len(shape(node.inputs[0])) != 4:
             return None
         axes = integers(node.inputs[1]) or ()
         return node if attribute(node, "keepdims", 1) == 0 and sorted(axis % 4 for axis in axes) == [2, 3] else None
@@ -69,7 +70,7 @@ class LinearToConv(RewritePass[_Linear]):
     """
 
     def match(self, node: ir.Node) -> _Linear | None:
-        if node.op_type not in ("Gemm", "MatMul") or node.domain:
+        if not is_op(node, "Gemm", "MatMul"):
             return None
         found, matrix = _flattened(node.inputs[0]), constant(node.inputs[1])
         if found is None or matrix is None or matrix.ndim != 2 or attribute(node, "transA", 0):
@@ -78,10 +79,12 @@ class LinearToConv(RewritePass[_Linear]):
         bias: npt.NDArray[Any] | None = None
         if len(node.inputs) > 2 and node.inputs[2] is not None:
             array = constant(node.inputs[2])
-            if array is None or array.size not in (1, len(weight)):
+            # One number for each output, or one for all: not one for each row.
+            if array is None or np.broadcast_shapes(array.shape, (1, len(weight))) != (1, len(weight)):
                 return None
             bias = np.broadcast_to(array.reshape(-1) * np.float32(attribute(node, "beta", 1.0)), len(weight))
-        return _Linear(*found[:1], node, found[1], weight, bias)
+        flatten, x = found
+        return _Linear(flatten, node, x, weight, bias)
 
     def rewrite(self, match: _Linear, build: Builder) -> None:
         outputs = len(match.weight)
@@ -109,7 +112,7 @@ class SinkFlatten(RewritePass[_Sunk]):
     """
 
     def match(self, node: ir.Node) -> _Sunk | None:
-        if node.op_type not in (*_UNARY, *_UNFLATTEN) or node.domain:
+        if not is_op(node, *_UNARY, *_UNFLATTEN):
             return None
         found = _flattened(node.inputs[0])
         if found is None or (node.op_type in _UNFLATTEN and shape(node.outputs[0]) != shape(found[1])):

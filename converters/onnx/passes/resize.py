@@ -16,26 +16,66 @@ from converters.onnx.passes.rewrite import (
     attribute,
     attributes,
     conv_padding,
+    is_op,
     producer,
     shape,
 )
 
 
-def _spatial_only(node: ir.Node) -> bool:
+def resizes_space_only(node: ir.Node) -> bool:
+    """Whether a Resize of N x C x H x W changes height and width alone."""
     before, after = shape(node.inputs[0]), shape(node.outputs[0])
-    return len(before) == len(after) == 4 and before[:2] == after[:2]
-
-
-def _plain_linear(node: ir.Node) -> bool:
-    """A bilinear half-pixel resize of height and width by the factors that its sizes give, no antialiasing."""
-    if node.op_type != "Resize" or node.domain or not _spatial_only(node):
+    if len(before) != 4 or len(after) != 4 or before[:2] != after[:2]:
         return False
+    given = _input(node, 2)
+    if given is None:
+        return True
+    # A scale of 1.1 leaves 5 channels 5 channels, but resamples them.
+    scales = constant(given)
+    return scales is not None and all(
+        scale == 1 for axis, scale in zip(_axes(node), scales, strict=True) if axis in (0, 1)
+    )
+
+
+def _input(node: ir.Node, index: int) -> ir.Value | None:
+    """An input of a Resize; None where it is left out, as a constant without elements says too."""
+    value = node.inputs[index] if index < len(node.inputs) else None
+    array = constant(value)
+    return None if array is not None and array.size == 0 else value
+
+
+def _axes(node: ir.Node) -> list[int]:
+    """The axes that the scales or sizes of a Resize are given for, in order."""
+    return [axis % 4 for axis in attribute(node, "axes", range(4))]
+
+
+@dataclass(frozen=True)
+class _Bilinear:
+    """A bilinear half-pixel resize of height and width, without antialiasing.
+
+    ``scales`` are those of height and width, where it is given scales. It samples by them and not by the sizes that are
+    rounded from them: 5 pixels times 1.3 make 6, in steps of 1 / 1.3 and not of 5 / 6. None: it is given sizes, and
+    samples by their ratio.
+    """
+
+    scales: tuple[float, float] | None
+
+
+def _bilinear(node: ir.Node) -> _Bilinear | None:
+    if not is_op(node, "Resize") or not resizes_space_only(node):
+        return None
     if attribute(node, "mode", "nearest") != "linear" or attribute(node, "antialias", 0):
-        return False
+        return None
     if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
-        return False
+        return None
     transform = attribute(node, "coordinate_transformation_mode", "half_pixel")
-    return transform == "half_pixel" or (transform == "pytorch_half_pixel" and 1 not in shape(node.outputs[0])[2:])
+    if transform != "half_pixel" and not (transform == "pytorch_half_pixel" and 1 not in shape(node.outputs[0])[2:]):
+        return None
+    scales = constant(_input(node, 2))
+    if scales is None:
+        return _Bilinear(None)
+    by_axis = dict(zip(_axes(node), scales.tolist(), strict=True))
+    return _Bilinear((by_axis.get(2, 1.0), by_axis.get(3, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -56,15 +96,14 @@ class ResizeToAveragePool(RewritePass[_Shrink]):
     """
 
     def match(self, node: ir.Node) -> _Shrink | None:
-        if not _plain_linear(node):
+        bilinear = _bilinear(node)
+        if bilinear is None:
             return None
         before, after = shape(node.inputs[0])[2:], shape(node.outputs[0])[2:]
         factor = (before[0] // after[0], before[1] // after[1])
         if (after[0] * factor[0], after[1] * factor[1]) != before or any(each % 2 for each in factor):
             return None
-        # With scales the sampling follows the scale, not the sizes: they must say the same.
-        scales = constant(node.inputs[2]) if len(node.inputs) > 2 else None
-        if scales is not None and scales.size and not np.array_equal(scales[-2:] * np.array(factor), [1, 1]):
+        if bilinear.scales is not None and any(s * f != 1 for s, f in zip(bilinear.scales, factor, strict=True)):
             return None
         return _Shrink(node, factor)
 
@@ -87,6 +126,7 @@ _MACS_PER_ELEMENT = 256
 @dataclass(frozen=True)
 class _Enlarge:
     resize: ir.Node
+    bilinear: _Bilinear
     conv: ir.Node
     pads: tuple[int, int, int, int]
 
@@ -95,7 +135,7 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
     """A convolution of an enlarged map multiplies before it enlarges.
 
     Given:  Resize(x, bilinear) -> Conv(k x k, stride 1)
-    Result: Conv(1x1, k*k*O outputs) -> Resize -> Pad(zeros) -> k*k Slices, one a tap -> Sum
+    Result: Conv(1x1, k*k*O outputs) -> Resize -> Pad(zeros) -> k*k Slices, one per tap -> Sum
 
     Exact: a resize acts on each channel alone, so it commutes with the sum over channels of each
     tap; what is left of the k x k convolution is the sum of its shifted taps, zero-padded as before.
@@ -104,12 +144,15 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
     """
 
     def match(self, node: ir.Node) -> _Enlarge | None:
-        resize, constants = producer(node.inputs[0], "Resize") if node.op_type == "Conv" else None, conv_constants(node)
-        if resize is None or constants is None or not _plain_linear(resize):
+        if not is_op(node, "Conv"):
+            return None
+        resize, constants = producer(node.inputs[0], "Resize"), conv_constants(node)
+        bilinear = None if resize is None else _bilinear(resize)
+        if resize is None or bilinear is None or constants is None:
             return None
         weight, _ = constants
         pads = conv_padding(node)
-        if pads is None or weight.ndim != 4 or attribute(node, "group", 1) != 1:
+        if pads is None or len(shape(node.outputs[0])) != 4 or attribute(node, "group", 1) != 1:
             return None
         if set(attribute(node, "strides", (1, 1))) | set(attribute(node, "dilations", (1, 1))) != {1}:
             return None
@@ -118,7 +161,8 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
         taps = math.prod(kernel) * outputs
         saved_macs = taps * inputs * (high - low)
         added_elements = (taps - inputs) * high
-        return _Enlarge(resize, node, pads) if saved_macs > max(added_elements, 0) * _MACS_PER_ELEMENT else None
+        pays = saved_macs > max(added_elements, 0) * _MACS_PER_ELEMENT
+        return _Enlarge(resize, bilinear, node, pads) if pays else None
 
     def rewrite(self, match: _Enlarge, build: Builder) -> None:
         constants = conv_constants(match.conv)
@@ -130,8 +174,11 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
         low = (batch, len(taps), *shape(match.resize.inputs[0])[2:])
         high = (batch, len(taps), *shape(match.resize.outputs[0])[2:])
         y = build.op("Conv", match.resize.inputs[0], build.constant(taps), kernel_shape=(1, 1), output=low)
-        factors = [1.0, 1.0, high[2] / low[2], high[3] / low[3]]
-        y = build.op("Resize", y, None, build.constant(factors), output=high, **attributes(match.resize))
+        scales = match.bilinear.scales
+        to: tuple[ir.Value | None, ...] = (
+            (None, None, build.integers(*high)) if scales is None else (None, build.constant([1, 1, *scales]))
+        )
+        y = build.op("Resize", y, *to, output=high, **attributes(match.resize, "axes"))
         if any(match.pads):
             top, left, bottom, right = match.pads
             y = build.op("Pad", y, build.integers(0, 0, top, left, 0, 0, bottom, right))

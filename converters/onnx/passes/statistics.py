@@ -14,7 +14,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, shape
+from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, integers, is_op, shape
 
 # Each step of the cascade averages a window of at most 4x4: 16 terms, each divided by 16 first.
 _WINDOW = 4
@@ -107,8 +107,8 @@ class CascadeMeans(RewritePass[ir.Node]):
     """
 
     def match(self, node: ir.Node) -> ir.Node | None:
-        spatial = node.op_type == "GlobalAveragePool" or (
-            node.op_type == "ReduceMean"
+        spatial = is_op(node, "GlobalAveragePool") or (
+            is_op(node, "ReduceMean")
             and len(node.inputs) == 2
             and sorted(axis % 4 for axis in integers(node.inputs[1]) or ()) == [2, 3]
             and attribute(node, "keepdims", 1) == 1

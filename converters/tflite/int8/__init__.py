@@ -1,0 +1,1 @@
+"""Models that compute in int8 where a budget allows it: from ``graph`` and ``ranges`` by ``search`` to ``write``."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.android.target import benchmark_model as bm
+from benchmarks.android import benchmark_model as bm
 from converters.errors import ExportError
 
 CURRENT = """INFO: STARTING!
@@ -77,6 +77,30 @@ def test_a_locale_with_a_decimal_comma_is_read():
 def test_output_that_is_cut_short_is_an_error(text):
     with pytest.raises(ExportError, match="did not finish; it printed"):
         bm.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("found", "printed"),
+    [
+        ("Inference (avg): 115246", "Inference (avg): -115246"),
+        ("Inference (avg): 115246", "Inference (avg): 0"),
+        ("Init: 1361236", "Init: 1.3.6"),
+        ("min=111842", "min=-111842"),
+        ("count=50 first", "count=0 first"),
+        (": 93.2383", ": 1e999"),
+    ],
+)
+def test_values_that_make_no_sense_are_one_clear_error(found, printed):
+    assert found in CURRENT
+    with pytest.raises(ExportError, match="printed a value that makes no sense"):
+        bm.parse(CURRENT.replace(found, printed))
+
+
+@pytest.mark.parametrize("value", ["-0.5", "0.5.0"])
+def test_a_profile_with_values_that_make_no_sense_is_one_clear_error(value):
+    text = f"===== Run Order =====\nnode type, avg_ms, name\nCONV_2D, {value}, a\nADD, 2.0, b\n"
+    with pytest.raises(ExportError, match="the profile has a value that makes no sense"):
+        bm.parse_profile(text)
 
 
 @given(st.text())

@@ -189,7 +189,7 @@ def test_the_usual_budget_is_a_warning_where_it_is_not_held(cache, tmp_path, mon
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--precisions", "int8-mixed", "--budget", "mad=0.1"], "'mad=0.1' is no bound"),
+        (["--precisions", "int8-mixed", "--budget", "mad=0.1"], "'mad=0.1' is not a bound"),
         (["--precisions", "fp32", "--budget", "mad<=0.1"], "there is nothing to search for"),
         (["--precisions", "int8-weights", "--pareto", "x.png"], "there is nothing to search for"),
     ],

@@ -135,7 +135,7 @@ def test_export_records_what_an_ios_app_needs(folder):
     from modnet_export.record import manifest
 
     package = next(item for item in manifest.load(folder).artefacts if item.file == "modnet_fp16.mlpackage")
-    assert package.engine == "evaluated by modnet-export, not by Core ML"
+    assert package.engine == "evaluated in PyTorch, not by Core ML"
     assert package.contract.image.dtype == ("uint8" if package.contract.image.layout == "image" else "float32")
     assert package.bytes == sum(item.stat().st_size for item in (folder / package.file).rglob("*") if item.is_file())
 
@@ -176,7 +176,7 @@ def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, c
         assert not stop.value.code
     out = capsys.readouterr().out
     assert "Core ML, specification 7" in out
-    assert "evaluated by modnet-export, not by Core ML" in out
+    assert "evaluated in PyTorch, not by Core ML" in out
     assert (tmp_path / "m.png").exists()
 
 

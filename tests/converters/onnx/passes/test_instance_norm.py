@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from converters.onnx.passes.instance_norm import FoldPartialInstanceNorm, WriteInstanceNorm
 from tests.graphs import (
@@ -78,6 +79,16 @@ class TestFoldPartialInstanceNorm:
         assert not {"BatchNormalization", "InstanceNormalization", "Split"} & set(ops(after))
         assert_equal_outputs(before, after)
 
+    def test_folds_into_a_transposed_convolution(self, arithmetic):
+        before = partial_norm()
+        before.graph.node[0].op_type = "ConvTranspose"
+        weight = next(item for item in before.graph.initializer if item.name == "w")
+        weight.CopyFrom(numpy_helper.from_array(normal(3, 8, 3, 3), "w"))
+        after, modified = apply(FoldPartialInstanceNorm(arithmetic), before)
+        assert modified
+        assert ops(after)[0] == "ConvTranspose"
+        assert_equal_outputs(before, after)
+
     def test_passes_the_batch_norm_channels_through_bit_for_bit(self, arithmetic):
         before = partial_norm()
         after, _ = apply(FoldPartialInstanceNorm(arithmetic), before)
@@ -103,8 +114,6 @@ class TestFoldPartialInstanceNorm:
 
 
 def _folded_weights(proto):
-    from onnx import numpy_helper
-
     arrays = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
     conv = proto.graph.node[0]
     return {"w": arrays[conv.input[1]], "b": arrays[conv.input[2]]}

@@ -64,3 +64,26 @@ class TestLinearToConv:
         before = squeeze_excitation(outputs=("y", "u"))
         after, _ = _sink_all(before)
         assert_equal_outputs(before, after)
+
+    @pytest.mark.parametrize("shape", [(3, 1), (3, 3)], ids=str)
+    def test_leaves_a_bias_that_differs_from_row_to_row(self, shape):
+        """With three rows and three columns, a column of numbers looks like one number per output."""
+        before = model(
+            [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "f"), node("Gemm", "f w b", "y")],
+            inputs={"x": [3, 6, 4, 5]},
+            outputs=["y"],
+            constants={"w": normal(6, 3), "b": normal(*shape)},
+        )
+        assert_untouched(LinearToConv(), before)
+
+    @pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 3), (1, 1)], ids=str)
+    def test_takes_every_other_form_of_bias(self, shape):
+        before = model(
+            [node("GlobalAveragePool", "x", "g"), node("Flatten", "g", "f"), node("Gemm", "f w b", "y")],
+            inputs={"x": [3, 6, 4, 5]},
+            outputs=["y"],
+            constants={"w": normal(6, 3), "b": normal(*shape)},
+        )
+        after, modified = apply(LinearToConv(), before)
+        assert modified
+        assert_equal_outputs(before, after)

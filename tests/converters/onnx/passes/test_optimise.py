@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 
+from converters.errors import ExportError
 from converters.onnx.passes import optimise
-from tests.graphs import assert_equal_outputs, encoder_decoder, ops
+from tests.graphs import assert_equal_outputs, encoder_decoder, feeds, in_branches, model, node, ops, run
 
 
 @pytest.mark.parametrize("tune", ["cpu", "gpu"])
@@ -25,3 +28,38 @@ class TestOptimise:
         graph = ir.from_proto(small_onnx)
         optimise(graph, tune)
         assert ir.to_proto(graph).SerializeToString() == ir.to_proto(ir.from_proto(small_onnx)).SerializeToString()
+
+    def test_rewrites_within_branches(self, tune):
+        before = in_branches(encoder_decoder(), 2)
+        after = ir.to_proto(optimise(ir.from_proto(before), tune))
+        inside = {item.op_type for branch in after.graph.node[-1].attribute for item in branch.g.node}
+        assert "Conv" in inside
+        assert not {"BatchNormalization", "Identity"} & inside
+        for flag in (True, False):
+            inputs = {"x": feeds(encoder_decoder())["x"], "flag": np.array(flag)}
+            np.testing.assert_allclose(run(after, inputs)[0], run(before, inputs)[0], atol=1e-5)
+
+    def test_keeps_initializers_that_the_caller_may_replace(self, tune):
+        before = encoder_decoder()
+        before.graph.input.append(onnx.helper.make_tensor_value_info("two", onnx.TensorProto.FLOAT, []))
+        after = ir.to_proto(optimise(ir.from_proto(before), tune))
+        x = feeds(encoder_decoder())["x"]
+        for inputs in ({"x": x}, {"x": x, "two": np.array(-3, np.float32)}):
+            np.testing.assert_allclose(run(after, inputs)[0], run(before, inputs)[0], atol=1e-5)
+
+    def test_takes_initializers_as_constants_where_all_are_inputs_by_rule(self, tune):
+        """Before IR version 4."""
+        plain = encoder_decoder()
+        before = onnx.ModelProto.FromString(plain.SerializeToString())
+        before.ir_version = 3
+        for item in before.graph.initializer:
+            before.graph.input.append(onnx.helper.make_tensor_value_info(item.name, item.data_type, item.dims))
+        after = ir.to_proto(optimise(ir.from_proto(before), tune))
+        assert [value.name for value in after.graph.input] == ["x"]
+        assert "BatchNormalization" not in ops(after)
+        assert_equal_outputs(plain, after, atol=1e-5)
+
+    def test_refuses_an_older_opset(self, tune):
+        before = model([node("Relu", "x", "y")], inputs={"x": [1, 2]}, outputs=["y"], opset=17)
+        with pytest.raises(ExportError, match="the graph is of opset 17"):
+            optimise(ir.from_proto(before), tune)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 
 from converters.onnx.passes.resize import ConvBeforeResize, ResizeToAveragePool
@@ -103,3 +105,69 @@ class TestConvBeforeResize:
 
     def test_keeps_an_enlarged_map_that_is_also_a_graph_output(self):
         assert_untouched(ConvBeforeResize(), enlarged_conv(outputs=("z", "up")))
+
+
+class TestResizesWithOtherScales:
+    """What a Resize samples follows its scales; sizes and axes say it in other ways."""
+
+    def test_shrink_by_computed_scales_is_left(self):
+        before = model(
+            [
+                node("Mul", "s two", "scales"),
+                node("Resize", "x - scales", "y", mode="linear"),
+            ],
+            inputs={"x": [1, 3, 4, 4], "s": [4]},
+            outputs=["y"],
+            constants={"two": np.float32(2)},
+        )
+        value = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 3, 2, 2])
+        before.graph.output[0].CopyFrom(value)
+        graph = ir.from_proto(before)
+        assert not ResizeToAveragePool()(graph).modified
+
+    @pytest.mark.parametrize("axes", [[2, 3], [3, 2], [-1, -2]], ids=str)
+    @pytest.mark.parametrize("by", ["scales", "sizes"])
+    def test_enlargement_of_listed_axes_is_right(self, axes, by):
+        factors, after = {2: 2, 3: 3}, {2: 10, 3: 12}
+        before = model(
+            [
+                node("Resize", "x - scales" if by == "scales" else "x - - sizes", "up", mode="linear", axes=axes),
+                node("Conv", "up w", "y"),
+            ],
+            inputs={"x": [1, 8, 5, 4]},
+            outputs=["y"],
+            constants={
+                by: np.array([factors[axis % 4] for axis in axes], np.float32)
+                if by == "scales"
+                else np.array([after[axis % 4] for axis in axes]),
+                "w": normal(2, 8, 1, 1),
+            },
+        )
+        result, modified = apply(ConvBeforeResize(), before)
+        assert modified
+        assert_equal_outputs(before, result)
+
+    @pytest.mark.parametrize("scale", [1.3, 2.5])
+    def test_enlargement_by_a_fraction_keeps_its_scale(self, scale):
+        """5 pixels times 1.3 make 6, sampled in steps of 1 / 1.3 and not of 5 / 6."""
+        before = model(
+            [node("Resize", "x - scales", "up", mode="linear"), node("Conv", "up w", "y")],
+            inputs={"x": [1, 8, 5, 4]},
+            outputs=["y"],
+            constants={"scales": np.array([1, 1, scale, scale], np.float32), "w": normal(2, 8, 1, 1)},
+        )
+        after, modified = apply(ConvBeforeResize(), before)
+        assert modified
+        assert_equal_outputs(before, after)
+
+    def test_enlargement_to_sizes_keeps_its_sizes(self):
+        """10 / 3 in float32, times 3, need not give 10 again."""
+        before = model(
+            [node("Resize", "x - - sizes", "up", mode="linear"), node("Conv", "up w", "y")],
+            inputs={"x": [1, 8, 3, 7]},
+            outputs=["y"],
+            constants={"sizes": np.array([1, 8, 10, 38]), "w": normal(2, 8, 1, 1)},
+        )
+        after, modified = apply(ConvBeforeResize(), before)
+        assert modified
+        assert_equal_outputs(before, after)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.measure import host_conditions, interleaved
+from benchmarks.peers.timing import interleaved
 
 
 def test_candidates_take_turns_and_warmups_are_kept_apart():
@@ -10,9 +10,3 @@ def test_candidates_take_turns_and_warmups_are_kept_apart():
     assert order == ["A", "B"] * 5
     assert [(run.name, len(run.samples_ms), len(run.warmup_ms)) for run in runs] == [("A", 3, 2), ("B", 3, 2)]
     assert all(run.min_ms <= run.median_ms for run in runs)
-
-
-def test_conditions_name_machine_threads_and_versions():
-    conditions = host_conditions(2, ("numpy",))
-    assert conditions["threads"] == 2
-    assert {"cpu", "system", "numpy"} <= set(conditions)

@@ -1,0 +1,178 @@
+"""Flatbuffers read, changed, cut and written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from converters.tflite import builder as fb
+from converters.tflite.weights import int8_weights
+from tests.converters.lowered import interpreter
+from tests.converters.tflite.networks import operators, run, small_network, smooth, tflite
+from tests.graphs import model, node
+
+
+@pytest.fixture(scope="module")
+def small():
+    return tflite(small_network(np.random.default_rng(0)))
+
+
+@pytest.fixture
+def builder(small):
+    return fb.Builder(fb.read(small))
+
+
+def test_writing_what_was_read_changes_nothing_more(small):
+    once = fb.write(fb.read(small))
+    assert fb.write(fb.read(once)) == once
+    (image,) = smooth(np.random.default_rng(1), 1)
+    np.testing.assert_array_equal(run(once, image), run(small, image))
+
+
+def test_constants_behind_the_flatbuffer_are_read(small):
+    model = fb.read(small)
+    tensor = next(item for item in model.subgraphs[0].tensors if fb.constant(model, item) is not None)
+    expected = fb.constant(model, tensor)
+    buffer = model.buffers[tensor.buffer]
+    data = buffer.data.tobytes()
+    buffer.data, buffer.offset, buffer.size = None, 1 << 20, len(data)
+    again = fb.read(fb.write(model).ljust(1 << 20, b"\0") + data)
+    found = next(item for item in again.subgraphs[0].tensors if item.name == tensor.name)
+    np.testing.assert_array_equal(fb.constant(again, found), expected)
+
+
+def test_several_graphs_are_not_edited(small):
+    model = fb.read(small)
+    model.subgraphs = model.subgraphs * 2
+    with pytest.raises(ValueError, match="too many values"):
+        fb.Builder(model)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float16, np.int32, np.int64, np.int8, np.uint8]),
+        hnp.array_shapes(max_dims=4, max_side=4),
+    )
+)
+def test_a_constant_comes_back(array):
+    builder = fb.Builder(empty())
+    index = builder.add_constant(b"weights", array)
+    np.testing.assert_array_equal(builder.constant(index), array)
+    assert list(builder.tensor(index).shape) == list(array.shape)
+
+
+@given(hnp.arrays(np.int8, st.integers(1, 9), elements=st.integers(-8, 7)))
+def test_int4_holds_two_values_in_each_byte(array):
+    builder = fb.Builder(empty())
+    tensor = builder.tensor(builder.add_int4(b"weights", array, fb.quantization(0.5)))
+    packed = builder.model.buffers[tensor.buffer].data.astype(np.int8)
+    assert len(packed) == (len(array) + 1) // 2
+    both = np.stack([packed << 4 >> 4, packed >> 4], axis=1).reshape(-1)
+    np.testing.assert_array_equal(both[: len(array)], array)
+
+
+def empty():
+    model, graph = fb.schema.ModelT(), fb.schema.SubGraphT()
+    model.operatorCodes, model.buffers, model.subgraphs = [], [fb.schema.BufferT()], [graph]
+    graph.tensors, graph.operators = [], []
+    return model
+
+
+def test_an_operator_code_is_added_once_and_again_only_for_a_newer_version(builder):
+    before = len(builder.model.operatorCodes)
+    first = builder.code("QUANTIZE", 2)
+    assert builder.code("QUANTIZE", 1) == builder.code("QUANTIZE", 2) == first
+    assert builder.code("QUANTIZE", 3) == before + 1
+    assert len(builder.model.operatorCodes) == before + 2
+
+
+@pytest.mark.parametrize("name", ["CONV_2D", "GELU"])
+def test_codes_beyond_127_have_their_name_too(builder, name):
+    op = builder.op(name, [0], 1)
+    assert fb.op_name(builder.model, op) == name
+
+
+def test_quantization_per_tensor_and_per_channel():
+    one, many = fb.quantization(0.25, 3), fb.quantization([0.5, 2], axis=1)
+    assert (list(one.scale), list(one.zeroPoint)) == ([0.25], [3])
+    assert (list(many.scale), list(many.zeroPoint), many.quantizedDimension) == ([0.5, 2], [0, 0], 1)
+    tensor = fb.schema.TensorT()
+    tensor.quantization = many
+    np.testing.assert_array_equal(fb.real_values(tensor, np.array([[1, 1], [-2, 3]], np.int8)), [[0.5, 2], [-1, 6]])
+    tensor.quantization = one
+    np.testing.assert_array_equal(fb.real_values(tensor, np.array([3, 7], np.int8)), [0, 1])
+
+
+def test_an_op_can_be_put_behind_another(builder, small):
+    """The matte's ABS, under the name that the signature gives it."""
+    (output,) = map(int, builder.graph.outputs)
+    target = builder.add_like(output, b"", fb.TensorType.FLOAT32)
+    builder.tensor(output).name += b"/signed"
+    builder.graph.operators = [*builder.graph.operators, builder.op("ABS", [output], target)]
+    builder.replace_port("outputs", output, target)
+    (image,) = smooth(np.random.default_rng(2), 1)
+    changed = builder.write()
+    np.testing.assert_array_equal(run(changed, image), np.abs(run(small, image)))
+    assert set(interpreter(changed).get_signature_runner()(x=image)) == {"y"}
+
+
+def test_a_constant_that_becomes_an_activation_leaves_its_data_to_those_that_share_it(builder):
+    shared = builder.add_constant(b"one", np.ones(3, np.float32))
+    other = builder.add_like(shared, b"/other", fb.TensorType.FLOAT32)
+    builder.make_activation(shared)
+    assert builder.constant(shared) is None
+    np.testing.assert_array_equal(builder.constant(other), np.ones(3))
+    buffer = builder.tensor(other).buffer
+    builder.make_activation(other)
+    assert builder.model.buffers[buffer].data is None
+
+
+def test_a_copy_beside_a_model_leaves_it_as_it_is(small):
+    model = fb.read(small)
+    before = fb.write(model)
+    beside = fb.Builder.beside(model)
+    beside.add_constant(b"more", np.ones(3, np.float32))
+    beside.code("GELU")
+    beside.graph.operators = beside.graph.operators[:1]
+    beside.graph.operators[0].outputs = [0]
+    assert fb.write(model) == before
+
+
+def test_each_op_alone_computes_what_it_does_in_the_whole(small):
+    model = fb.read(small)
+    (graph,) = model.subgraphs
+    (image,) = smooth(np.random.default_rng(3), 1)
+    value = image
+    for op in graph.operators:
+        alone = fb.cut(model, [op])
+        assert operators(alone) == [fb.op_name(model, op)]
+        value = run(alone, value)
+    np.testing.assert_allclose(value, run(small, image), atol=1e-5)
+
+
+def test_a_cut_of_several_ops_takes_only_what_they_do_not_make(small):
+    model = fb.read(small)
+    (graph,) = model.subgraphs
+    assert len(graph.operators) > 2
+    (image,) = smooth(np.random.default_rng(4), 1)
+    first, rest = fb.cut(model, graph.operators[:1]), fb.cut(model, graph.operators[1:])
+    np.testing.assert_allclose(run(rest, run(first, image)), run(small, image), atol=1e-5)
+
+
+def test_int4_weights_stay_constants_in_a_cut():
+    constants = {"w": np.random.default_rng(5).random((100, 200, 1, 1), np.float32), "b": np.zeros(100, np.float32)}
+    proto = model(
+        [node("Conv", "x w b", "c"), node("Relu", "c", "y")],
+        inputs={"x": [1, 200, 2, 2]},
+        outputs=["y"],
+        constants=constants,
+    )
+    whole = fb.read(int8_weights(tflite(proto), {}, "dynamic", bits=4, keep_small=False))
+    (graph,) = whole.subgraphs
+    assert fb.TensorType.INT4 in [tensor.type for tensor in graph.tensors]
+    for op in graph.operators:
+        (port,) = interpreter(fb.cut(whole, [op])).get_input_details()
+        assert port["dtype"] == np.float32
