@@ -142,24 +142,6 @@ def small_onnx(shared, request):
 
 
 @pytest.fixture(scope="session")
-def small_tflite(shared, small_onnx):
-    """``small_tflite(tuning)``: the bytes of ``small_onnx`` as a flatbuffer in fp32."""
-
-    def get(tuning: str) -> bytes:
-        def make(folder: Path) -> None:
-            import onnx_ir as ir
-
-            from converters.onnx.passes import optimise
-            from converters.tflite.convert import convert
-
-            (folder / "modnet.tflite").write_bytes(convert(optimise(ir.from_proto(small_onnx), tuning)))
-
-        return (shared(f"small-tflite-{tuning}", make) / "modnet.tflite").read_bytes()
-
-    return get
-
-
-@pytest.fixture(scope="session")
 def dist(exported) -> Path:
     """A whole export of the demo checkpoint at 96x128. Read only."""
     from modnet_export import Size

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("converters", "modnet_export", "benchmarks")
 LONGEST = 400
 # A command line option, or a command of this program.
-COMMANDS = r"(?<![\w-])--[a-z]|modnet-export [a-z]"
+COMMANDS = r"(?<![\w-])--[a-z]|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|demo|doctor)\b"
 
 
 def sources(*folders: str) -> list[Path]:

@@ -19,6 +19,8 @@ from modnet_export.images.imaging import demo_photo
 from tests.test_extras import EXTRAS, HIDING
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.long
+
 PACKAGES = ("modnet_export", "converters", "benchmarks")
 
 # What the code opens that is not Python, or is run as a file.
