@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.android.emulator import EmulatorTarget
     from benchmarks.android.settings import Activity, AndroidSettings
     from benchmarks.android.target import AdbTarget
-    from benchmarks.comparing import Compared, CompareRequest, compare
+    from benchmarks.comparing import Compared, CompareRequest, Comparisons, compare
     from benchmarks.host.target import HostTarget
     from benchmarks.qemu import QemuTarget
     from benchmarks.results import Bench
@@ -31,6 +31,7 @@ __all__ = [
     "BenchRequest",
     "CompareRequest",
     "Compared",
+    "Comparisons",
     "EmulatorTarget",
     "HostTarget",
     "QemuTarget",
@@ -46,6 +47,7 @@ _HOMES = {
     "BenchRequest": "run",
     "CompareRequest": "comparing",
     "Compared": "comparing",
+    "Comparisons": "comparing",
     "EmulatorTarget": "android.emulator",
     "HostTarget": "host.target",
     "QemuTarget": "qemu",

@@ -91,7 +91,7 @@ def as_csv(bench: Bench) -> str:
     measured = ("init_ms", "first_ms", "peak_memory_bytes")
     writer.writerow(["name", *derived, *measured, "samples", "marks"])
     for run in bench.runs:
-        values = {**summarise(run.samples_ms).model_dump(), "min_ms": run.min_ms}
+        values = {**summarise(run.samples_ms, of_blocks=bool(run.blocks)).model_dump(), "min_ms": run.min_ms}
         writer.writerow(
             [
                 run.name,

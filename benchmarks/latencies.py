@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import formats
 from benchmarks.results import Run
-from benchmarks.shown import UNKNOWN, megabytes, whole
+from benchmarks.shown import UNKNOWN, interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
 from modnet_export.record.latencies import Latencies
 
@@ -20,13 +20,13 @@ def latencies(path: Path) -> list[Latencies]:
 
 
 def _columns(run: Run) -> dict[str, str]:
-    summary, energy = summarise(run.samples_ms), run.energy
+    summary, energy = summarise(run.samples_ms, of_blocks=bool(run.blocks)), run.energy
     return {
         "median ms": f"{summary.median_ms:.1f}",
-        "mean ms (95 %)": f"{summary.mean_ms:.1f} ({summary.mean_low_ms:.1f} to {summary.mean_high_ms:.1f})",
+        "mean ms (95 %)": f"{summary.mean_ms:.1f} ({interval(summary.mean_low_ms, summary.mean_high_ms)})",
         "min": f"{run.min_ms:.1f}",
-        "p90": f"{summary.p90_ms:.1f}",
-        "p99": f"{summary.p99_ms:.1f}",
+        "p90": tenths(summary.p90_ms),
+        "p99": tenths(summary.p99_ms),
         "init": whole(run.init_ms),
         "first": whole(run.first_ms),
         "peak MB": megabytes(run.peak_memory_bytes),

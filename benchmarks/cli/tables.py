@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.results import FUNCTIONAL, Bench, Run
-from benchmarks.shown import megabytes, whole
+from benchmarks.shown import interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
-from modnet_export.terminal.console import OUT, escape, number, say, table
+from modnet_export.terminal.console import escape, number, say, show, table
 
 
 def say_bench(result: Bench) -> None:
@@ -26,15 +26,15 @@ def say_bench(result: Bench) -> None:
 def _say_table(result: Bench) -> None:
     shown = table(("model",), ("median", "p90", "p99", "mean", "init", "MB"))
     for run in result.runs:
-        item = summarise(run.samples_ms)
+        item = summarise(run.samples_ms, of_blocks=bool(run.blocks))
         shown.add_row(
             escape(run.name) + ("" if not run.marks else " [yellow]*[/]"),
-            *(f"{value:.1f}" for value in (item.median_ms, item.p90_ms, item.p99_ms)),
-            f"{item.mean_ms:.0f} ± {(item.mean_high_ms - item.mean_low_ms) / 2:.0f}",
+            *map(tenths, (item.median_ms, item.p90_ms, item.p99_ms)),
+            f"{item.mean_ms:.0f} ({interval(item.mean_low_ms, item.mean_high_ms)})",
             whole(run.init_ms),
             megabytes(run.peak_memory_bytes),
         )
-    OUT.print(shown)
+    show(shown, spare=("p99", "init", "p90"))
 
 
 def _say_origin(result: Bench) -> None:
@@ -52,10 +52,7 @@ def _say_origin(result: Bench) -> None:
 def _meaning(run: Run) -> str:
     """What the numbers of a run's tool are."""
     if run.blocks:
-        return (
-            "each sample is the mean of one process's runs, so p90 and p99 are those of the means; "
-            "memory is that of the process"
-        )
+        return "each sample is the mean of one process's runs, which has no percentiles; memory is that of the process"
     if "tool" in run.conditions:
         return "each sample is one run; an app does not tell its memory"
     return "each sample is one run; memory is what a model adds to its process. It says nothing about a phone."

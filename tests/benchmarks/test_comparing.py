@@ -29,14 +29,14 @@ def test_two_files_are_compared_run_by_run(written, make_run):
     before = make_run("m 1T", STEADY, conditions=CONDITIONS)
     after = make_run("m 1T", tuple(1.1 * value for value in STEADY), conditions={**CONDITIONS, "sha256": "b"})
     alone = make_run("n 1T", STEADY)
-    (found,) = compare(CompareRequest(written("a.json", before, alone), written("b.json", after)))
+    (found,) = compare(CompareRequest(written("a.json", before, alone), written("b.json", after))).compared
     assert (found.first, found.second) == ("m 1T", "m 1T")
     assert (found.comparison.verdict, found.comparison.ratio) == ("slower", pytest.approx(1.1))
 
 
 def test_the_models_of_one_file_are_compared_with_its_first(written, make_run):
     path = written("a.json", *(make_run(name, STEADY) for name in ("a", "b", "c")))
-    assert [(item.first, item.second) for item in compare(CompareRequest(path))] == [("a", "b"), ("a", "c")]
+    assert [(item.first, item.second) for item in compare(CompareRequest(path)).compared] == [("a", "b"), ("a", "c")]
 
 
 def test_only_models_that_took_turns_are_compared_round_by_round(written, make_run):
@@ -46,10 +46,11 @@ def test_only_models_that_took_turns_are_compared_round_by_round(written, make_r
 
     def verdict(**options):
         path = written("a.json", make_run("a", drift), make_run("b", slower, **options))
-        return compare(CompareRequest(path))[0].comparison.verdict
+        return compare(CompareRequest(path)).compared[0].comparison.verdict
 
     assert verdict() == "slower"
-    assert verdict(target="adb") == "cannot tell"
+    with pytest.raises(ExportError, match=r"holds 2 run\(s\), and a comparison needs two on one target"):
+        verdict(target="adb")
 
 
 @pytest.mark.parametrize("count", [0, 1])

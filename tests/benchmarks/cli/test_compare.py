@@ -34,8 +34,9 @@ def test_the_models_of_one_file_as_json(call, make_run, tmp_path):
     code, printed = call("compare", tmp_path / "b.json", "--json")
     assert code == 0
     (row,) = json.loads(printed.out)
-    assert set(row) == {"first", "second", "ratio", "low", "high", "verdict"}
-    assert (row["first"], row["second"], row["verdict"]) == ("a", "b", "slower")
+    assert set(row) == {"first", "second", "ratio", "low", "high", "p_value", "verdict", "reason"}
+    assert (row["first"], row["second"], row["verdict"]) == ("a", "b", "cannot tell")
+    assert row["reason"] == "3 rounds: at least 6 are needed"
 
 
 def test_a_threshold_without_a_second_file_is_refused(call, files):
