@@ -47,7 +47,7 @@ def test_a_commands_options_are_its_dataclass(call):
 
 def test_help_has_every_option_with_its_text(call):
     text = call("--help")[0].output
-    for part in ("Cook something.", "PLACE", "--how-many", "How many.", "--taste", "-t", "--quiet"):
+    for part in ("Cook something.", "place", "--how-many", "How many.", "--taste", "-t", "--quiet"):
         assert part in text
 
 
