@@ -79,7 +79,8 @@ def _vulkan_device() -> str:
     if software_vulkan.active:
         return software_vulkan.NAME
     named = os.environ.get("VK_DRIVER_FILES") or os.environ.get("VK_ICD_FILENAMES")
-    if named or any(item for folder in _DRIVERS if folder.is_dir() for item in folder.glob("*.json")):
+    drivers = [item for folder in _DRIVERS if folder.is_dir() for item in folder.glob("*.json")]
+    if named or (drivers and software_vulkan.hardware()):
         try:
             ctypes.CDLL("libvulkan.so.1")
             return "Vulkan"

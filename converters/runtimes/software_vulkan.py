@@ -30,6 +30,12 @@ def folder() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "modnet-export" / "gpu-emulation"
 
 
+def hardware() -> bool:
+    """Whether Linux shows a graphics device. Drivers without one (Mesa's, for example) leave only their own software
+    device, which LiteRT's accelerator refuses."""
+    return any(Path("/dev/dri").glob("renderD*")) or any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def find() -> tuple[Path, Path] | None:
     """SwiftShader's driver and the Vulkan loader, installed by ``install`` or by the system; None: not here."""
     places = [folder()] if "MODNET_EXPORT_GPU_EMULATION" in os.environ else [folder(), *_SYSTEM]

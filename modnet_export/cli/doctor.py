@@ -59,7 +59,7 @@ def _litert_gpu() -> str | None:
     drivers = [
         item for folder in ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d") for item in Path(folder).glob("*.json")
     ]
-    if drivers:
+    if drivers and software_vulkan.hardware():
         return f"Vulkan driver {drivers[0].name}"
     return None if software_vulkan.find() is None else f"{software_vulkan.NAME}: functional checks only"
 

@@ -49,6 +49,18 @@ def table(left: Iterable[str] = (), right: Iterable[str] = (), *, no_wrap: bool 
     return made
 
 
+def _without(made: Table, heading: str) -> Table:
+    """The same table without a column."""
+    kept = [column for column in made.columns if column.header != heading]
+    fresh = table()
+    fresh.title, fresh.title_justify = made.title, made.title_justify
+    for column in kept:
+        fresh.add_column(column.header, justify=column.justify, no_wrap=column.no_wrap)
+    for row in zip(*(column.cells for column in kept), strict=True):
+        fresh.add_row(*row)
+    return fresh
+
+
 def show(made: Table, *, spare: Iterable[str] = ()) -> None:
     """Print a table whole: without a terminal at its full width, on a narrow one without the columns to ``spare``.
 
@@ -63,7 +75,7 @@ def show(made: Table, *, spare: Iterable[str] = ()) -> None:
     for heading in spare if OUT.is_terminal else ():
         if width() <= here:
             break
-        made.columns = [column for column in made.columns if column.header != heading]
+        made = _without(made, heading)
     OUT.width = max(here, width())  # rich would cut what does not fit
     try:
         OUT.print(made)

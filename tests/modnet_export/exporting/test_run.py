@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
 from modnet_export.images.inputs import images
 from modnet_export.record import files
 from modnet_export.record import manifest as manifests
+from modnet_export.record.measures import Tolerance
+from modnet_export.record.recipes import RECIPES
 from modnet_export.verifying import gates
 
 SMALL = Size(height=64, width=96)
@@ -122,10 +125,8 @@ class TestVerify:
 
 
 def test_export_outside_its_tolerance_writes_nothing(tmp_path, monkeypatch):
-    from modnet_export.record import contract
-    from modnet_export.record.contract import Tolerance
-
-    monkeypatch.setitem(contract.TOLERANCES, "fp32", Tolerance(max_abs_difference=1e-9))
+    tight = [replace(row, tolerance=Tolerance(max_abs_difference=1e-9)) for row in RECIPES]
+    monkeypatch.setattr("modnet_export.exporting.request.RECIPES", tight)
     with pytest.raises(CheckFailedError, match=r"modnet_fp32\.onnx is the first"):
         export(request(tmp_path / "dist"))
     assert list(tmp_path.iterdir()) == []
@@ -151,10 +152,10 @@ def test_a_manifest_that_is_not_ours_is_not_adopted(tmp_path, manifest):
 
 def test_a_users_file_with_an_artefacts_name_is_not_replaced(previous):
     recorded = manifests.load(previous)
-    kept = tuple(item for item in recorded.artefacts if item.file != "modnet_fp16.tflite")
+    kept = tuple(item for item in recorded.artefacts if item.file != "modnet_opt_fp32.onnx")
     (previous / "manifest.json").write_bytes(manifests.dump(recorded.model_copy(update={"artefacts": kept})))
     before = contents(previous)
-    with pytest.raises(ExportError, match=r"modnet_fp16\.tflite in .* was not written by this tool"):
+    with pytest.raises(ExportError, match=r"modnet_opt_fp32\.onnx in .* was not written by this tool"):
         export(request(previous))
     assert contents(previous) == before
 
