@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
     folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.new-"
-    fresh = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=folder.parent))
+    # Fixed widths, so that names sort by when they were made.
+    fresh = Path(tempfile.mkdtemp(prefix=f"{prefix}{time.time_ns():020}-{os.getpid()}-", dir=folder.parent))
     fresh.chmod(0o777 & ~_umask())
     held = _hold(fresh)
     try:
@@ -208,7 +210,6 @@ def _hold(folder: Path) -> int | None:
 
 def _clear(folder: Path, prefix: str, own: Path) -> None:
     """Remove what killed processes left beside ``folder``; raises ExportError where one that began first still runs."""
-    began = (own.stat().st_mtime_ns, own.name)
     for other in folder.parent.glob(f"{prefix}*"):
         if other == own:
             continue
@@ -216,8 +217,8 @@ def _clear(folder: Path, prefix: str, own: Path) -> None:
         if free is not None:
             shutil.rmtree(other, ignore_errors=True)
             os.close(free)
-        elif sys.platform != "win32" and (other.stat().st_mtime_ns, other.name) < began:
-            process = other.name.removeprefix(prefix).split("-")[0]
+        elif sys.platform != "win32" and other.name < own.name:
+            process = other.name.removeprefix(prefix).split("-")[1]
             raise ExportError(
                 f"process {process} is writing {folder} at this moment",
                 where=other,
