@@ -46,6 +46,7 @@ def test_a_tenth_of_the_simulations_holds_what_is_claimed():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_all_simulations_hold_what_is_claimed():
     assert not failing(SIMULATIONS, [study for study in STUDIES if study.claimed])
 
@@ -74,11 +75,13 @@ def test_fifty_runs_of_a_steady_machine_give_an_interval_of_the_mean():
     assert simulate.mean_interval(simulate.STEADY, FEWEST_FOR_MEAN, 100).given >= 90
 
 
-@pytest.mark.parametrize("machine", [*MACHINES, *OWN], ids=lambda machine: machine.name)
+@pytest.mark.parametrize(
+    "machine",
+    [machine for machine in (*MACHINES, *OWN) if not machine.name.startswith("random walk")],
+    ids=lambda machine: machine.name,
+)
 def test_machines_have_the_mean_that_they_say(machine):
     """The truth that intervals are held against, by the law of large numbers; a walk's is where it begins."""
-    if machine.name.startswith("random walk"):
-        pytest.skip("a walk has no mean: its first level is the truth")
     taken, truth = machine.factors(np.random.default_rng(0), 4000, 2, 20)
     assert taken.shape == (4000, 2, 20)
     assert taken[:, 0].mean() == pytest.approx(truth.mean(), rel=0.005)
