@@ -199,6 +199,7 @@ def test_many_images_into_one_file_is_refused(run, dist, photos, tmp_path):
     assert "a folder" in err
 
 
+@pytest.mark.long
 def test_full_disk_is_one_clear_message(tmp_path):
     """A real one: a file-size limit of 5 MB that the kernel enforces."""
     code = (
@@ -214,6 +215,7 @@ def test_full_disk_is_one_clear_message(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_interruption_leaves_nothing_behind(tmp_path):
     import signal
 
