@@ -14,7 +14,7 @@ test: $(VENV)/installed-dev  ## the whole suite; of long sweeps a fixed tenth
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 test-slow: $(VENV)/installed-dev  ## the long sweeps whole, and the peers in virtual environments of their own
-	$(BIN)/python -m pytest -m slow $(PYTEST)
+	DRAWS=300 $(BIN)/python -m pytest -m "slow or drawn" $(PYTEST)
 
 coverage: $(VENV)/installed-dev  ## the lines that `make quick` runs, with a floor
 	$(BIN)/coverage erase

@@ -42,6 +42,11 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        # Each process on a core of its own: with as many threads as the machine has cores, they wait for each other.
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     if config.getoption("--quick"):
         sys.meta_path.insert(0, _NotQuick())
 
