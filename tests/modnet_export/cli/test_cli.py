@@ -220,7 +220,18 @@ def test_interruption_leaves_nothing_behind(tmp_path):
     import signal
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "modnet_export", "export", "--size", "64", "--out", str(tmp_path / "dist")],
+        [
+            sys.executable,
+            "-m",
+            "modnet_export",
+            "export",
+            "--size",
+            "64",
+            "--formats",
+            "onnx",
+            "--out",
+            tmp_path / "dist",
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

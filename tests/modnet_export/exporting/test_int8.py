@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -42,21 +43,22 @@ def exported(shared):
     return shared("integer", make)
 
 
-# As little as can be searched: each search builds and measures some ten models.
-SMALL = Size(height=64, width=64)
+# That of ``small_onnx``: each search builds and measures some ten models.
+SMALL = Size(height=96, width=128)
 
 
 @pytest.fixture
-def searched(shared, tmp_path, monkeypatch):
+def searched(shared, small_onnx, tmp_path, monkeypatch):
     """``int8-mixed`` at a size and with photographs that suit a second search; its state for that one to go on with."""
 
     def make(folder):
+        onnx.save(small_onnx, folder / "modnet.onnx")
         (folder / "photos").mkdir()
         for number, photo in enumerate(held_out()):
             save_image(folder / "photos" / f"{number}.png", photo)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MODNET_EXPORT_CACHE", str(folder / "cache"))
-            assert call("export", *again(folder), "--out", folder / "dist") == 0
+            assert call("export", *again(folder), "--out", folder / "dist", "--budget", "mad<=0.002") == 0
 
     folder = shared("searched", make)
     shutil.copytree(folder / "cache", tmp_path / "cache")
@@ -64,9 +66,9 @@ def searched(shared, tmp_path, monkeypatch):
     return folder
 
 
-def again(searched, precision="int8-mixed"):
-    small = ["--formats", "tflite", "--precisions", precision, "--size", str(SMALL)]
-    return [*small, "--calibration", searched / "photos"]
+def again(searched):
+    wanted = ["--formats", "tflite", "--precisions", "int8-mixed", "--size", str(SMALL)]
+    return ["--checkpoint", searched / "modnet.onnx", *wanted, "--calibration", searched / "photos"]
 
 
 def artefact(exported, precision, kind="tflite"):
@@ -95,8 +97,6 @@ def test_the_matte_of_held_out_photographs_stays(exported, kind, precision, limi
 
 
 def test_onnx_has_integer_convolutions_and_byte_weights(exported):
-    import onnx
-
     graph = onnx.load(exported / "dist" / "modnet_int8.onnx").graph
     made = {name: node for node in graph.node for name in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -198,7 +198,13 @@ def test_a_budget_that_cannot_be_held_fails_and_writes_nothing(searched, tmp_pat
 def test_the_usual_budget_is_a_warning_where_it_is_not_held(searched, tmp_path, monkeypatch):
     tight = [replace(row, budget="mad<=1e-7") if row.precision == "int8" and row.budget else row for row in RECIPES]
     monkeypatch.setattr("modnet_export.exporting.request.RECIPES", tight)
-    request = ExportRequest(size=SMALL, formats=("tflite",), precisions=("int8",), calibration=searched / "photos")
+    request = ExportRequest(
+        checkpoint=str(searched / "modnet.onnx"),
+        size=SMALL,
+        formats=("tflite",),
+        precisions=("int8",),
+        calibration=searched / "photos",
+    )
     with pytest.warns(ExportWarning, match="does not hold its usual mad<=1e-07"):
         assert not export(replace(request, out=tmp_path / "dist")).artefacts[0].search.held
 
