@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from importlib.abc import MetaPathFinder
@@ -42,6 +43,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell ignores the signal for what it starts in the background, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and hasattr(os, "sched_setaffinity"):
         # Each process on a core of its own: with as many threads as the machine has cores, they wait for each other.
