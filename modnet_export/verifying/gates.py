@@ -39,10 +39,12 @@ def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
         if not failing:
             continue
         values = {item.input: getattr(item, name) for item in failing}
-        none = next((key for key, value in values.items() if value is None), None)
-        pick = min if measure.at_least else max
-        worst = none or pick(values, key=lambda key: values[key])
-        shown = "not finite" if values[worst] is None else f"{values[worst]:.2e}"
+        none = next((item for item in failing if values[item.input] is None), None)
+        if none is None:
+            worst = (min if measure.at_least else max)(values, key=lambda key: values[key])
+            shown = f"{values[worst]:.2e}"
+        else:
+            worst, shown = none.input, "not finite" if none.max_abs_difference is None else "has no value"
         limit = tolerance.limits.get(name)
         parts.append(
             f"{short_name(name)} {shown} on {worst}"

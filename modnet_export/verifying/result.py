@@ -13,7 +13,7 @@ from modnet_export.record.choices import Stage, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
-from modnet_export.record.measures import MEASURES, Measurement, Tolerance, check_inputs_differ
+from modnet_export.record.measures import MEASURES, Measurement, Tolerance, check_measurements
 from modnet_export.record.strict import Strict, repeated
 
 FORMAT = FileFormat(
@@ -48,7 +48,7 @@ class Link(Strict):
 
     @model_validator(mode="after")
     def _verdict_has_its_grounds(self) -> Link:
-        check_inputs_differ(self.measurements)
+        check_measurements(self.measurements, self.tolerance)
         if self.verdict == "passed":
             if not self.measurements:
                 raise ValueError("a link without a measurement has not passed")

@@ -20,6 +20,7 @@ from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
 from modnet_export.record.manifest import Artefact, Manifest
+from modnet_export.record.measures import MEASURES
 from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
 from modnet_export.verifying import fp16_safety, harness, replay, tasks
@@ -142,7 +143,21 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
             next_step="pass the one that it was exported from: `checkpoint=PATH`",
         )
     inputs = tuple(request.inputs or builtin())
+    _check_frames(recorded, inputs)
     return _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+
+
+def _check_frames(recorded: Manifest, inputs: Sequence[Input]) -> None:
+    """Raise ExportError where a limit is for frames that follow each other, and no input follows another."""
+    limited = {name for artefact in recorded.artefacts for name in artefact.tolerance.limits}
+    found = next((name for name in MEASURES if name in limited and MEASURES[name].between_frames), None)
+    if found is not None and not any(item.follows for item in inputs):
+        raise ExportError(
+            f"'{found}' has a limit, and no input has a frame before it",
+            where="`tolerance`",
+            expected="the frames of a video",
+            next_step=f"give a `video`, or leave the limit of {found} out",
+        )
 
 
 def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -> tuple[tuple[Artefact, Trial], ...]:
