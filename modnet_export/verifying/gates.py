@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from converters.errors import CheckFailedError, ExportError
+from modnet_export.record.choices import Verdict
 from modnet_export.record.measures import MEASURES, Measurement, Tolerance, short_name
 from modnet_export.verifying.result import Link, Regression, Verification
 
@@ -29,6 +30,35 @@ def require(result: Verification) -> None:
         raise ExportError(
             "\n  ".join([f"{len(result.unreadable)} input(s) could not be read; the rest passed:", *shown])
         )
+
+
+_NAMED = 3
+
+
+def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolerance: Tolerance) -> tuple[Verdict, str]:
+    """The verdict on one way to run an artefact, and its reason where it has not passed.
+
+    It has passed where each of the ``expected`` inputs was measured, each measurement holds every limit, and each
+    measure with a limit was taken at least once. What missed a limit has failed, whatever else was not run.
+    """
+    measured = {item.input for item in measurements}
+    untaken = [
+        f"{short_name(name)} was taken on no input"
+        for name in tolerance.limits
+        if MEASURES[name].between_frames and all(item.values[name] is None for item in measurements)
+    ]
+    missing = [name for name in expected if name not in measured]
+    reasons = [*filter(None, [describe(measurements, tolerance)]), *(untaken if measurements else [])]
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        reasons.append(f"{len(missing)} of {len(expected)} inputs have no result: {', '.join(missing[:_NAMED])}{more}")
+    if not expected:
+        reasons.append("none of the inputs is one that it is judged on")
+    if not all(item.passed for item in measurements):
+        return "failed", "; ".join(reasons)
+    if missing or not expected:
+        return "not run", "; ".join(reasons)
+    return ("failed", "; ".join(reasons)) if reasons else ("passed", "")
 
 
 def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
