@@ -144,6 +144,6 @@ class TargetRecord:
 
     def judge(self, subject: Subject, sample: Sample, matte_nhwc: Image, tolerance: Tolerance) -> None:
         """Compare a matte that the target computed, 1 x H x W x 1 in [0, 1], with the reference's."""
-        found = parity.compare(sample.name, matte_nhwc, sample.matte_nhwc, tolerance)
+        found = parity.compare(sample, matte_nhwc, tolerance)
         name = self.run_name(subject)
         self._record.keep(Parity(name, sample.name, found.max_abs_difference, found.mad, found.passed))

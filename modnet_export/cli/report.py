@@ -86,7 +86,8 @@ def report(options: ReportOptions) -> None:
 
 
 def _result(options: ReportOptions, inputs: tuple[Input, ...], progress: Progress) -> Verification:
-    from modnet_export.verifying import result, run
+    from modnet_export.record import manifest
+    from modnet_export.verifying import fp16_safety, result, run
     from modnet_export.verifying.tolerances import ToleranceChanges
 
     if options.results is not None:
@@ -97,7 +98,7 @@ def _result(options: ReportOptions, inputs: tuple[Input, ...], progress: Progres
         checkpoint=options.checkpoint,
         tolerances=ToleranceChanges.parse(options.tolerance or ()),
         bisect=True,
-        fp16_safety=True,
+        fp16_safety=any(map(fp16_safety.concerns, manifest.load(options.dist).artefacts)),
     )
     return run.verify(request, progress)
 

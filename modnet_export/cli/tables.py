@@ -72,6 +72,11 @@ def say_verification(result: Verification) -> None:
             verdicts[link.verdict],
         )
     show(shown, spare=map(narrow_heading, ("p999", "ssim", "edge_mad", "max_abs_difference")))
+    if result.left_out:
+        say(
+            f"Not asked for: {escape(', '.join(result.left_out))}. "
+            "The delegates builtin and gpu run .tflite files; cpu runs every file."
+        )
     say(
         f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
         "\nthe edge band where hair lives; lowest SSIM."
@@ -97,7 +102,8 @@ def say_verification(result: Verification) -> None:
         say(
             f"{escape(safety.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
             f"in {top.op} {escape(top.tensor)}; "
-            f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}."
+            f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}, "
+            f"{number(safety.worst_mad, 'not finite')} on {escape(safety.worst_input)}."
         )
     for suspect in result.suspects:
         say(f"[bold]{escape(suspect.artefact)}[/] leaves {escape(suspect.parent)} at [bold]{escape(suspect.op)}[/]:")

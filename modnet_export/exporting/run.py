@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from converters.errors import CheckFailedError, ExportError, needs
@@ -18,7 +18,7 @@ from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, w
 from modnet_export.record.manifest import Artefact, Manifest, SourceRecord
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.versions import versions
-from modnet_export.verifying.gates import describe
+from modnet_export.verifying.gates import decided
 from modnet_export.verifying.parity import Sample, measure, samples
 
 
@@ -62,7 +62,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             calibration=chain.calibration,
             artefacts=tuple(artefacts),
         )
-        require_parity(result.artefacts)
+        require_parity(result.artefacts, [item.name for item in inputs])
         write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
     return result
 
@@ -111,14 +111,21 @@ def _old_artefacts(out: Path, files: Sequence[str]) -> set[str]:
     return ours
 
 
-def require_parity(artefacts: Sequence[Artefact]) -> None:
-    """Raise CheckFailedError naming every artefact outside its tolerance, the first in the chain first."""
-    failed = [artefact for artefact in artefacts if not artefact.passed]
+def require_parity(artefacts: Sequence[Artefact], inputs: Collection[str]) -> None:
+    """Raise CheckFailedError naming every artefact outside its tolerance, the first in the chain first.
+
+    ``inputs`` are the names of those that every artefact was to be measured on, where it is judged on them.
+    """
+    decisions = {
+        artefact.file: decided(tuple(filter(artefact.recipe.judged_on, inputs)), artefact.parity, artefact.tolerance)
+        for artefact in artefacts
+    }
+    failed = {file: reason for file, (verdict, reason) in decisions.items() if verdict != "passed"}
     if not failed:
         return
     lines = [f"{len(failed)} of {len(artefacts)} artefact(s) differ from the reference by more than their tolerance:"]
-    lines += [f"  {artefact.file}: {describe(artefact.parity, artefact.tolerance)}" for artefact in failed]
+    lines += [f"  {file}: {reason}" for file, reason in failed.items()]
     raise CheckFailedError(
         "\n".join(lines),
-        next_step=f"{failed[0].file} is the first in the chain that differs: look there",
+        next_step=f"{next(iter(failed))} is the first in the chain that differs: look there",
     )

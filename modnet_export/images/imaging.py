@@ -90,6 +90,11 @@ class Placement:
     inner_height: int
     inner_width: int
 
+    def shown(self, matte_nhwc: Pixels) -> Pixels:
+        """The part of a model's 1 x h x w x 1 matte that shows the image: ``inner_height`` x ``inner_width``."""
+        rows, columns = slice(self.top, self.top + self.inner_height), slice(self.left, self.left + self.inner_width)
+        return matte_nhwc[0, rows, columns, 0]
+
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     """Resized by area averages along an axis that shrinks, and bilinearly along one that grows."""
@@ -157,7 +162,5 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit) -> tuple[Pixels, P
 
 def restore_matte(matte_nhwc: Pixels, placement: Placement, fit: Fit) -> Pixels:
     """The model's 1 x h x w x 1 matte mapped back onto the image: H x W in [0, 1], without an offset."""
-    p = placement
-    inner = matte_nhwc[0, p.top : p.top + p.inner_height, p.left : p.left + p.inner_width, 0]
     scaled = area_resize if fit == "released" else resize
-    return scaled(np.ascontiguousarray(inner), p.height, p.width).clip(0, 1)
+    return scaled(np.ascontiguousarray(placement.shown(matte_nhwc)), placement.height, placement.width).clip(0, 1)

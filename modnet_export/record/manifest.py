@@ -14,7 +14,7 @@ from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Format, Precision
 from modnet_export.record.contract import Contract, Size
 from modnet_export.record.files import FileFormat, read_versioned, sha256
-from modnet_export.record.measures import Measurement, Tolerance, check_inputs_differ
+from modnet_export.record.measures import Measurement, Tolerance, check_measurements
 from modnet_export.record.recipes import Recipe, ancestor, recipe
 from modnet_export.record.strict import Strict, repeated
 
@@ -73,7 +73,7 @@ class Artefact(Strict):
             _ = self.recipe
         except KeyError as error:
             raise ValueError(f"there is no recipe for {error.args[0]}") from error
-        check_inputs_differ(self.parity)
+        check_measurements(self.parity, self.tolerance)
         return self
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import (
+    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -43,6 +44,8 @@ class Measure:
     """Whether it has a column in a report."""
     compared: bool = False
     """Whether it is compared with a baseline."""
+    between_frames: bool = False
+    """Whether it compares a frame with the one before it: other inputs have none."""
     of_truth: bool = False
     """Whether it is also taken against a ground truth, as the matting benchmarks do."""
 
@@ -67,7 +70,7 @@ class Measures(Strict):
     edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels")] = None
     edge_grad: Annotated[float | None, Measure("edge Grad", "thousands")] = None
     edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels")] = None
-    flicker: Annotated[float | None, Measure("flicker", signed=True)] = None
+    flicker: Annotated[float | None, Measure("flicker", signed=True, between_frames=True)] = None
     """Only for a frame that follows another one."""
     psnr_db: Annotated[
         float | None,
@@ -115,6 +118,9 @@ def narrow_heading(name: str) -> str:
 class Tolerance(Measures):
     """How far from the reference matte an artefact may be; None: no limit. See ``Measure.at_least``."""
 
+    # A limit of ``true`` is a mistake, not 1.
+    model_config = ConfigDict(strict=True)
+
     @model_serializer(mode="wrap")
     def _only_limits(self, handler: SerializerFunctionWrapHandler) -> dict[str, float]:
         return {name: limit for name, limit in handler(self).items() if limit is not None}
@@ -131,19 +137,22 @@ class Tolerance(Measures):
         )
 
     def missed(self, values: Mapping[str, float | None]) -> tuple[str, ...]:
-        """The names of the measures that are beyond their limit; a measure that was not taken is not judged.
+        """The names of the measures that do not hold their limit.
 
-        A matte that is not finite (its largest difference is not) misses every limit.
+        A measure with a limit that was not taken does not hold it, unless it is one between frames. A matte that is not
+        finite (its largest difference is not) misses every limit.
         """
         largest = values.get("max_abs_difference")
         if largest is None or not math.isfinite(largest):
             return ("max_abs_difference", *(name for name in self.limits if name != "max_abs_difference"))
-        taken = {name: value for name in self.limits if (value := values.get(name)) is not None}
-        return tuple(
-            name
-            for name, value in taken.items()
-            if (value < self.limits[name] if MEASURES[name].at_least else value > self.limits[name])
-        )
+        return tuple(name for name in self.limits if not self._holds(name, values.get(name), equal=largest == 0))
+
+    def _holds(self, name: str, value: float | None, *, equal: bool) -> bool:
+        if value is None:
+            return MEASURES[name].between_frames
+        if not math.isfinite(value):
+            return equal and value == math.inf  # the PSNR of equal mattes
+        return value >= self.limits[name] if MEASURES[name].at_least else value <= self.limits[name]
 
     def __str__(self) -> str:
         return ", ".join(
@@ -161,8 +170,8 @@ class _OnInput(Strict):
 class Measurement(Measures, _OnInput):
     """How far one artefact's matte is from the reference's on one input.
 
-    A measure is null where it is not defined for these mattes (the PSNR of equal ones, the correlation of a constant
-    one, an edge band where there is none), where it is not finite, and where it was not taken.
+    A measure is null where it is not defined for these mattes (the PSNR of equal ones, the SSIM of small ones), where
+    it is not finite, and where it was not taken.
     """
 
     missed: tuple[str, ...] = ()
@@ -180,6 +189,12 @@ class Measurement(Measures, _OnInput):
             raise ValueError("a matte that is not finite never passes")
         return self
 
+    @property
+    def values(self) -> dict[str, float | None]:
+        """Every measure by its name."""
+        found: dict[str, float | None] = {name: getattr(self, name) for name in MEASURES}
+        return found | ({"psnr_db": math.inf} if self.max_abs_difference == 0 else {})
+
     @classmethod
     def judged(cls, name: str, values: Mapping[str, float | None], tolerance: Tolerance) -> Measurement:
         """The verdict on measures that were taken on the input ``name``."""
@@ -191,8 +206,12 @@ class Measurement(Measures, _OnInput):
         return cls.model_validate({"input": name, **finite, "missed": missed, "passed": not missed})
 
 
-def check_inputs_differ(measurements: Sequence[Measurement]) -> None:
-    """Raise ValueError where one input is measured twice."""
+def check_measurements(measurements: Sequence[Measurement], tolerance: Tolerance) -> None:
+    """Raise ValueError where one input is measured twice, and where one has passed beyond a limit."""
     twice = repeated(item.input for item in measurements)
     if twice is not None:
         raise ValueError(f"'{twice}' is measured twice")
+    for item in measurements:
+        missed = tolerance.missed(item.values) if item.passed else ()
+        if missed:
+            raise ValueError(f"'{item.input}' has passed, but does not hold its limit of {short_name(missed[0])}")

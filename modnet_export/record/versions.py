@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
@@ -23,8 +24,10 @@ MEASURING = (
     "modnet-export",
     "torch",
     "onnxruntime",
+    "onnxruntime-gpu",
     "coremltools",
     "ai-edge-litert",
+    "ai-edge-litert-nightly",
     "tflite-runtime",
     "numpy",
     "scipy",
@@ -45,3 +48,9 @@ def versions(packages: Iterable[str] = MAKING) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def system() -> dict[str, str]:
+    """The processor and the operating system that engines run on. Core ML is a part of macOS, whose version is its."""
+    release = platform.mac_ver()[0]
+    return {"system": f"{platform.system()} {platform.machine()}", **({"macOS": release} if release else {})}

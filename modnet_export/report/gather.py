@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,12 @@ def _worst_first(result: Verification, inputs: Sequence[Input]) -> list[Input]:
     """The inputs to show: those with the largest mean differences in any artefact. Noise is never shown."""
 
     def largest(item: Input) -> float:
-        values = [m.mad or 0.0 for link in result.links for m in link.measurements if m.input == item.name]
+        values = [
+            math.inf if m.mad is None else m.mad
+            for link in result.links
+            for m in link.measurements
+            if m.input == item.name
+        ]
         return max(values, default=0.0)
 
     readable = [item for item in inputs if item.name in result.inputs and item.name != NOISE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -45,6 +46,8 @@ def number(value: float | None) -> str:
     """A number as the tables show it; a dash where there is none."""
     if value is None:
         return "–"
+    if math.isnan(value):
+        return "not finite"
     return f"{value:.1e}" if value != 0 and abs(value) < 1e-3 else f"{value:.4g}"
 
 

@@ -6,9 +6,10 @@ import math
 import os
 from pathlib import Path
 
-from converters.runtimes import Image, open_runtime
+from converters.runtimes import open_runtime
 from modnet_export.record.manifest import Artefact
 from modnet_export.verifying import metrics
+from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Agreement
 
 # Several threads share XNNPACK's work without changing the order of any sum. Other kernels add in another order, which
@@ -17,10 +18,10 @@ from modnet_export.verifying.result import Agreement
 _SAME_KERNELS, _OTHER_KERNELS, _OTHER_INTEGER_KERNELS = 1e-6, 1e-5, 5e-3
 
 
-def agreements(path: Path, artefact: Artefact, image_nhwc: Image) -> list[Agreement]:
+def agreements(path: Path, artefact: Artefact, sample: Sample) -> list[Agreement]:
     """One TFLite artefact on one thread, compared with all threads, and with LiteRT's kernels without XNNPACK."""
     threads = os.cpu_count() or 1
-    matte = open_runtime(path, threads=1).run(image_nhwc)
+    matte = sample.shown(open_runtime(path, threads=1).run(sample.image_nhwc))
     others = (
         (f"XNNPACK on 1 and {threads} threads", open_runtime(path, threads=threads), _SAME_KERNELS),
         (
@@ -31,7 +32,7 @@ def agreements(path: Path, artefact: Artefact, image_nhwc: Image) -> list[Agreem
     )
     found: list[Agreement] = []
     for ways, runtime, limit in others:
-        other = runtime.run(image_nhwc)
+        other = sample.shown(runtime.run(sample.image_nhwc))
         mean = metrics.mad(other, matte)
         found.append(
             Agreement(

@@ -11,6 +11,7 @@ from converters.runtimes import Image, open_runtime
 from modnet_export.record.manifest import Artefact
 from modnet_export.record.recipes import recipe
 from modnet_export.verifying import metrics
+from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Fp16Safety, Fp16Tensor
 
 _SHOWN = 10
@@ -18,8 +19,16 @@ _LARGEST = 1e38
 """Stands for infinity, which JSON cannot say."""
 
 
-def examine(path: Path, artefact: Artefact, images_nhwc: Iterable[Image]) -> Fp16Safety:
-    """The largest numbers of an artefact over all images, and how far its matte moves when every op rounds to fp16."""
+def concerns(artefact: Artefact) -> bool:
+    """Whether an artefact is made for fp16 arithmetic."""
+    return (artefact.format, artefact.precision) == ("tflite", "fp16")
+
+
+def examine(path: Path, artefact: Artefact, inputs: Iterable[Sample]) -> Fp16Safety:
+    """The largest numbers of an artefact over all inputs, and how far its matte moves when every op rounds to fp16.
+
+    No input's matte may move by a larger mean than an fp16 artefact's may differ from the reference's.
+    """
     from converters.tflite.fp16_safety import FP16_MAX, magnitudes, round_activations
     from converters.tflite.interpreter import interpreter
 
@@ -27,29 +36,32 @@ def examine(path: Path, artefact: Artefact, images_nhwc: Iterable[Image]) -> Fp1
     rounded, _ = interpreter(round_activations(data), None, xnnpack=False)
     source, target = rounded.get_input_details()[0]["index"], rounded.get_output_details()[0]["index"]
     exact = open_runtime(path)
-    differences: list[float] = []
+    moved: dict[str, float] = {}
 
     def seen() -> Iterable[Image]:
         """Hand every image on after the rounded run: one pass over the images serves both."""
-        for image_nhwc in images_nhwc:
-            rounded.set_tensor(source, image_nhwc)
+        for sample in inputs:
+            rounded.set_tensor(source, sample.image_nhwc)
             rounded.invoke()
-            differences.append(metrics.mad(rounded.get_tensor(target), exact.run(image_nhwc)))
-            yield image_nhwc
+            matte = sample.shown(exact.run(sample.image_nhwc))
+            moved[sample.name] = metrics.mad(sample.shown(rounded.get_tensor(target)), matte)
+            yield sample.image_nhwc
 
     found = [
         Fp16Tensor(op=item.op, tensor=item.tensor, largest=min(item.largest, _LARGEST), what=item.what)
         for item in magnitudes(data, seen())
     ]
     overflows = tuple(item for item in found if item.largest > FP16_MAX)
-    mean = float(np.mean(differences))
-    finite = bool(np.isfinite(mean))
-    limit = recipe("tflite", "fp16").tolerance.mad or 0.0
+    # NaN is the worst of all.
+    worst = max(moved, key=lambda name: np.inf if np.isnan(moved[name]) else moved[name])
+    finite = bool(np.isfinite(moved[worst]))
     return Fp16Safety(
         artefact=artefact.file,
-        images=len(differences),
+        images=len(moved),
         largest=tuple(sorted(found, key=lambda item: -item.largest)[:_SHOWN]),
         overflows=overflows,
-        mad=mean if finite else None,
-        passed=not overflows and finite and mean <= limit,
+        mad=float(np.mean(list(moved.values()))) if finite else None,
+        worst_mad=moved[worst] if finite else None,
+        worst_input=worst,
+        passed=not overflows and finite and moved[worst] <= (recipe("tflite", "fp16").tolerance.mad or 0.0),
     )

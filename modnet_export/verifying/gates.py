@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from converters.errors import CheckFailedError, ExportError
+from modnet_export.record.choices import Verdict
 from modnet_export.record.measures import MEASURES, Measurement, Tolerance, short_name
 from modnet_export.verifying.result import Link, Regression, Verification
 
@@ -31,6 +32,35 @@ def require(result: Verification) -> None:
         )
 
 
+_NAMED = 3
+
+
+def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolerance: Tolerance) -> tuple[Verdict, str]:
+    """The verdict on one way to run an artefact, and its reason where it has not passed.
+
+    It has passed where each of the ``expected`` inputs was measured, each measurement holds every limit, and each
+    measure with a limit was taken at least once. What missed a limit has failed, whatever else was not run.
+    """
+    measured = {item.input for item in measurements}
+    untaken = [
+        f"{short_name(name)} was taken on no input"
+        for name in tolerance.limits
+        if MEASURES[name].between_frames and all(item.values[name] is None for item in measurements)
+    ]
+    missing = [name for name in expected if name not in measured]
+    reasons = [*filter(None, [describe(measurements, tolerance)]), *(untaken if measurements else [])]
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        reasons.append(f"{len(missing)} of {len(expected)} inputs have no result: {', '.join(missing[:_NAMED])}{more}")
+    if not expected:
+        reasons.append("none of the inputs is one that it is judged on")
+    if not all(item.passed for item in measurements):
+        return "failed", "; ".join(reasons)
+    if missing or not expected:
+        return "not run", "; ".join(reasons)
+    return ("failed", "; ".join(reasons)) if reasons else ("passed", "")
+
+
 def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
     """Every limit that was missed, with the worst value and its input; empty where all are held."""
     parts: list[str] = []
@@ -39,10 +69,12 @@ def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
         if not failing:
             continue
         values = {item.input: getattr(item, name) for item in failing}
-        none = next((key for key, value in values.items() if value is None), None)
-        pick = min if measure.at_least else max
-        worst = none or pick(values, key=lambda key: values[key])
-        shown = "not finite" if values[worst] is None else f"{values[worst]:.2e}"
+        none = next((item for item in failing if values[item.input] is None), None)
+        if none is None:
+            worst = (min if measure.at_least else max)(values, key=lambda key: values[key])
+            shown = f"{values[worst]:.2e}"
+        else:
+            worst, shown = none.input, "not finite" if none.max_abs_difference is None else "has no value"
         limit = tolerance.limits.get(name)
         parts.append(
             f"{short_name(name)} {shown} on {worst}"

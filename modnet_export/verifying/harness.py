@@ -64,7 +64,7 @@ class Results:
     def sample(self, item: Input) -> Sample:
         """A readable input with the reference's matte for it, as the candidates were given it."""
         fitted = self.cache.get(item)
-        return Sample(item.name, fitted.image_nhwc, fitted.matte_nhwc)
+        return Sample(item.name, fitted.image_nhwc, fitted.matte_nhwc, fitted.placement)
 
 
 def _chunks(inputs: Sequence[Input], wanted: Callable[[Input], bool], make: Callable[..., Chunk]) -> Iterator[Chunk]:
@@ -102,8 +102,9 @@ def run(plan: Plan, workers: Workers | None = None, progress: Progress = silent)
     make = partial(Chunk, size=plan.size, cache=state.cache, threads=threads)
     with workers.pool(jobs) as pool:
         _finish(_of_reference(plan, state, make), pool, state, progress)
-        rows = {item.name: state.rows[(REFERENCE, item.key)] for item in plan.inputs}
-        unreadable = {name: row.error for name, row in rows.items() if row.error}
+        rows = {item.name: state.rows.get((REFERENCE, item.key)) for item in plan.inputs}
+        lost = {name: "the reference has no result" for name, row in rows.items() if row is None}
+        unreadable = lost | {name: row.error for name, row in rows.items() if row is not None and row.error}
         _finish(_of_trials(plan, state, make, unreadable), pool, state, progress)
     return Results(state.rows, unreadable, state.cache)
 

@@ -19,6 +19,7 @@ def junit(result: Verification) -> bytes:
             cases.append((link.name, item.input, text))
         if not link.measurements or (link.verdict != "passed" and all(item.passed for item in link.measurements)):
             cases.append((link.name, "run", link.reason))
+    cases += [(name, "run", "there is no result of it") for name in result.lacking]
     for agreement in result.agreements:
         text = "" if agreement.passed else f"differ by {agreement.difference}, allowed {agreement.limit:g}"
         cases.append((agreement.artefact, agreement.ways, text))

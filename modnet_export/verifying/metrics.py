@@ -26,6 +26,8 @@ _CONNECTIVITY_THETA = 0.15
 _SSIM_WINDOW = 11
 # How far the trimap's unknown region reaches around soft pixels, as a share of the shorter side.
 _BAND_SHARE = 10 / 512
+# More than one step of an 8-bit matte, less than two.
+_ROUNDING = 1.5 / 255
 
 
 def _pair(predicted: Matte, reference: Matte) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -145,10 +147,16 @@ def ssim(predicted: Matte, reference: Matte) -> float:
 
 
 def correlation(predicted: Matte, reference: Matte) -> float:
-    """Pearson's correlation, in [-1, 1]; NaN where either matte is constant."""
-    p, r = (matte - matte.mean() for matte in _pair(predicted, reference))
-    scale = math.sqrt(float(np.square(p).sum() * np.square(r).sum()))
-    return float((p * r).sum() / scale) if scale > 0 else math.nan
+    """Pearson's correlation, in [-1, 1]. NaN anywhere gives NaN.
+
+    His formula says nothing of a constant matte, and nothing of use where only rounding to 8 bits keeps a matte from
+    being one. Such a matte has 1 with one that equals it but for rounding, and 0 with any other.
+    """
+    p, r = _pair(predicted, reference)
+    if np.ptp(p) < _ROUNDING or np.ptp(r) < _ROUNDING:
+        return float(np.abs(p - r).max() < _ROUNDING)
+    p, r = p - p.mean(), r - r.mean()
+    return float((p * r).sum() / math.sqrt(float(np.square(p).sum() * np.square(r).sum())))
 
 
 def edge_band(reference: Matte) -> Region:
@@ -188,9 +196,14 @@ def against_truth(predicted: Matte, truth: Matte) -> dict[str, float]:
 
 
 def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
-    """Every measure of one H x W matte against another, by the names in ``record.measures``."""
+    """Every measure of one H x W matte against another, by the names in ``record.measures``.
+
+    Where the reference has no edge, the measures at edges are taken over all pixels: whatever the prediction shows
+    there is wrong. SSIM is left out of mattes smaller than its window.
+    """
     band = edge_band(reference)
-    inside: dict[str, Callable[[Matte, Matte, Region], float]] = {
+    where = band if band.any() else None
+    inside: dict[str, Callable[[Matte, Matte, Region | None], float]] = {
         "edge_mad": mad,
         "edge_mse": mse,
         "edge_sad": sad,
@@ -204,5 +217,5 @@ def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
         **({"ssim": ssim(predicted, reference)} if min(predicted.shape) >= _SSIM_WINDOW else {}),
         "correlation": correlation(predicted, reference),
         **against_truth(predicted, reference),
-        **({name: measure(predicted, reference, band) for name, measure in inside.items()} if band.any() else {}),
+        **{name: measure(predicted, reference, where) for name, measure in inside.items()},
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from converters.runtimes import Image, Runtime
+from modnet_export.images.imaging import Placement
 from modnet_export.images.inputs import Input, builtin
 from modnet_export.model.checkpoint import resolve
 from modnet_export.model.reference import Reference, open_reference
@@ -22,12 +23,21 @@ class Sample:
     name: str
     image_nhwc: Image
     matte_nhwc: Image
+    placement: Placement | None = None
+    """Where the picture lies in it; None: everywhere."""
+
+    def shown(self, matte_nhwc: Image) -> Image:
+        """The part of a 1 x H x W x 1 matte that shows the picture, which is all that is measured: h x w.
+
+        No app shows the rest, and an error in the picture would look smaller for it.
+        """
+        return matte_nhwc[0, :, :, 0] if self.placement is None else self.placement.shown(matte_nhwc)
 
 
 def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> list[Sample]:
     """Every input (the built-in ones where none are given) with the reference's matte for it."""
-    loaded = [(item.name, item.load(size)[0]) for item in inputs or builtin()]
-    return [Sample(name, image_nhwc, reference.run(image_nhwc)) for name, image_nhwc in loaded]
+    loaded = [(item.name, *item.load(size)) for item in inputs or builtin()]
+    return [Sample(name, image_nhwc, reference.run(image_nhwc), place) for name, image_nhwc, place in loaded]
 
 
 def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]:
@@ -35,14 +45,12 @@ def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]
     return samples(open_reference(resolve(recorded.source.name)), recorded.size, inputs)
 
 
-def compare(name: str, predicted_nhwc: Image, expected_nhwc: Image, tolerance: Tolerance) -> Measurement:
-    """Take every measure of one matte (1 x H x W x 1) against the reference's and judge it."""
-    values = metrics.against_reference(predicted_nhwc[0, :, :, 0], expected_nhwc[0, :, :, 0])
-    return Measurement.judged(name, values, tolerance)
+def compare(sample: Sample, predicted_nhwc: Image, tolerance: Tolerance) -> Measurement:
+    """Take every measure of one matte (1 x H x W x 1) against the reference's, within the picture, and judge it."""
+    values = metrics.against_reference(sample.shown(predicted_nhwc), sample.shown(sample.matte_nhwc))
+    return Measurement.judged(sample.name, values, tolerance)
 
 
 def measure(runtime: Runtime, inputs: Iterable[Sample], tolerance: Tolerance) -> tuple[Measurement, ...]:
     """Run every sample through ``runtime`` and compare its mattes with the reference's."""
-    return tuple(
-        compare(sample.name, runtime.run(sample.image_nhwc), sample.matte_nhwc, tolerance) for sample in inputs
-    )
+    return tuple(compare(sample, runtime.run(sample.image_nhwc), tolerance) for sample in inputs)

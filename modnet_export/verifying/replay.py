@@ -19,20 +19,21 @@ from modnet_export.record.files import FileFormat, files_in, read_versioned, wri
 from modnet_export.record.manifest import Artefact, Manifest, Sha256
 from modnet_export.record.measures import Measurement
 from modnet_export.record.strict import Strict, repeated
-from modnet_export.verifying.gates import describe
+from modnet_export.verifying.gates import decided
 from modnet_export.verifying.metrics import psnr_of_mse
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Link, with_changes
 
 FORMAT = FileFormat(
     "replay results",
-    1,
+    2,
     "the results.json that replay.py wrote",
     "make a new bundle, and let its replay.py run on the Mac again",
 )
 """Of ``results.json``; ``bundle.json`` has the same version, because ``replay.py`` travels with it."""
 # Zip's own first day: the same bundle has the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
+_SHOWN = 5
 
 
 class _Replayed(Strict):
@@ -41,6 +42,7 @@ class _Replayed(Strict):
     max_abs_difference: float = Field(allow_inf_nan=True)
     mad: float = Field(allow_inf_nan=True)
     mse: float = Field(allow_inf_nan=True)
+    correlation: float = Field(allow_inf_nan=True)
 
     @field_validator("max_abs_difference", "mad", "mse")
     @classmethod
@@ -51,6 +53,18 @@ class _Replayed(Strict):
 
 
 _MEASURED = tuple(_Replayed.model_fields)
+_UNITS = ("CPU_ONLY", "ALL")
+"""Where the Mac runs each package."""
+
+
+def _measurement(input_name: str, compute_unit: str) -> str:
+    """What a measurement on the Mac is called."""
+    return f"{input_name} {compute_unit}"
+
+
+def _asked(inputs: Iterable[str]) -> tuple[str, ...]:
+    """The measurements that a package needs on inputs."""
+    return tuple(_measurement(name, unit) for name in inputs for unit in _UNITS)
 
 
 class _Result(_Replayed):
@@ -61,8 +75,7 @@ class _Result(_Replayed):
 
     @property
     def name(self) -> str:
-        """What the measurement is called."""
-        return f"{self.input} {self.compute_unit}"
+        return _measurement(self.input, self.compute_unit)
 
     @property
     def values(self) -> dict[str, float]:
@@ -72,7 +85,7 @@ class _Result(_Replayed):
 class ReplayResults(Strict):
     """What ``replay.py`` writes."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     machine: dict[str, str]
     results: tuple[_Result, ...]
 
@@ -109,11 +122,13 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterabl
     Raises ExportError when the folder has no package.
     """
     files: dict[str, bytes] = {}
-    index: dict[str, dict[str, str]] = {}
+    index: dict[str, dict[str, Any]] = {}
     for number, sample in enumerate(inputs):
         index[sample.name] = {"image": f"input_{number}.npy", "matte": f"matte_{number}.npy"}
         files[f"input_{number}.npy"] = _npy(to_bytes(sample.image_nhwc[0]))
         files[f"matte_{number}.npy"] = _npy(sample.matte_nhwc[0, :, :, 0])
+        if (place := sample.placement) is not None:
+            index[sample.name]["shown"] = [place.top, place.left, place.inner_height, place.inner_width]
     described: list[dict[str, Any]] = []
     for artefact in packages(manifest):
         names = [name for name in index if artefact.recipe.judged_on(name)]
@@ -123,7 +138,7 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterabl
         root = folder / artefact.file
         for item in files_in(root):
             files[f"{artefact.file}/{item.relative_to(root).as_posix()}"] = item.read_bytes()
-    bundle = {"schema_version": FORMAT.version, "packages": described, "inputs": index}
+    bundle = {"schema_version": FORMAT.version, "units": _UNITS, "packages": described, "inputs": index}
     files["bundle.json"] = (json.dumps(bundle, indent=2) + "\n").encode()
     files["replay.py"] = (resources.files("modnet_export") / "data" / "replay.py").read_bytes()
     buffer = io.BytesIO()
@@ -133,45 +148,62 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterabl
     write_bytes(target, buffer.getvalue())
 
 
-def read_results(path: Path, manifest: Manifest) -> ReplayResults:
-    """What came back from the Mac.
+def read_results(path: Path, manifest: Manifest, inputs: Sequence[str]) -> ReplayResults:
+    """What came back from the Mac for a bundle of these ``inputs``, by name.
 
-    Raises ExportError for a file that is not a result, CheckFailedError for results of other packages.
+    Raises ExportError for a file that is not a result, for a limit of a measure that is not taken on the Mac, and
+    CheckFailedError for results of other packages or other inputs. That all of them are there is for ``replayed``.
     """
+    limited = {name for artefact in packages(manifest) for name in artefact.tolerance.limits}
+    beyond = sorted(limited - {*_MEASURED, "psnr_db"})
+    if beyond:
+        raise ExportError(
+            f"{', '.join(beyond)} of a Core ML package has a limit, and is not measured on the Mac",
+            where="`tolerance`",
+            expected=f"limits of {', '.join(_MEASURED)} and psnr_db",
+            next_step="leave the limit out, or set it in a file for the other formats",
+        )
     results = read_versioned(path, ReplayResults.model_validate_json, FORMAT)
     hashes = {artefact.file: artefact.sha256 for artefact in packages(manifest)}
     foreign = sorted({item.file for item in results.results if hashes.get(item.file) != item.sha256})
     missing = sorted(set(hashes) - {item.file for item in results.results})
-    if foreign or missing:
+    asked = {item.file: _asked(filter(item.recipe.judged_on, inputs)) for item in packages(manifest)}
+    invented = [item for item in results.results if item.name not in asked.get(item.file, (item.name,))]
+    if foreign or missing or invented:
         problems = [f"{name} is another package than this folder's" for name in foreign]
         problems += [f"{name} was not run" for name in missing]
+        problems += [f"{item.file} was not asked to run on {item.name}" for item in invented[:_SHOWN]]
         raise CheckFailedError(
             "\n  ".join(["these results do not cover this folder:", *problems]),
             where=path,
-            expected="a result of every package in this folder",
-            next_step=FORMAT.again,
+            expected="a result of every package in this folder, on the inputs that this verification has",
+            next_step=f"give the inputs that the bundle was made of, or {FORMAT.again}",
         )
     return results
 
 
 def replayed(links: Sequence[Link], results: ReplayResults) -> list[Link]:
-    """The links with Core ML's own measurements in place of the evaluator's, judged by the same tolerances."""
+    """The links with Core ML's own measurements in place of the evaluator's, judged by the same tolerances.
+
+    A package that lacks a measurement, on any input and compute unit, was not run.
+    """
     machine = ", ".join(results.machine.values())
 
     def updated(link: Link) -> Link:
-        measurements = tuple(
-            Measurement.judged(item.name, item.values, link.tolerance)
-            for item in results.results
-            if item.file == link.artefact
-        )
-        if not measurements:
+        found = [item for item in results.results if item.file == link.artefact]
+        if not found:
             return link
-        reason = describe(measurements, link.tolerance)
+        expected = _asked(link.expected)
+        measurements = tuple(
+            Measurement.judged(item.name, item.values, link.tolerance) for item in found if item.name in expected
+        )
+        verdict, reason = decided(expected, measurements, link.tolerance)
         return with_changes(
             link,
+            expected=expected,
             measurements=measurements,
             engine=f"predicted by Core ML on {machine}",
-            verdict="failed" if reason else "passed",
+            verdict=verdict,
             reason=reason,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,11 @@ from modnet_export.record.choices import Stage, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
-from modnet_export.record.measures import MEASURES, Measurement, Tolerance, check_inputs_differ
+from modnet_export.record.measures import MEASURES, Measurement, Tolerance, check_measurements
 from modnet_export.record.strict import Strict, repeated
 
 FORMAT = FileFormat(
-    "the result of a verification", 1, "the JSON that a verification printed", "verify again and keep its JSON"
+    "the result of a verification", 2, "the JSON that a verification printed", "verify again and keep its JSON"
 )
 
 
@@ -32,6 +33,11 @@ class TruthErrors(Strict):
     conn: float = Field(ge=0)
 
 
+def link_name(artefact: str, delegate: Delegate) -> str:
+    """What one way to run an artefact is called."""
+    return artefact if delegate == "cpu" else f"{artefact} ({delegate})"
+
+
 class Link(Strict):
     """One artefact, run in one way, against the reference."""
 
@@ -43,31 +49,47 @@ class Link(Strict):
     verdict: Verdict
     reason: str = ""
     """Why it failed or was not run."""
+    expected: tuple[str, ...]
+    """The inputs that it was to be measured on."""
     measurements: tuple[Measurement, ...]
     truth: TruthErrors | None = None
 
     @model_validator(mode="after")
     def _verdict_has_its_grounds(self) -> Link:
-        check_inputs_differ(self.measurements)
+        check_measurements(self.measurements, self.tolerance)
+        foreign = next((item.input for item in self.measurements if item.input not in self.expected), None)
+        if foreign is not None:
+            raise ValueError(f"'{foreign}' is measured, and is not one of the expected inputs")
         if self.verdict == "passed":
             if not self.measurements:
                 raise ValueError("a link without a measurement has not passed")
             if not all(item.passed for item in self.measurements):
                 raise ValueError("a link with a measurement that failed has not passed")
+            if self.missing:
+                raise ValueError(f"a link without a measurement of '{self.missing[0]}' has not passed")
         elif not self.reason:
             raise ValueError(f"a link with the verdict '{self.verdict}' needs a reason")
         return self
 
     @property
-    def name(self) -> str:
-        return self.artefact if self.delegate == "cpu" else f"{self.artefact} ({self.delegate})"
+    def missing(self) -> tuple[str, ...]:
+        """The inputs that it was to be measured on, and was not."""
+        measured = {item.input for item in self.measurements}
+        return tuple(name for name in self.expected if name not in measured)
 
-    def _taken(self, measure: str) -> list[float]:
-        return [value for item in self.measurements if (value := getattr(item, measure)) is not None]
+    @property
+    def name(self) -> str:
+        return link_name(self.artefact, self.delegate)
 
     def summary(self, measure: str) -> float | None:
-        """One number over all inputs for which the measure was taken: their worst or their mean, as the table says."""
-        values, kind = self._taken(measure), MEASURES[measure]
+        """One number over all inputs for which the measure was taken: their worst or their mean, as the table says.
+
+        NaN where a matte is not finite, whatever the other inputs gave.
+        """
+        if any(item.max_abs_difference is None for item in self.measurements):
+            return math.nan
+        kind = MEASURES[measure]
+        values: list[float] = [value for item in self.measurements if (value := getattr(item, measure)) is not None]
         if not values:
             return None
         if kind.worst:
@@ -86,6 +108,12 @@ class Agreement(Strict):
     limit: float = Field(ge=0)
     """Of ``mad``."""
     passed: bool
+
+    @model_validator(mode="after")
+    def _verdict_follows(self) -> Agreement:
+        if self.passed != (self.mad is not None and self.mad <= self.limit):
+            raise ValueError("two ways agree if, and only if, their mean difference is within its limit")
+        return self
 
     @property
     def difference(self) -> str:
@@ -113,8 +141,17 @@ class Fp16Safety(Strict):
     overflows: tuple[Fp16Tensor, ...]
     """All beyond it, in the order of the graph: the first one is where to look."""
     mad: float | None = Field(ge=0)
-    """Of the rounded run against the graph's own matte; null where it is not finite."""
+    """Of the rounded run against the graph's own matte, the mean over all inputs; null where one is not finite."""
+    worst_mad: float | None = Field(ge=0)
+    """Of the input that it moves most."""
+    worst_input: str
     passed: bool
+
+    @model_validator(mode="after")
+    def _verdict_has_its_grounds(self) -> Fp16Safety:
+        if self.passed and (self.overflows or self.worst_mad is None):
+            raise ValueError("a graph that overflows, or whose matte is not finite, does not survive fp16")
+        return self
 
 
 class Suspect(Strict):
@@ -148,7 +185,7 @@ class Verification(Strict):
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     source: SourceRecord
     size: Size
     reference: str
@@ -158,6 +195,10 @@ class Verification(Strict):
     inputs: tuple[str, ...]
     unreadable: dict[str, str]
     """Inputs that could not be read, and why; the rest was measured."""
+    expected: tuple[str, ...] = Field(min_length=1)
+    """The names of the links that were asked for: every artefact in every way to run it."""
+    left_out: tuple[str, ...] = ()
+    """Files of the folder that none of the delegates that were asked for runs."""
     links: tuple[Link, ...] = Field(min_length=1)
     truth: TruthErrors | None = None
     """The reference's own errors against the ground truth."""
@@ -171,7 +212,8 @@ class Verification(Strict):
     def _says_each_thing_once(self) -> Verification:
         if not self.inputs and not self.unreadable:
             raise ValueError("a verification has at least one input")
-        for names, what in ((self.inputs, "input"), ([link.name for link in self.links], "link")):
+        names_of_links = [link.name for link in self.links]
+        for names, what in ((self.inputs, "input"), (names_of_links, "link"), (self.expected, "expected link")):
             twice = repeated(names)
             if twice is not None:
                 raise ValueError(f"the {what} '{twice}' is there twice")
@@ -184,6 +226,10 @@ class Verification(Strict):
 
     def problems(self) -> Iterable[str]:
         """Every failed check, one line each, in the order of the chain."""
+        if not self.links:
+            yield "nothing was checked"
+        for name in self.lacking:
+            yield f"{name} was not run: there is no result of it"
         for link in self.links:
             if link.verdict != "passed":
                 yield f"{link.name} {'was not run' if link.verdict == 'not run' else 'failed'}: {link.reason}"
@@ -195,10 +241,17 @@ class Verification(Strict):
                 )
         for item in self.fp16_safety:
             if not item.passed:
-                worst = f"{item.overflows[0].op} {item.overflows[0].tensor} first" if item.overflows else "by its matte"
-                yield f"{item.artefact} does not survive fp16: {worst}"
+                moved = "not finite" if item.worst_mad is None else f"off by a mean of {item.worst_mad:.1e}"
+                where = f"{item.overflows[0].op} {item.overflows[0].tensor} first" if item.overflows else ""
+                yield f"{item.artefact} does not survive fp16: {where or f'its matte of {item.worst_input} is {moved}'}"
         for worse in self.regressions:
             yield f"{worse.link}: {worse.measure} was {worse.before:.3g} in the baseline and is {worse.now:.3g}"
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The links that were asked for, and of which there is none."""
+        found = {link.name for link in self.links}
+        return tuple(name for name in self.expected if name not in found)
 
     @property
     def guilty(self) -> Link | None:

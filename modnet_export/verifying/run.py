@@ -20,6 +20,7 @@ from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
 from modnet_export.record.manifest import Artefact, Manifest
+from modnet_export.record.measures import MEASURES
 from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
 from modnet_export.verifying import fp16_safety, harness, replay, tasks
@@ -27,7 +28,7 @@ from modnet_export.verifying.agreement import agreements
 from modnet_export.verifying.gates import regressions
 from modnet_export.verifying.harness import Plan, Results, Trial
 from modnet_export.verifying.links import link, mean_truth
-from modnet_export.verifying.result import Agreement, Fp16Safety, Link, Suspect, Verification
+from modnet_export.verifying.result import Agreement, Fp16Safety, Link, Suspect, Verification, link_name
 from modnet_export.verifying.suspects import suspects
 from modnet_export.verifying.tasks import Candidate
 from modnet_export.verifying.tolerances import ToleranceChanges
@@ -85,6 +86,12 @@ class _Subject:
     inputs: tuple[Input, ...]
     ways: tuple[tuple[Artefact, Trial], ...]
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The files that no way runs."""
+        run = {artefact.file for artefact, _ in self.ways}
+        return tuple(artefact.file for artefact in self.manifest.artefacts if artefact.file not in run)
+
 
 def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     """Check the hashes of a ``dist/`` folder and the parity of every artefact; whether all is well is in the result.
@@ -93,7 +100,9 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     """
     started = time.monotonic()
     subject = _subject(request, progress)
-    came_back = None if request.replayed is None else replay.read_results(request.replayed, subject.manifest)
+    came_back = None
+    if request.replayed is not None:
+        came_back = replay.read_results(request.replayed, subject.manifest, [item.name for item in subject.inputs])
     with _state(request.state) as state, tasks.models_let_go():
         measured = _measure(subject, request.workers, state, progress)
         readable = [item for item in subject.inputs if item.name not in measured.unreadable]
@@ -116,6 +125,8 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         seconds=time.monotonic() - started,
         inputs=tuple(item.name for item in readable),
         unreadable=dict(measured.unreadable),
+        expected=tuple(link_name(artefact.file, trial.candidate.delegate) for artefact, trial in subject.ways),
+        left_out=subject.left_out,
         links=tuple(links),
         truth=mean_truth(reference_rows),
         agreements=tuple(agreed),
@@ -132,6 +143,13 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
     manifest.check_hashes(recorded, folder)
     if request.bundle is not None:
         replay.packages(recorded)
+    if request.fp16_safety and not any(map(fp16_safety.concerns, recorded.artefacts)):
+        raise ExportError(
+            f"{folder} has no artefact whose fp16 safety could be examined",
+            where="`fp16_safety`",
+            expected="a folder with an fp16 TFLite model",
+            next_step="export fp16 too, or leave `fp16_safety` out",
+        )
     progress("loading the checkpoint")
     source = checkpoint.resolve(request.checkpoint or recorded.source.name)
     if source.sha256 != recorded.source.sha256:
@@ -142,7 +160,21 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
             next_step="pass the one that it was exported from: `checkpoint=PATH`",
         )
     inputs = tuple(request.inputs or builtin())
+    _check_frames(recorded, inputs)
     return _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+
+
+def _check_frames(recorded: Manifest, inputs: Sequence[Input]) -> None:
+    """Raise ExportError where a limit is for frames that follow each other, and no input follows another."""
+    limited = {name for artefact in recorded.artefacts for name in artefact.tolerance.limits}
+    found = next((name for name in MEASURES if name in limited and MEASURES[name].between_frames), None)
+    if found is not None and not any(item.follows for item in inputs):
+        raise ExportError(
+            f"'{found}' has a limit, and no input has a frame before it",
+            where="`tolerance`",
+            expected="the frames of a video",
+            next_step=f"give a `video`, or leave the limit of {found} out",
+        )
 
 
 def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -> tuple[tuple[Artefact, Trial], ...]:
@@ -160,8 +192,8 @@ def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -
         raise ExportError(
             f"nothing in {request.dist} runs on {' or '.join(request.delegates)}",
             where="`delegates`",
-            expected="cpu among them, or a folder with a TFLite model",
-            next_step="add cpu",
+            expected="cpu, which runs every file, or a .tflite file: builtin and gpu are LiteRT's",
+            next_step="add cpu to `delegates`",
         )
     return tuple(found)
 
@@ -188,8 +220,7 @@ def _agreements(subject: _Subject, measured: Results, readable: Sequence[Input],
     for artefact in subject.manifest.artefacts:
         if artefact.format == "tflite" and readable:
             progress(f"comparing ways to run {artefact.file}")
-            first = measured.sample(readable[0]).image_nhwc
-            found += agreements(subject.folder / artefact.file, artefact, first)
+            found += agreements(subject.folder / artefact.file, artefact, measured.sample(readable[0]))
     return found
 
 
@@ -199,10 +230,9 @@ def _fp16_safety(
     """Whether each fp16 TFLite artefact survives fp16 arithmetic, over all inputs."""
     found: list[Fp16Safety] = []
     for artefact in subject.manifest.artefacts:
-        if (artefact.format, artefact.precision) == ("tflite", "fp16") and readable:
+        if fp16_safety.concerns(artefact) and readable:
             progress(f"examining {artefact.file} for fp16")
-            images = (measured.sample(item).image_nhwc for item in readable)
-            found.append(fp16_safety.examine(subject.folder / artefact.file, artefact, images))
+            found.append(fp16_safety.examine(subject.folder / artefact.file, artefact, map(measured.sample, readable)))
     return found
 
 

@@ -28,8 +28,8 @@ from modnet_export.model.checkpoint import Source
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned, write_bytes
 from modnet_export.record.strict import Strict
-from modnet_export.record.versions import MEASURING, versions
-from modnet_export.verifying.gpu import Shortfall
+from modnet_export.record.versions import MEASURING, system, versions
+from modnet_export.verifying.gpu import Sign
 
 _ADVICE = "choose another folder as `state`, or remove this one"
 FORMAT = FileFormat("the state of a verification", 1, "a folder that an earlier verification used", _ADVICE)
@@ -50,7 +50,8 @@ class Row:
     truth: dict[str, float] = field(default_factory=dict)
     engine: str = ""
     error: str = ""
-    shortfalls: tuple[Shortfall, ...] = ()
+    signs: tuple[Sign, ...] = ()
+    """Of a run that was asked for the GPU."""
 
 
 _ROW = TypeAdapter(Row)
@@ -63,13 +64,13 @@ class Owner(Strict):
     checkpoint: str
     size: str
     measured_by: dict[str, str]
-    """The versions of packages and the hash of the code that measured."""
+    """The versions of packages and of the system, and the hash of the code that measured."""
 
     @classmethod
     def present(cls, source: Source, size: Size) -> Owner:
         """The owner of what would be measured now."""
         code = {"code": code_sha256(_MEASURING_CODE)}
-        return cls(checkpoint=source.sha256, size=str(size), measured_by={**versions(MEASURING), **code})
+        return cls(checkpoint=source.sha256, size=str(size), measured_by={**versions(MEASURING), **system(), **code})
 
 
 def code_sha256(packages: Iterable[str]) -> str:

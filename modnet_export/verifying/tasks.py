@@ -21,7 +21,7 @@ from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference, open_reference
 from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
-from modnet_export.verifying.gpu import shortfalls
+from modnet_export.verifying.gpu import signs
 from modnet_export.verifying.state import Cache, Fitted, Row
 
 REFERENCE = "reference"
@@ -154,18 +154,18 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
             continue
         fitted = chunk.cache.get(item)
         matte_nhwc = runtime.run(fitted.image_nhwc)
-        predicted, expected = matte_nhwc[0, :, :, 0], fitted.matte_nhwc[0, :, :, 0]
+        predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
         if item in chunk.asked:
             values = metrics.against_reference(predicted, expected)
-            if item.follows and before is not None:
+            if item.follows and before is not None and before[0].shape == predicted.shape:
                 values["flicker"] = metrics.flicker((predicted, before[0]), (expected, before[1]))
             place = fitted.placement
             errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)))
-            fell_short = (
-                shortfalls(runtime, _opened.on_cpu(candidate), fitted.image_nhwc, matte_nhwc)
+            told = (
+                signs(runtime, _opened.on_cpu(candidate), fitted.image_nhwc, matte_nhwc)
                 if candidate.delegate == "gpu"
                 else ()
             )
-            rows.append(Row(candidate.identity, item.key, values, errors, engine=runtime.engine, shortfalls=fell_short))
+            rows.append(Row(candidate.identity, item.key, values, errors, engine=runtime.engine, signs=told))
         before = (predicted, expected)
     return rows

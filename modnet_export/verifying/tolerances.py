@@ -37,7 +37,7 @@ class ToleranceChanges:
         for text in texts:
             name, equals, value = text.partition("=")
             sections: Mapping[str, Mapping[str, Any]] = (
-                {ALL: {name.strip(): value}} if equals and not Path(text).is_file() else _sections(Path(text))
+                {ALL: {name.strip(): _number(value)}} if equals and not Path(text).is_file() else _sections(Path(text))
             )
             for section, content in sections.items():
                 limits.setdefault(section, {}).update(_checked(content, text).limits)
@@ -86,6 +86,14 @@ def _sections(path: Path) -> Mapping[str, Mapping[str, Any]]:
         ) from error
     sections = {name: limits for name, limits in content.items() if isinstance(limits, dict)}
     return {ALL: {name: limit for name, limit in content.items() if name not in sections}, **sections}
+
+
+def _number(text: str) -> float | str:
+    """A number where the text is one; otherwise the text, which no limit can be."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _checked(limits: Mapping[str, Any], where: str) -> Tolerance:

@@ -17,11 +17,12 @@ def test_every_measure_is_in_the_table():
 
 
 def test_metrics_take_the_measures_of_the_table():
-    """All but flicker, which needs the frame before."""
+    """All but those that need the frame before."""
     import numpy as np
 
     soft = np.clip(np.add.outer(np.arange(32), np.arange(48)) / 60, 0, 1)
-    assert set(metrics.against_reference(soft, soft[::-1])) == set(MEASURES) - {"flicker"}
+    of_one = {name for name, measure in MEASURES.items() if not measure.between_frames}
+    assert set(metrics.against_reference(soft, soft[::-1])) == of_one
 
 
 def test_names_for_sentences_and_narrow_columns():
@@ -35,13 +36,24 @@ class TestTolerance:
         assert limits.missed({"max_abs_difference": math.nan, "mad": 0}) == ("max_abs_difference", "mad", "ssim")
         assert limits.missed({"max_abs_difference": 0.1, "mad": 0.5, "ssim": -0.1}) == ("ssim",)
 
+    @pytest.mark.parametrize("name", MEASURES)
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
+    def test_limit_of_what_has_no_value_is_missed(self, name, value):
+        limits = Tolerance(**{name: 0.5})
+        between_frames = value is None and MEASURES[name].between_frames  # the first frame has none
+        missed = limits.missed({"max_abs_difference": 0.1, name: value})
+        assert bool(missed) != between_frames
+
+    def test_psnr_of_equal_mattes_holds_every_limit(self):
+        assert Tolerance(psnr_db=90).missed({"max_abs_difference": 0.0, "psnr_db": math.inf}) == ()
+
     def test_wider_means_further_off_in_both_directions(self):
         assert Tolerance(mad=0.1, ssim=0.9).widened(0.05).limits == pytest.approx({"mad": 0.15, "ssim": 0.85})
 
     def test_limits_read_as_bounds(self):
         assert str(Tolerance(mad=0.1, ssim=0.9)) == "mean <= 0.1, ssim >= 0.9"
 
-    @pytest.mark.parametrize("limit", [math.nan, math.inf, -0.1])
+    @pytest.mark.parametrize("limit", [math.nan, math.inf, -0.1, True, "0.1"])
     def test_limit_that_gates_nothing_or_everything_is_refused(self, limit):
         with pytest.raises(ValidationError):
             Tolerance(mad=limit)

@@ -177,8 +177,15 @@ def test_a_detached_island_costs_connectivity_and_a_smooth_change_does_not():
     assert metrics.sad(lighter, reference) > metrics.sad(island, reference)
 
 
-def test_correlation_of_a_constant_matte_is_not_defined():
-    assert math.isnan(metrics.correlation(np.ones((4, 4)), portrait(size=(4, 4))))
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_constant_matte_correlates_with_its_equal_alone(value):
+    constant, person = np.full((24, 24), value), portrait(size=(24, 24))
+    assert metrics.correlation(constant, person) == metrics.correlation(person, constant) == 0
+    assert metrics.correlation(constant, constant) == 1
+    assert metrics.correlation(constant, constant + 0.1) == 0
+    # A shade that is lost in 8 bits is none.
+    assert metrics.correlation(constant, constant + person / 255) == 1
+    assert math.isnan(metrics.correlation(constant * math.nan, person))
 
 
 class TestEdgeBand:
@@ -194,10 +201,14 @@ class TestEdgeBand:
         assert metrics.edge_band(soft)[95:106, 100].all()
 
     @pytest.mark.parametrize("value", [0.0, 1.0])
-    def test_constant_matte_has_none_and_no_measure_of_it(self, value):
-        matte = np.full((64, 64), value, np.float32)
+    def test_reference_without_an_edge_is_compared_everywhere(self, value):
+        matte, junk = np.full((64, 64), value, np.float32), np.abs(value - portrait(size=(64, 64)))
         assert not metrics.edge_band(matte).any()
-        assert not any(name.startswith("edge") for name in metrics.against_reference(matte, matte))
+        for name in ("mad", "mse", "sad", "grad", "conn"):
+            assert metrics.against_reference(matte, matte)[f"edge_{name}"] == 0
+            found = metrics.against_reference(junk, matte)
+            assert found[f"edge_{name}"] == found[name]
+        assert found["edge_mad"] > 0.1
 
     def test_measures_hold_the_error_at_the_edge(self):
         reference = portrait()

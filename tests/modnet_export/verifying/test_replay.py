@@ -14,6 +14,10 @@ import pytest
 
 from converters.errors import CheckFailedError, ExportError
 from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
+from modnet_export.images.compositing import save_image
+from modnet_export.images.imaging import demo_photo
+from modnet_export.images.inputs import images
+from modnet_export.verifying.tolerances import ToleranceChanges
 
 ROOT = Path(__file__).parents[3]
 
@@ -110,6 +114,48 @@ def test_results_of_other_packages_are_refused(folder, sound, tmp_path):
         verify(VerifyRequest(folder, replayed=path))
 
 
+def changed(sound: Path, path: Path, change) -> Path:
+    """The sound results, after ``change(results)``."""
+    content = json.loads(sound.read_text())
+    change(content["results"])
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_package_that_lacks_one_unit_on_one_input_was_not_run(folder, sound, tmp_path):
+    result = verify(VerifyRequest(folder, replayed=changed(sound, tmp_path / "results.json", list.pop)))
+    assert [link.verdict for link in result.links][-2:] == ["passed", "not run"]
+    assert result.links[-1].reason == "1 of 2 inputs have no result: photo ALL"
+    assert not result.passed
+
+
+@pytest.mark.parametrize("invented", [{"input": "other.jpg"}, {"compute_unit": "CPU_AND_GPU"}])
+def test_results_that_were_not_asked_for_are_refused(folder, sound, tmp_path, invented):
+    path = changed(sound, tmp_path / "results.json", lambda results: results.append({**results[0], **invented}))
+    with pytest.raises(CheckFailedError, match=r"fp32\.mlpackage was not asked to run on .*(other|CPU_AND_GPU)"):
+        verify(VerifyRequest(folder, replayed=path))
+
+
+def test_limit_of_what_the_mac_does_not_measure_is_refused(folder, sound):
+    with pytest.raises(ExportError, match=r"(?s)ssim of a Core ML package has a limit.*tolerance"):
+        verify(VerifyRequest(folder, replayed=sound, tolerances=ToleranceChanges.parse(["ssim=0.5"])))
+
+
+def test_mac_measures_what_we_measure(folder, tmp_path):
+    """The picture fills a part of the input only."""
+    save_image(tmp_path / "tall.png", demo_photo()[:, 150:300])
+    inputs = tuple(images([tmp_path / "tall.png"]))
+    verify(VerifyRequest(folder, inputs, bundle=tmp_path / "bundle.zip"))
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(tmp_path / "bundle")
+    run_script(tmp_path)
+    ours = verify(VerifyRequest(folder, inputs)).links[-1].measurements[0]
+    theirs = verify(VerifyRequest(folder, inputs, replayed=tmp_path / "bundle" / "results.json")).links[-1].measurements
+    assert [item.input for item in theirs] == ["tall.png CPU_ONLY", "tall.png ALL"]
+    for name in ("max_abs_difference", "mad", "mse", "correlation"):
+        assert getattr(theirs[0], name) == pytest.approx(getattr(ours, name), rel=1e-3, abs=1e-9)
+
+
 @pytest.mark.parametrize("content", [None, "", "{}", '{"machine": {}, "results": [{}]}'], ids=str)
 def test_file_that_is_no_result_is_one_clear_error(folder, tmp_path, content):
     path = tmp_path / "results.json"
@@ -162,8 +208,6 @@ def test_what_needs_a_mac_says_so(tmp_path, target, message):
 
 def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, capsys):
     from modnet_export.cli import main
-    from modnet_export.images.compositing import save_image
-    from modnet_export.images.imaging import demo_photo
 
     save_image(tmp_path / "photo.png", demo_photo())
     package = str(folder / "modnet_fp16.mlpackage")
@@ -183,24 +227,24 @@ def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, c
 class TestVersions:
     def test_results_from_before_the_format_had_a_version_are_read(self, folder, sound, tmp_path):
         content, path = json.loads(sound.read_text()), tmp_path / "results.json"
-        assert content.pop("schema_version") == 1
+        assert content.pop("schema_version") == 2
         path.write_text(json.dumps(content))
         assert verify(VerifyRequest(folder, replayed=path)).passed
 
     def test_results_of_a_newer_version_say_what_to_update(self, folder, tmp_path):
         path = tmp_path / "results.json"
-        path.write_text('{"schema_version": 2, "machines": []}')
+        path.write_text('{"schema_version": 3, "machines": []}')
         with pytest.raises(ExportError, match=r"(?s)written by a newer version.*update modnet-export"):
             verify(VerifyRequest(folder, replayed=path))
 
-    @pytest.mark.parametrize("version", [None, 2])
+    @pytest.mark.parametrize("version", [None, 1, 3])
     def test_bundle_is_only_read_by_its_own_script(self, sound, tmp_path, version):
         (tmp_path / "bundle").mkdir()
         for name in ("bundle.json", "replay.py"):
             (tmp_path / "bundle" / name).write_text((sound.parent / name).read_text())
         bundle = tmp_path / "bundle" / "bundle.json"
         content = json.loads(bundle.read_text())
-        assert content["schema_version"] == 1
+        assert content["schema_version"] == 2
         bundle.write_text(json.dumps(content | {"schema_version": version}))
         with pytest.raises(subprocess.CalledProcessError) as stop:
             run_script(tmp_path)

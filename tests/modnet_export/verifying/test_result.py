@@ -28,6 +28,7 @@ def link(**changes):
         "engine": "ONNX Runtime",
         "tolerance": Tolerance(),
         "verdict": "passed",
+        "expected": tuple(item.input for item in changes.get("measurements", (PASSED,))),
         "measurements": (PASSED,),
     }
     return Link(**(known | changes))
@@ -43,6 +44,7 @@ def verification(**changes):
         "seconds": 1,
         "inputs": ("photo",),
         "unreadable": {},
+        "expected": ("modnet_fp32.onnx",),
         "links": (link(),),
     }
     return Verification(**(known | changes))
@@ -60,6 +62,13 @@ class TestNonsenseIsRefused:
             ({"measurements": ()}, "without a measurement has not passed"),
             ({"measurements": (PASSED, FAILED)}, "a measurement that failed has not passed"),
             ({"measurements": (PASSED, PASSED)}, "'photo' is measured twice"),
+            ({"expected": ("photo", "noise")}, "without a measurement of 'noise' has not passed"),
+            ({"expected": ()}, "'photo' is measured, and is not one of the expected inputs"),
+            (
+                {"tolerance": Tolerance(max_abs_difference=0.05)},
+                "'photo' has passed, but does not hold its limit of max",
+            ),
+            ({"tolerance": Tolerance(mad=0.05)}, "'photo' has passed, but does not hold its limit of mean"),
             ({"verdict": "failed"}, "'failed' needs a reason"),
             ({"verdict": "not run", "measurements": ()}, "'not run' needs a reason"),
             ({"artefact": ""}, "at least 1 character"),
@@ -75,6 +84,7 @@ class TestNonsenseIsRefused:
         [
             ({"links": ()}, "at least 1 item"),
             ({"links": (link(), link())}, r"the link 'modnet_fp32\.onnx' is there twice"),
+            ({"expected": ()}, "at least 1 item"),
             ({"inputs": ("photo", "photo")}, "the input 'photo' is there twice"),
             ({"inputs": ()}, "at least one input"),
             ({"seconds": -1}, "greater than or equal to 0"),
@@ -113,7 +123,7 @@ class TestFiles:
 
     def test_keys_are_those_that_scripts_know(self, whole):
         content = json.loads(whole.model_dump_json())
-        assert content["schema_version"] == 1
+        assert content["schema_version"] == 2
         assert "fp16_safety" not in content
         assert [item["artefact"] for item in content["half"]] == ["modnet_fp16.tflite"]
 
@@ -124,8 +134,15 @@ class TestFiles:
         assert result_of.load(tmp_path / "base.json") == whole
 
     def test_file_of_a_newer_version_says_what_to_update(self, tmp_path):
-        (tmp_path / "base.json").write_text('{"schema_version": 2, "something": "new"}')
+        (tmp_path / "base.json").write_text('{"schema_version": 3, "something": "new"}')
         with pytest.raises(ExportError, match=r"(?s)written by a newer version.*update modnet-export"):
+            result_of.load(tmp_path / "base.json")
+
+    def test_file_that_does_not_say_what_was_expected_is_refused(self, tmp_path):
+        content = json.loads(verification().model_dump_json()) | {"schema_version": 1}
+        del content["expected"]
+        (tmp_path / "base.json").write_text(json.dumps(content))
+        with pytest.raises(ExportError, match=r"(?s)older version.*verify again and keep its JSON"):
             result_of.load(tmp_path / "base.json")
 
     def test_file_that_is_no_result_is_one_clear_error(self, tmp_path):

@@ -8,6 +8,8 @@ import pytest
 
 from converters.errors import ExportError
 from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
+from modnet_export.cli.tables import say_verification
+from modnet_export.images.inputs import builtin
 from modnet_export.model import reference
 from modnet_export.verifying import tasks
 from modnet_export.verifying.tolerances import ToleranceChanges
@@ -59,5 +61,16 @@ def test_artefact_that_cannot_be_opened_is_not_run_and_fails(dist, monkeypatch):
 def test_folder_with_nothing_for_a_delegate_is_refused(tmp_path):
     out = tmp_path / "dist"
     export(ExportRequest(size=Size(height=32, width=32), formats=("onnx",), out=out))
-    with pytest.raises(ExportError, match="runs on gpu"):
-        verify(VerifyRequest(out, delegates=("gpu",)))
+    for delegate in ("builtin", "gpu"):
+        with pytest.raises(ExportError, match=f"(?s)runs on {delegate}.*cpu, which runs every file"):
+            verify(VerifyRequest(out, delegates=(delegate,)))
+    with pytest.raises(ExportError, match="no artefact whose fp16 safety could be examined"):
+        verify(VerifyRequest(out, fp16_safety=True))
+
+
+def test_files_that_no_delegate_runs_are_named(dist, capsys):
+    result = verify(VerifyRequest(dist, builtin()[:1], delegates=("builtin",)))
+    assert result.expected == ("modnet_fp32.tflite (builtin)", "modnet_fp16.tflite (builtin)")
+    assert result.left_out == ("modnet_fp32.onnx", "modnet_opt_fp32.onnx")
+    say_verification(result)
+    assert "Not asked for: modnet_fp32.onnx, modnet_opt_fp32.onnx" in " ".join(capsys.readouterr().out.split())

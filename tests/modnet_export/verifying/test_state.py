@@ -68,7 +68,9 @@ def test_what_other_code_measured_is_measured_anew(dist, tmp_path, monkeypatch, 
     assert len(measured_again) == 8
 
 
-@pytest.mark.parametrize("package", ["onnxruntime", "ai-edge-litert", "torch", "coremltools", "numpy", "modnet-export"])
+@pytest.mark.parametrize(
+    "package", ["onnxruntime", "ai-edge-litert", "torch", "coremltools", "numpy", "modnet-export", "system"]
+)
 def test_rows_that_another_version_measured_are_dropped(demo_source, tmp_path, package):
     present = Owner.present(demo_source, Size(height=32, width=32))
     row = Row("candidate", "key", {"mad": math.nan}, engine="some engine")

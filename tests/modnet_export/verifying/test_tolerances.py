@@ -47,6 +47,8 @@ def test_changed_tolerance_gates(dist):
         ("mad=lots", "'mad' is not a tolerance"),
         ("mad=nan", "'mad' is not a tolerance"),
         ("mad=-1", "'mad' is not a tolerance: a difference is never below zero"),
+        ("mad=inf", "'mad' is not a tolerance: Input should be a finite number"),
+        ("mad=", "'mad' is not a tolerance"),
         ("nope.toml", r"cannot read tolerances from 'nope\.toml'"),
     ],
 )
@@ -55,6 +57,19 @@ def test_mistake_is_one_clear_error(option, message):
         ToleranceChanges.parse([option])
     assert "`tolerance" in str(error.value)
     assert error.value.next_step
+
+
+@pytest.mark.parametrize("limit", ["true", "nan", "inf", "-inf", "-0.1", '"0.1"', "[0.1]"])
+def test_file_whose_limit_is_no_limit_is_refused(tmp_path, limit):
+    (tmp_path / "gate.toml").write_text(f"[fp16]\nmad = {limit}\n")
+    with pytest.raises(ExportError, match=r"'mad' is not a tolerance") as error:
+        ToleranceChanges.parse([str(tmp_path / "gate.toml")])
+    assert "gate.toml" in str(error.value)
+
+
+def test_limit_between_frames_needs_a_video(dist):
+    with pytest.raises(ExportError, match="'flicker' has a limit, and no input has a frame before it"):
+        verify(VerifyRequest(dist, tolerances=ToleranceChanges.parse(["flicker=0"])))
 
 
 def test_section_about_nothing_is_refused(dist, tmp_path):
