@@ -46,6 +46,8 @@ class Measure:
     """Whether it is compared with a baseline."""
     between_frames: bool = False
     """Whether it compares a frame with the one before it: other inputs have none."""
+    limited: bool = True
+    """Whether it may have a limit; False: it describes, and a matte that is wrong may have a good value."""
     of_truth: bool = False
     """Whether it is also taken against a ground truth, as the matting benchmarks do."""
 
@@ -70,8 +72,11 @@ class Measures(Strict):
     edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels")] = None
     edge_grad: Annotated[float | None, Measure("edge Grad", "thousands")] = None
     edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels")] = None
-    flicker: Annotated[float | None, Measure("flicker", signed=True, between_frames=True)] = None
-    """Only for a frame that follows another one."""
+    dtssd: Annotated[float | None, Measure("dtSSD", tabled=True, between_frames=True)] = None
+    """Only for a frame that follows another one, as ``flicker``."""
+    flicker: Annotated[
+        float | None, Measure("flicker", signed=True, tabled=True, between_frames=True, limited=False)
+    ] = None
     psnr_db: Annotated[
         float | None,
         Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True, compared=True),
@@ -120,6 +125,13 @@ class Tolerance(Measures):
 
     # A limit of ``true`` is a mistake, not 1.
     model_config = ConfigDict(strict=True)
+
+    @field_validator("*")
+    @classmethod
+    def _may_be_limited(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and not MEASURES[info.field_name or ""].limited:
+            raise ValueError("it only describes, and has no limit (of what happens between frames, dtssd has)")
+        return value
 
     @model_serializer(mode="wrap")
     def _only_limits(self, handler: SerializerFunctionWrapHandler) -> dict[str, float]:

@@ -158,7 +158,7 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
         if item in chunk.asked:
             values = metrics.against_reference(predicted, expected)
             if item.follows and before is not None and before[0].shape == predicted.shape:
-                values["flicker"] = metrics.flicker((predicted, before[0]), (expected, before[1]))
+                values |= metrics.between_frames((predicted, before[0]), (expected, before[1]))
             place = fitted.placement
             errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)))
             told = (
