@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modnet_export.record.manifest import Manifest
-from modnet_export.record.measures import MEASURES, TRUTH_MEASURES, narrow_heading
+from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import escape, number, say, show, table
 from modnet_export.verifying.result import Verification
 
@@ -66,8 +66,8 @@ def _say_between_frames(result: Verification) -> None:
         shown.add_row(escape(link.name), *(number(link.summary(name), "-") for name in names))
     show(shown)
     say(
-        "From frame to frame, means over all: dtSSD is how far the matte's change is from the reference's; flicker, how\n"
-        "much more it changes. A frozen matte has no flicker, and a dtSSD."
+        "From frame to frame, means over all: dtSSD is how far the matte's change is from the reference's; flicker,\n"
+        "how much more it changes. A frozen matte has no flicker, and a dtSSD."
     )
 
 
@@ -101,7 +101,8 @@ def say_verification(result: Verification) -> None:
         shown = table(["artefact"], [MEASURES[name].heading for name in TRUTH_MEASURES])
         shown.title_justify = "left"
         shown.title = (
-            f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
+            f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets\n"
+            f"Grad and Conn: {CONVENTIONS[result.metrics_convention]}"
         )
         for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
             if truth is not None:

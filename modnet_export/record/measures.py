@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from modnet_export.record.choices import Convention
 from modnet_export.record.strict import Strict, repeated
 
 
@@ -108,6 +109,14 @@ MEASURES: Mapping[str, Measure] = _table()
 
 TRUTH_MEASURES: tuple[str, ...] = tuple(name for name, measure in MEASURES.items() if measure.of_truth)
 """The measures that are also taken against a ground truth."""
+
+
+CONVENTIONS: Mapping[Convention, str] = {
+    "plain": "as in Deep Image Matting's evaluation, but each matte keeps its own range",
+    "dim": "as in the MATLAB evaluation of Deep Image Matting, over the whole image",
+    "gfm": "as in the Python evaluation of GFM and P3M, over the whole image",
+}
+"""How Grad and Conn are computed; ``verifying.metrics`` has the formulas."""
 
 
 def short_name(name: str) -> str:

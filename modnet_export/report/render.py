@@ -10,7 +10,7 @@ from typing import Any
 
 from modnet_export.record.latencies import Latencies
 from modnet_export.record.manifest import SearchRecord
-from modnet_export.record.measures import MEASURES, TRUTH_MEASURES, Measure
+from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, Measure
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
 from modnet_export.verifying.result import Link, Verification
@@ -72,6 +72,7 @@ def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, A
         "rows": [(link, _cells(link, columns)) for link in result.links],
         "columns": [measure.heading for measure in columns.values()],
         "problems": list(result.problems()),
+        "convention": CONVENTIONS[result.metrics_convention],
         "number": number,
         "of_worst": _listed([measure.heading for measure in columns.values() if measure.worst]),
         "of_truth": {name: MEASURES[name].heading for name in TRUTH_MEASURES},

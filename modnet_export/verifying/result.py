@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from converters.choices import Delegate
-from modnet_export.record.choices import Stage, Verdict
+from modnet_export.record.choices import Convention, Stage, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
@@ -188,6 +188,8 @@ class Verification(Strict):
     schema_version: Literal[2] = 2
     source: SourceRecord
     size: Size
+    metrics_convention: Convention = "plain"
+    """Of every Grad and Conn."""
     reference: str
     versions: dict[str, str]
     environment: dict[str, str]

@@ -19,6 +19,7 @@ from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
+from modnet_export.record.choices import Convention
 from modnet_export.record.manifest import Artefact, Manifest
 from modnet_export.record.measures import MEASURES
 from modnet_export.record.strict import repeated
@@ -51,6 +52,8 @@ class VerifyRequest:
     delegates: tuple[Delegate, ...] = ("cpu",)
     compute_unit: ComputeUnit = "ALL"
     tolerances: ToleranceChanges = field(default_factory=ToleranceChanges)
+    metrics_convention: Convention = "plain"
+    """Of every Grad and Conn; limits of these are in it too."""
     bisect: bool = False
     fp16_safety: bool = False
     baseline: Verification | None = None
@@ -104,7 +107,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     if request.replayed is not None:
         came_back = replay.read_results(request.replayed, subject.manifest, [item.name for item in subject.inputs])
     with _state(request.state) as state, tasks.models_let_go():
-        measured = _measure(subject, request.workers, state, progress)
+        measured = _measure(subject, request, state, progress)
         readable = [item for item in subject.inputs if item.name not in measured.unreadable]
         links = [link(artefact, trial, measured) for artefact, trial in subject.ways]
         if came_back is not None:
@@ -119,6 +122,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     return Verification(
         source=subject.manifest.source,
         size=subject.manifest.size,
+        metrics_convention=request.metrics_convention,
         reference=next((row.engine for row in reference_rows), ""),
         versions=versions(),
         environment=_environment(),
@@ -208,10 +212,10 @@ def _state(folder: Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _measure(subject: _Subject, workers: Workers, state: Path, progress: Progress) -> Results:
+def _measure(subject: _Subject, request: VerifyRequest, state: Path, progress: Progress) -> Results:
     trials = tuple(trial for _, trial in subject.ways)
-    plan = Plan(subject.source, subject.manifest.size, subject.inputs, trials, state)
-    return harness.run(plan, workers, progress)
+    plan = Plan(subject.source, subject.manifest.size, subject.inputs, trials, state, request.metrics_convention)
+    return harness.run(plan, request.workers, progress)
 
 
 def _agreements(subject: _Subject, measured: Results, readable: Sequence[Input], progress: Progress) -> list[Agreement]:

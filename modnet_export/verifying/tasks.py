@@ -19,6 +19,7 @@ from modnet_export.images.imaging import Pixels, Placement, restore_matte
 from modnet_export.images.inputs import Input, fit, read_frames_of
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference, open_reference
+from modnet_export.record.choices import Convention
 from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
 from modnet_export.verifying.gpu import signs
@@ -52,6 +53,8 @@ class Chunk:
     size: Size
     cache: Cache
     threads: int | None
+    convention: Convention = "plain"
+    """Of Grad and Conn."""
 
     @property
     def asked(self) -> tuple[Input, ...]:
@@ -129,15 +132,17 @@ def run_reference(source: Source, chunk: Chunk) -> list[Row]:
             continue
         matte_nhwc = loaded_reference.run(image_nhwc)
         chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement))
-        errors = _truth_errors(matte_nhwc, placement, truth)
+        errors = _truth_errors(matte_nhwc, placement, truth, chunk.convention)
         rows.append(Row(REFERENCE, item.key, truth=errors, engine=loaded_reference.engine))
     return rows
 
 
-def _truth_errors(matte_nhwc: Pixels, placement: Placement, truth: Pixels | None) -> dict[str, float]:
+def _truth_errors(
+    matte_nhwc: Pixels, placement: Placement, truth: Pixels | None, convention: Convention
+) -> dict[str, float]:
     if truth is None:
         return {}
-    return metrics.against_truth(restore_matte(matte_nhwc, placement, "letterbox"), truth)
+    return metrics.against_truth(restore_matte(matte_nhwc, placement, "letterbox"), truth, convention)
 
 
 def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
@@ -156,11 +161,11 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
         matte_nhwc = runtime.run(fitted.image_nhwc)
         predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
         if item in chunk.asked:
-            values = metrics.against_reference(predicted, expected)
+            values = metrics.against_reference(predicted, expected, chunk.convention)
             if item.follows and before is not None and before[0].shape == predicted.shape:
                 values |= metrics.between_frames((predicted, before[0]), (expected, before[1]))
             place = fitted.placement
-            errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)))
+            errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)), chunk.convention)
             told = (
                 signs(runtime, _opened.on_cpu(candidate), fitted.image_nhwc, matte_nhwc)
                 if candidate.delegate == "gpu"

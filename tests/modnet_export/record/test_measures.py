@@ -59,7 +59,7 @@ class TestTolerance:
             Tolerance(mad=limit)
 
     def test_flicker_has_none(self):
-        with pytest.raises(ValidationError, match="flicker\n.*only describes"):
+        with pytest.raises(ValidationError, match=r"flicker\n.*only describes"):
             Tolerance(flicker=0)
 
 

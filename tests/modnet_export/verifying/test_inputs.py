@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from converters.errors import ExportError
+from converters.errors import ExportError, ExportWarning
 from modnet_export import VerifyRequest, verify
 from modnet_export.cli.tables import say_verification
 from modnet_export.images import inputs
@@ -18,6 +19,7 @@ from modnet_export.images.imaging import demo_photo
 from modnet_export.report import render
 from modnet_export.terminal.console import number
 from modnet_export.verifying import tasks
+from modnet_export.verifying.result import Verification
 from modnet_export.verifying.tolerances import ToleranceChanges
 
 
@@ -31,6 +33,21 @@ class TestGroundTruth:
             assert link.truth is not None
             assert link.truth.mad == pytest.approx(result.truth.mad, abs=1e-3)
             assert link.truth.grad > 0 < link.truth.conn
+
+    def test_convention_of_the_matting_errors_is_measured_kept_and_shown(self, dist, dataset, tmp_path, capsys):
+        asked = VerifyRequest(dist, tuple(inputs.ground_truth(dataset)), state=tmp_path)
+        plain = verify(asked)
+        with pytest.warns(ExportWarning, match="metrics convention changed: everything is measured anew"):
+            result = verify(replace(asked, metrics_convention="gfm"))
+        again = Verification.model_validate_json(result.model_dump_json())
+        assert (plain.metrics_convention, again.metrics_convention) == ("plain", "gfm")
+        assert again.truth.sad == plain.truth.sad
+        assert again.truth.grad == pytest.approx(plain.truth.grad, rel=0.2)
+        assert again.truth.grad != plain.truth.grad
+        assert result.links[3].measurements[0].grad != plain.links[3].measurements[0].grad
+        say_verification(result)
+        assert "Python evaluation of GFM" in capsys.readouterr().out
+        assert "Python evaluation of GFM" in render.markdown(result)
 
     def test_folders_may_be_named_apart(self, dataset):
         both = inputs.ground_truth(dataset / "mask", dataset / "original_image")
