@@ -57,7 +57,10 @@ class Budget:
         for part in text.split(","):
             found = _TERM.fullmatch(part)
             try:
-                limits[MEASURES[found[1]]] = float(found[2])  # type: ignore[index]
+                limit = float(found[2])  # type: ignore[index]
+                if not (math.isfinite(limit) and limit >= 0):
+                    raise ValueError(limit)
+                limits[MEASURES[found[1]]] = limit  # type: ignore[index]
             except (KeyError, TypeError, ValueError) as error:
                 raise ExportError(
                     f"'{part.strip()}' is not a bound",

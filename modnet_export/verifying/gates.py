@@ -42,23 +42,18 @@ def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolera
     measure with a limit was taken at least once. What missed a limit has failed, whatever else was not run.
     """
     measured = {item.input for item in measurements}
-    untaken = [
-        f"{short_name(name)} was taken on no input"
-        for name in tolerance.limits
-        if MEASURES[name].between_frames and all(item.values[name] is None for item in measurements)
-    ]
     missing = [name for name in expected if name not in measured]
-    reasons = [*filter(None, [describe(measurements, tolerance)]), *(untaken if measurements else [])]
+    gap = "" if expected else "none of the inputs is one that it is judged on"
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        reasons.append(f"{len(missing)} of {len(expected)} inputs have no result: {', '.join(missing[:_NAMED])}{more}")
-    if not expected:
-        reasons.append("none of the inputs is one that it is judged on")
-    if not all(item.passed for item in measurements):
-        return "failed", "; ".join(reasons)
-    if missing or not expected:
-        return "not run", "; ".join(reasons)
-    return ("failed", "; ".join(reasons)) if reasons else ("passed", "")
+        gap = f"{len(missing)} of {len(expected)} inputs have no result: {', '.join(missing[:_NAMED])}{more}"
+    untaken = (
+        f"{short_name(name)} was taken on no input"
+        for name in tolerance.limits
+        if MEASURES[name].between_frames and not gap and all(item.values[name] is None for item in measurements)
+    )
+    fault = "; ".join(filter(None, [describe(measurements, tolerance), *untaken]))
+    return "failed" if fault else "not run" if gap else "passed", "; ".join(filter(None, [fault, gap]))
 
 
 def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:

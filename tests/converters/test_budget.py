@@ -6,7 +6,9 @@ from converters.budget import Budget, Point
 from converters.errors import ExportError
 
 
-@pytest.mark.parametrize("text", ["", "mad", "mad<0.1", "speed<=1", "mad<=x", "mad<=0.1,,p999<=1"])
+@pytest.mark.parametrize(
+    "text", ["", "mad", "mad<0.1", "speed<=1", "mad<=x", "mad<=-1", "mad<=1e999", "mad<=0.1,,p999<=1"]
+)
 def test_anything_but_bounds_is_refused(text):
     with pytest.raises(ExportError, match="is not a bound"):
         Budget.parse(text)

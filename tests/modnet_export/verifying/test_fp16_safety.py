@@ -1,11 +1,22 @@
+"""Whether an artefact survives fp16, by its largest numbers and by its worst image."""
+
 from __future__ import annotations
 
+import math
+
+import numpy as np
+import pytest
+
+from converters.tflite.fp16_safety import Magnitude
 from modnet_export import VerifyRequest, verify
 from modnet_export.images import inputs
 from modnet_export.record import manifest
 from modnet_export.record.contract import Size
+from modnet_export.record.recipes import recipe
 from modnet_export.verifying.fp16_safety import examine
 from modnet_export.verifying.parity import Sample
+from modnet_export.verifying.result import Fp16Safety
+from tests.modnet_export.verifying import made
 
 
 def test_gpu_tuned_model_survives(dist):
@@ -27,3 +38,48 @@ def test_cpu_tuned_sums_are_named_as_overflowing(dist):
     assert not found.passed
     assert {item.op for item in found.overflows} == {"MEAN"}
     assert all(item.what == "sum" and item.largest > 65504 for item in found.overflows)
+
+
+class _Rounded:
+    """An interpreter whose matte is the image's first channel: a white image stands for one that fp16 moves."""
+
+    def get_input_details(self):
+        return [{"index": 0}]
+
+    def get_output_details(self):
+        return [{"index": 1}]
+
+    def set_tensor(self, index, image_nhwc):
+        self.image_nhwc = image_nhwc
+
+    def invoke(self):
+        pass
+
+    def get_tensor(self, index):
+        return self.image_nhwc[..., :1]
+
+
+class _Exact:
+    def run(self, image_nhwc):
+        return np.zeros((1, 32, 32, 1), np.float32)
+
+
+@pytest.mark.parametrize(("off", "passed"), [(1e-5, True), (0.04, False), (math.nan, False)])
+def test_one_bad_image_in_many_fails(tmp_path, monkeypatch, off, passed):
+    path = tmp_path / "modnet_fp16.tflite"
+    path.write_bytes(b"")
+    monkeypatch.setattr("converters.tflite.fp16_safety.round_activations", bytes)
+    monkeypatch.setattr(
+        "converters.tflite.fp16_safety.magnitudes", lambda _, images: [Magnitude("ADD", "x", len(list(images)), "sum")]
+    )
+    monkeypatch.setattr("converters.tflite.interpreter.interpreter", lambda *_, **__: (_Rounded(), "engine"))
+    monkeypatch.setattr("modnet_export.verifying.fp16_safety.open_runtime", lambda _: _Exact())
+    moved = [1e-5] * 24 + [off] + [1e-5] * 25
+    samples = [
+        Sample(str(at), np.full((1, 32, 32, 3), value, np.float32), np.zeros((1, 32, 32, 1), np.float32))
+        for at, value in enumerate(moved)
+    ]
+    found = examine(path, made.artefact(recipe("tflite", "fp16"), {}), samples)
+    assert (found.passed, found.images) == (passed, 50)
+    assert passed or found.worst_input == "24"
+    assert Fp16Safety.model_validate_json(found.model_dump_json()) == found

@@ -18,6 +18,7 @@ from modnet_export import VerifyRequest, verify
 from modnet_export.images import inputs
 from modnet_export.model.checkpoint import resolve
 from modnet_export.record import manifest
+from modnet_export.record.contract import Size
 from modnet_export.verifying import gates, harness, tasks
 from modnet_export.verifying.workers import Workers
 
@@ -128,6 +129,14 @@ def test_corrupt_image_is_reported_and_the_rest_goes_on(dist, photos, tmp_path):
     assert "cannot read broken.png" in result.unreadable["broken.png"]
     with pytest.raises(ExportError, match=r"(?s)1 input\(s\) could not be read; the rest passed.*broken\.png"):
         gates.require(result)
+
+
+def test_input_that_the_reference_gave_nothing_for_is_not_passed_over(demo_source, tmp_path, monkeypatch):
+    """A worker that came back without it."""
+    monkeypatch.setattr(tasks, "run_reference", lambda *_: [])
+    chosen = tuple(inputs.builtin())
+    plan = harness.Plan(demo_source, Size(height=32, width=32), chosen, (), tmp_path)
+    assert set(harness.run(plan, Workers(1)).unreadable) == {"photo", "noise"}
 
 
 def test_killed_worker_leaves_finished_rows(dist, photos, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,27 +11,19 @@ import pytest
 
 from converters.errors import ExportError
 from modnet_export.exporting.run import require_parity
-from modnet_export.images.inputs import Input
-from modnet_export.record.contract import Contract, Size
-from modnet_export.record.manifest import Artefact, Manifest
-from modnet_export.record.measures import Measurement
+from modnet_export.record.manifest import Manifest
 from modnet_export.record.recipes import RECIPES, Recipe
 from modnet_export.report import render
 from modnet_export.verifying import agreement, gates, metrics, replay
-from modnet_export.verifying.harness import Candidate, Results, Trial
 from modnet_export.verifying.junit import junit
-from modnet_export.verifying.links import link
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Agreement, Link, Verification
-from modnet_export.verifying.state import Cache, Row
-
-SIZE = Size(height=64, width=64)
-SOURCE = {"name": "demo", "kind": "checkpoint", "sha256": "0" * 64}
+from tests.modnet_export.verifying import made
 
 
 def person(row, column, radius=4.5):
     """A matte of a person who fills 1.5 % of the picture."""
-    rows, columns = np.mgrid[: SIZE.height, : SIZE.width]
+    rows, columns = np.mgrid[: made.SIZE.height, : made.SIZE.width]
     distance = np.hypot(rows - row, columns - column)
     return (1 / (1 + np.exp(2 * (distance - radius)))).astype(np.float32)
 
@@ -78,46 +69,13 @@ def measured(given: str) -> dict[str, dict[str, float]]:
     return {name: metrics.against_reference(matte, REFERENCES[name]) for name, matte in GIVEN[given].items()}
 
 
-def artefact(row: Recipe, given: str) -> Artefact:
-    return Artefact(
-        file=row.file,
-        format=row.format,
-        precision=row.precision,
-        optimised=row.tuning is not None,
-        tuning=row.tuning,
-        opset=None,
-        bytes=1,
-        sha256="1" * 64,
-        contract=Contract.of(row.format, SIZE),
-        tolerance=row.tolerance,
-        engine="an engine",
-        parity=[Measurement.judged(name, values, row.tolerance) for name, values in measured(given).items()],
-    )
-
-
 def linked(row: Recipe, given: str) -> Link:
-    candidate = Candidate(row.file, Path(row.file), "1" * 64)
-    inputs = {name: Input(name) for name in REFERENCES}
-    rows = {
-        (candidate.identity, inputs[name].key): Row(candidate.identity, inputs[name].key, values)
-        for name, values in measured(given).items()
-    }
-    return link(artefact(row, given), Trial(candidate, tuple(inputs.values())), Results(rows, {}, Cache(Path())))
+    rows = {name: made.row(values) for name, values in measured(given).items()}
+    return made.linked(made.artefact(row, {}), list(REFERENCES), rows)
 
 
-def verification(*links: Link) -> Verification:
-    return Verification(
-        source=SOURCE,
-        size=SIZE,
-        reference="PyTorch",
-        versions={"modnet-export": "0"},
-        environment={},
-        seconds=1,
-        inputs=tuple(REFERENCES),
-        unreadable={},
-        expected=[item.name for item in links],
-        links=links,
-    )
+def whole(row: Recipe, given: str) -> Verification:
+    return made.verification(linked(row, given), inputs=list(REFERENCES))
 
 
 def agrees(check, *arguments) -> bool:
@@ -129,7 +87,7 @@ def agrees(check, *arguments) -> bool:
 
 
 def by_export(row, given):
-    return agrees(require_parity, [artefact(row, given)], list(REFERENCES))
+    return agrees(require_parity, [made.artefact(row, measured(given))], list(REFERENCES))
 
 
 def by_link(row, given):
@@ -137,20 +95,20 @@ def by_link(row, given):
 
 
 def by_gate(row, given):
-    return agrees(gates.require, verification(linked(row, given)))
+    return agrees(gates.require, whole(row, given))
 
 
 def by_file(row, given):
     """What was written, read back."""
-    return Verification.model_validate_json(verification(linked(row, given)).model_dump_json()).passed
+    return Verification.model_validate_json(whole(row, given).model_dump_json()).passed
 
 
 def by_junit(row, given):
-    return ElementTree.fromstring(junit(verification(linked(row, given)))).get("failures") == "0"
+    return ElementTree.fromstring(junit(whole(row, given))).get("failures") == "0"
 
 
 def by_report(row, given):
-    return "all checks passed" in render.markdown(verification(linked(row, given)))
+    return "all checks passed" in render.markdown(whole(row, given))
 
 
 @pytest.mark.parametrize("row", MODELS, ids=lambda row: row.precision)
@@ -164,14 +122,14 @@ def test_none_passes(judge, row):
 def test_none_passes_when_it_comes_back_from_a_mac(row, tmp_path):
     """In the place of a sound result of the evaluator."""
     path, sound = tmp_path / "results.json", linked(row, "sound")
-    made = artefact(row, "sound")
-    manifest = Manifest(source=SOURCE, size=SIZE, reference="PyTorch", versions={}, artefacts=[made])
+    package = made.artefact(row, measured("sound"))
+    manifest = Manifest(source=made.SOURCE, size=made.SIZE, reference="PyTorch", versions={}, artefacts=(package,))
 
     def passes(given):
         results = [
             {
                 "file": row.file,
-                "sha256": made.sha256,
+                "sha256": package.sha256,
                 "compute_unit": unit,
                 "input": name,
                 **{key: values[key] for key in ("max_abs_difference", "mad", "mse", "correlation")},
@@ -181,7 +139,7 @@ def test_none_passes_when_it_comes_back_from_a_mac(row, tmp_path):
         ]
         path.write_text(json.dumps({"schema_version": 2, "machine": {}, "results": results}))
         back = replay.read_results(path, manifest, list(REFERENCES))
-        gates.require(verification(*replay.replayed([sound], back)))
+        gates.require(made.verification(*replay.replayed([sound], back), inputs=list(REFERENCES)))
 
     assert agrees(passes, "sound")
     assert [given for given in SPOILED if agrees(passes, given)] == []
@@ -206,7 +164,7 @@ def test_ways_that_differ_do_not_agree(name, monkeypatch, tmp_path):
     matte_nhwc = REFERENCES[LAST][None, :, :, None]
     row = next(item for item in RECIPES if item.integer_activations)  # the most that is allowed
     sample = Sample(LAST, matte_nhwc.repeat(3, 3), matte_nhwc)
-    found = agreement.agreements(tmp_path, artefact(row, "sound"), sample)
+    found = agreement.agreements(tmp_path, made.artefact(row, {}), sample)
     assert len(found) == 2
     assert all(item.passed == (name == "sound") for item in found)
     assert all(Agreement.model_validate_json(item.model_dump_json()) == item for item in found)
