@@ -43,8 +43,10 @@ class Measure:
     """What limits and error messages call it; None: its name."""
     tabled: bool = False
     """Whether it has a column in a report."""
-    compared: bool = False
-    """Whether it is compared with a baseline."""
+    noise: float | None = None
+    """How much of it another machine's float arithmetic may add, so that a baseline allows it; of a sum, for a pixel.
+
+    None: it is not compared with a baseline."""
     between_frames: bool = False
     """Whether it compares a frame with the one before it: other inputs have none."""
     limited: bool = True
@@ -56,36 +58,36 @@ class Measure:
 class Measures(Strict):
     """One optional number for each measure; None: not taken, not defined for these mattes, or not finite."""
 
-    max_abs_difference: Annotated[float | None, Measure("max", worst=True, short="max", tabled=True, compared=True)] = (
-        None
-    )
-    p999: Annotated[float | None, Measure("99.9 %", worst=True, tabled=True, compared=True)] = None
+    max_abs_difference: Annotated[float | None, Measure("max", noise=1e-4, worst=True, short="max", tabled=True)] = None
+    p999: Annotated[float | None, Measure("99.9 %", noise=1e-5, worst=True, tabled=True)] = None
     """99.9th percentile of the absolute differences."""
     mad: Annotated[
-        float | None, Measure("mean (MAD)", narrow="mean", short="mean", tabled=True, compared=True, of_truth=True)
+        float | None, Measure("mean (MAD)", noise=1e-5, narrow="mean", short="mean", tabled=True, of_truth=True)
     ] = None
-    mse: Annotated[float | None, Measure("MSE", tabled=True, of_truth=True)] = None
-    sad: Annotated[float | None, Measure("SAD", "thousand pixels", tabled=True, compared=True, of_truth=True)] = None
-    grad: Annotated[float | None, Measure("Grad", "thousands", tabled=True, compared=True, of_truth=True)] = None
-    conn: Annotated[float | None, Measure("Conn", "thousand pixels", tabled=True, compared=True, of_truth=True)] = None
-    edge_mad: Annotated[float | None, Measure("edge mean", narrow="edges", tabled=True, compared=True)] = None
-    edge_mse: Annotated[float | None, Measure("edge MSE")] = None
-    edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels")] = None
-    edge_grad: Annotated[float | None, Measure("edge Grad", "thousands")] = None
-    edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels")] = None
-    dtssd: Annotated[float | None, Measure("dtSSD", tabled=True, between_frames=True)] = None
+    mse: Annotated[float | None, Measure("MSE", noise=1e-9, tabled=True, of_truth=True)] = None
+    sad: Annotated[float | None, Measure("SAD", "thousand pixels", noise=1e-5, tabled=True, of_truth=True)] = None
+    grad: Annotated[float | None, Measure("Grad", "thousands", noise=1e-9, tabled=True, of_truth=True)] = None
+    conn: Annotated[float | None, Measure("Conn", "thousand pixels", noise=1e-4, tabled=True, of_truth=True)] = None
+    edge_mad: Annotated[float | None, Measure("edge mean", noise=1e-5, narrow="edges", tabled=True)] = None
+    edge_mse: Annotated[float | None, Measure("edge MSE", noise=1e-9)] = None
+    edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels", noise=1e-5)] = None
+    edge_grad: Annotated[float | None, Measure("edge Grad", "thousands", noise=1e-9)] = None
+    edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels", noise=1e-4)] = None
+    dtssd: Annotated[float | None, Measure("dtSSD", noise=1e-5, tabled=True, between_frames=True)] = None
     """Only for a frame that follows another one, as ``flicker``."""
     flicker: Annotated[
-        float | None, Measure("flicker", signed=True, tabled=True, between_frames=True, limited=False)
+        float | None, Measure("flicker", noise=1e-5, signed=True, tabled=True, between_frames=True, limited=False)
     ] = None
     psnr_db: Annotated[
         float | None,
-        Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True, compared=True),
+        Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True),
     ] = None
-    ssim: Annotated[
-        float | None, Measure("SSIM", at_least=True, signed=True, worst=True, tabled=True, compared=True)
-    ] = None
-    correlation: Annotated[float | None, Measure("correlation", at_least=True, signed=True, worst=True)] = None
+    ssim: Annotated[float | None, Measure("SSIM", noise=1e-6, at_least=True, signed=True, worst=True, tabled=True)] = (
+        None
+    )
+    correlation: Annotated[float | None, Measure("correlation", noise=1e-6, at_least=True, signed=True, worst=True)] = (
+        None
+    )
 
     @field_validator("*")
     @classmethod

@@ -26,7 +26,7 @@ from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
 from modnet_export.verifying import fp16_safety, harness, replay, tasks
 from modnet_export.verifying.agreement import agreements
-from modnet_export.verifying.gates import regressions
+from modnet_export.verifying.baseline import check_comparable, regressions
 from modnet_export.verifying.harness import Plan, Results, Trial
 from modnet_export.verifying.links import link, mean_truth
 from modnet_export.verifying.result import Agreement, Fp16Safety, Link, Suspect, Verification, link_name
@@ -90,6 +90,11 @@ class _Subject:
     ways: tuple[tuple[Artefact, Trial], ...]
 
     @property
+    def expected(self) -> tuple[str, ...]:
+        """The names of the links that there are to be."""
+        return tuple(link_name(artefact.file, trial.candidate.delegate) for artefact, trial in self.ways)
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """The files that no way runs."""
         run = {artefact.file for artefact, _ in self.ways}
@@ -129,14 +134,14 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         seconds=time.monotonic() - started,
         inputs=tuple(item.name for item in readable),
         unreadable=dict(measured.unreadable),
-        expected=tuple(link_name(artefact.file, trial.candidate.delegate) for artefact, trial in subject.ways),
+        expected=subject.expected,
         left_out=subject.left_out,
         links=tuple(links),
         truth=mean_truth(reference_rows),
         agreements=tuple(agreed),
         fp16_safety=tuple(safety),
         suspects=tuple(suspected),
-        regressions=() if request.baseline is None else regressions(links, request.baseline),
+        regressions=() if request.baseline is None else regressions(links, request.baseline, measured.unreadable),
     )
 
 
@@ -165,7 +170,11 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
         )
     inputs = tuple(request.inputs or builtin())
     _check_frames(recorded, inputs)
-    return _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+    subject = _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+    if request.baseline is not None:
+        names = [item.name for item in inputs]
+        check_comparable(request.baseline, recorded, request.metrics_convention, subject.expected, names)
+    return subject
 
 
 def _check_frames(recorded: Manifest, inputs: Sequence[Input]) -> None:
