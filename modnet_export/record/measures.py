@@ -58,20 +58,20 @@ class Measure:
 class Measures(Strict):
     """One optional number for each measure; None: not taken, not defined for these mattes, or not finite."""
 
-    max_abs_difference: Annotated[float | None, Measure("max", noise=1e-4, worst=True, short="max", tabled=True)] = None
+    max_abs_difference: Annotated[float | None, Measure("max", noise=5e-5, worst=True, short="max", tabled=True)] = None
     p999: Annotated[float | None, Measure("99.9 %", noise=1e-5, worst=True, tabled=True)] = None
     """99.9th percentile of the absolute differences."""
     mad: Annotated[
         float | None, Measure("mean (MAD)", noise=1e-5, narrow="mean", short="mean", tabled=True, of_truth=True)
     ] = None
-    mse: Annotated[float | None, Measure("MSE", noise=1e-9, tabled=True, of_truth=True)] = None
+    mse: Annotated[float | None, Measure("MSE", noise=1e-10, tabled=True, of_truth=True)] = None
     sad: Annotated[float | None, Measure("SAD", "thousand pixels", noise=1e-5, tabled=True, of_truth=True)] = None
-    grad: Annotated[float | None, Measure("Grad", "thousands", noise=1e-9, tabled=True, of_truth=True)] = None
+    grad: Annotated[float | None, Measure("Grad", "thousands", noise=1e-10, tabled=True, of_truth=True)] = None
     conn: Annotated[float | None, Measure("Conn", "thousand pixels", noise=1e-4, tabled=True, of_truth=True)] = None
     edge_mad: Annotated[float | None, Measure("edge mean", noise=1e-5, narrow="edges", tabled=True)] = None
-    edge_mse: Annotated[float | None, Measure("edge MSE", noise=1e-9)] = None
+    edge_mse: Annotated[float | None, Measure("edge MSE", noise=1e-10)] = None
     edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels", noise=1e-5)] = None
-    edge_grad: Annotated[float | None, Measure("edge Grad", "thousands", noise=1e-9)] = None
+    edge_grad: Annotated[float | None, Measure("edge Grad", "thousands", noise=1e-10)] = None
     edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels", noise=1e-4)] = None
     dtssd: Annotated[float | None, Measure("dtSSD", noise=1e-5, tabled=True, between_frames=True)] = None
     """Only for a frame that follows another one, as ``flicker``."""
@@ -82,10 +82,10 @@ class Measures(Strict):
         float | None,
         Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True),
     ] = None
-    ssim: Annotated[float | None, Measure("SSIM", noise=1e-6, at_least=True, signed=True, worst=True, tabled=True)] = (
+    ssim: Annotated[float | None, Measure("SSIM", noise=1e-7, at_least=True, signed=True, worst=True, tabled=True)] = (
         None
     )
-    correlation: Annotated[float | None, Measure("correlation", noise=1e-6, at_least=True, signed=True, worst=True)] = (
+    correlation: Annotated[float | None, Measure("correlation", noise=1e-7, at_least=True, signed=True, worst=True)] = (
         None
     )
 
