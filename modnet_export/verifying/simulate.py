@@ -123,33 +123,35 @@ def _judged(bank: Bank, count: int) -> list[list[Measurement]]:
     ]
 
 
+_LINK = Link(
+    artefact="model.tflite",
+    delegate="cpu",
+    stage="TFLite lowering",
+    engine="simulated",
+    tolerance=Tolerance(),
+    verdict="not run",
+    reason="filled in for each run",
+    expected=(),
+    measurements=(),
+)
+_BASELINE = Verification(
+    source=SourceRecord(name="simulated", kind="checkpoint", sha256="0" * 64),
+    size=Size(height=SIZE, width=SIZE),
+    reference="simulated",
+    versions={},
+    environment={},
+    seconds=0,
+    inputs=("0.png",),
+    unreadable={},
+    expected=(_LINK.name,),
+    links=(_LINK,),
+    fp16_safety=(),
+)
+
+
 def _link(measurements: list[Measurement]) -> Link:
-    return Link(
-        artefact="model.tflite",
-        delegate="cpu",
-        stage="TFLite lowering",
-        engine="simulated",
-        tolerance=Tolerance(),
-        verdict="passed",
-        expected=tuple(item.input for item in measurements),
-        measurements=tuple(measurements),
-    )
-
-
-def _baseline(link: Link) -> Verification:
-    return Verification(
-        source=SourceRecord(name="simulated", kind="checkpoint", sha256="0" * 64),
-        size=Size(height=SIZE, width=SIZE),
-        reference="simulated",
-        versions={},
-        environment={},
-        seconds=0,
-        inputs=link.expected,
-        unreadable={},
-        fp16_safety=(),
-        expected=(link.name,),
-        links=(link,),
-    )
+    names = tuple(item.input for item in measurements)
+    return _LINK.model_copy(update={"verdict": "passed", "expected": names, "measurements": tuple(measurements)})
 
 
 def cell(sound: Bank, faulty: Bank, count: int, simulations: int, *, all_inputs: bool = True) -> Cell:
@@ -165,7 +167,7 @@ def cell(sound: Bank, faulty: Bank, count: int, simulations: int, *, all_inputs:
         wrong = range(count) if all_inputs else (int(rng.integers(count)),)
         old = [before[at][run] for at, run in enumerate(first)]
         new = [(after if at in wrong else before)[at][run] for at, run in enumerate(second)]
-        failed += bool(regressions([_link(new)], _baseline(_link(old))))
+        failed += bool(regressions([_link(new)], _BASELINE.model_copy(update={"links": (_link(old),)})))
     return Cell(simulations, failed)
 
 
