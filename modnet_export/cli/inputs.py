@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DistArgument = Annotated[Path, typer.Argument(help="A folder that export wrote.")]
 ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
 VideoOption = Annotated[
-    Path | None, typer.Option(help="A video file, or a folder of its frames: measures flicker too.")
+    Path | None, typer.Option(help="A video file, or a folder of its frames: measures dtSSD and flicker too.")
 ]
 TruthOption = Annotated[
     Path | None,

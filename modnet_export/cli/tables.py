@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modnet_export.record.manifest import Manifest
-from modnet_export.record.measures import MEASURES, TRUTH_MEASURES, narrow_heading
+from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import escape, number, say, show, table
 from modnet_export.verifying.result import Verification
 
@@ -56,6 +56,21 @@ def _limits(manifest: Manifest) -> str:
     return "; ".join(f"{', '.join(found)} {limit}" for limit, found in names.items())
 
 
+def _say_between_frames(result: Verification) -> None:
+    names = [name for name, measure in MEASURES.items() if measure.between_frames]
+    taken = [link for link in result.links if any(link.summary(name) is not None for name in names)]
+    if not taken:
+        return
+    shown = table(["artefact"], map(narrow_heading, names))
+    for link in taken:
+        shown.add_row(escape(link.name), *(number(link.summary(name), "-") for name in names))
+    show(shown)
+    say(
+        "From frame to frame, means over all: dtSSD is how far the matte's change is from the reference's; flicker,\n"
+        "how much more it changes. A frozen matte has no flicker, and a dtSSD."
+    )
+
+
 def say_verification(result: Verification) -> None:
     inputs = f"{len(result.inputs)} inputs" if len(result.inputs) != 1 else escape(result.inputs[0])
     say(f"[bold]MODNet {result.size} from '{escape(result.source.name)}' on {inputs}[/]")
@@ -81,11 +96,13 @@ def say_verification(result: Verification) -> None:
         f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
         "\nthe edge band where hair lives; lowest SSIM."
     )
+    _say_between_frames(result)
     if result.truth is not None:
         shown = table(["artefact"], [MEASURES[name].heading for name in TRUTH_MEASURES])
         shown.title_justify = "left"
         shown.title = (
-            f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets"
+            f"Against the ground truth of {result.truth.images} image(s), change from the reference in brackets\n"
+            f"Grad and Conn: {CONVENTIONS[result.metrics_convention]}"
         )
         for name, truth in [("reference", result.truth), *((link.name, link.truth) for link in result.links)]:
             if truth is not None:

@@ -20,7 +20,7 @@ from modnet_export.cli.inputs import (
     VideoOption,
     chosen,
 )
-from modnet_export.record.choices import Engine
+from modnet_export.record.choices import Convention, Engine
 from modnet_export.terminal.console import say_json
 from modnet_export.terminal.options import JsonOption, choices, command
 from modnet_export.terminal.progress import stages
@@ -40,6 +40,10 @@ class VerifyOptions:
         str, typer.Option("--delegate", help="Comma-separated: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.")
     ] = "cpu"
     tolerance: ToleranceOption = None
+    metrics_convention: Annotated[
+        Convention,
+        typer.Option(help="Whose Grad and Conn: Deep Image Matting's (dim), GFM's and P3M's (gfm), or plain."),
+    ] = "plain"
     bisect: Annotated[bool, typer.Option("--bisect", help="Find the op at which a failing artefact goes wrong.")] = (
         False
     )
@@ -87,6 +91,7 @@ class VerifyOptions:
             delegates=choices(self.delegates, "delegates", get_args(Delegate)),
             compute_unit=self.compute_unit,
             tolerances=ToleranceChanges.parse(self.tolerance or ()),
+            metrics_convention=self.metrics_convention,
             bisect=self.bisect,
             fp16_safety=self.fp16_safety,
             baseline=None if self.baseline is None else result.load(self.baseline),

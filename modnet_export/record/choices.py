@@ -30,6 +30,8 @@ Stage = Literal[
     "Core ML weight compression",
 ]
 """The step of the chain that makes an artefact: where to look first when the artefact differs."""
+Convention = Literal["plain", "dim", "gfm"]
+"""Whose Grad and Conn; see ``record.measures.CONVENTIONS``."""
 Verdict = Literal["passed", "failed", "not run"]
 Engine = Literal["processes", "dask"]
 """What runs a verification: this machine's processes, or a dask cluster."""

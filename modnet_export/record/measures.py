@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from modnet_export.record.choices import Convention
 from modnet_export.record.strict import Strict, repeated
 
 
@@ -42,10 +43,14 @@ class Measure:
     """What limits and error messages call it; None: its name."""
     tabled: bool = False
     """Whether it has a column in a report."""
-    compared: bool = False
-    """Whether it is compared with a baseline."""
+    noise: float | None = None
+    """How much of it another machine's float arithmetic may add, so that a baseline allows it; of a sum, for a pixel.
+
+    None: it is not compared with a baseline."""
     between_frames: bool = False
     """Whether it compares a frame with the one before it: other inputs have none."""
+    limited: bool = True
+    """Whether it may have a limit; False: it describes, and a matte that is wrong may have a good value."""
     of_truth: bool = False
     """Whether it is also taken against a ground truth, as the matting benchmarks do."""
 
@@ -53,33 +58,36 @@ class Measure:
 class Measures(Strict):
     """One optional number for each measure; None: not taken, not defined for these mattes, or not finite."""
 
-    max_abs_difference: Annotated[float | None, Measure("max", worst=True, short="max", tabled=True, compared=True)] = (
-        None
-    )
-    p999: Annotated[float | None, Measure("99.9 %", worst=True, tabled=True, compared=True)] = None
+    max_abs_difference: Annotated[float | None, Measure("max", noise=5e-5, worst=True, short="max", tabled=True)] = None
+    p999: Annotated[float | None, Measure("99.9 %", noise=1e-5, worst=True, tabled=True)] = None
     """99.9th percentile of the absolute differences."""
     mad: Annotated[
-        float | None, Measure("mean (MAD)", narrow="mean", short="mean", tabled=True, compared=True, of_truth=True)
+        float | None, Measure("mean (MAD)", noise=1e-5, narrow="mean", short="mean", tabled=True, of_truth=True)
     ] = None
-    mse: Annotated[float | None, Measure("MSE", tabled=True, of_truth=True)] = None
-    sad: Annotated[float | None, Measure("SAD", "thousand pixels", tabled=True, compared=True, of_truth=True)] = None
-    grad: Annotated[float | None, Measure("Grad", "thousands", tabled=True, compared=True, of_truth=True)] = None
-    conn: Annotated[float | None, Measure("Conn", "thousand pixels", tabled=True, compared=True, of_truth=True)] = None
-    edge_mad: Annotated[float | None, Measure("edge mean", narrow="edges", tabled=True, compared=True)] = None
-    edge_mse: Annotated[float | None, Measure("edge MSE")] = None
-    edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels")] = None
-    edge_grad: Annotated[float | None, Measure("edge Grad", "thousands")] = None
-    edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels")] = None
-    flicker: Annotated[float | None, Measure("flicker", signed=True, between_frames=True)] = None
-    """Only for a frame that follows another one."""
+    mse: Annotated[float | None, Measure("MSE", noise=1e-10, tabled=True, of_truth=True)] = None
+    sad: Annotated[float | None, Measure("SAD", "thousand pixels", noise=1e-5, tabled=True, of_truth=True)] = None
+    grad: Annotated[float | None, Measure("Grad", "thousands", noise=1e-10, tabled=True, of_truth=True)] = None
+    conn: Annotated[float | None, Measure("Conn", "thousand pixels", noise=1e-4, tabled=True, of_truth=True)] = None
+    edge_mad: Annotated[float | None, Measure("edge mean", noise=1e-5, narrow="edges", tabled=True)] = None
+    edge_mse: Annotated[float | None, Measure("edge MSE", noise=1e-10)] = None
+    edge_sad: Annotated[float | None, Measure("edge SAD", "thousand pixels", noise=1e-5)] = None
+    edge_grad: Annotated[float | None, Measure("edge Grad", "thousands", noise=1e-10)] = None
+    edge_conn: Annotated[float | None, Measure("edge Conn", "thousand pixels", noise=1e-4)] = None
+    dtssd: Annotated[float | None, Measure("dtSSD", noise=1e-5, tabled=True, between_frames=True)] = None
+    """Only for a frame that follows another one, as ``flicker``."""
+    flicker: Annotated[
+        float | None, Measure("flicker", noise=1e-5, signed=True, tabled=True, between_frames=True, limited=False)
+    ] = None
     psnr_db: Annotated[
         float | None,
-        Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True, compared=True),
+        Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True),
     ] = None
-    ssim: Annotated[
-        float | None, Measure("SSIM", at_least=True, signed=True, worst=True, tabled=True, compared=True)
-    ] = None
-    correlation: Annotated[float | None, Measure("correlation", at_least=True, signed=True, worst=True)] = None
+    ssim: Annotated[float | None, Measure("SSIM", noise=1e-7, at_least=True, signed=True, worst=True, tabled=True)] = (
+        None
+    )
+    correlation: Annotated[float | None, Measure("correlation", noise=1e-7, at_least=True, signed=True, worst=True)] = (
+        None
+    )
 
     @field_validator("*")
     @classmethod
@@ -105,6 +113,14 @@ TRUTH_MEASURES: tuple[str, ...] = tuple(name for name, measure in MEASURES.items
 """The measures that are also taken against a ground truth."""
 
 
+CONVENTIONS: Mapping[Convention, str] = {
+    "plain": "as in Deep Image Matting's evaluation, but each matte keeps its own range",
+    "dim": "as in the MATLAB evaluation of Deep Image Matting, over the whole image",
+    "gfm": "as in the Python evaluation of GFM and P3M, over the whole image",
+}
+"""How Grad and Conn are computed; ``verifying.metrics`` has the formulas."""
+
+
 def short_name(name: str) -> str:
     """What limits and error messages call a measure."""
     return MEASURES[name].short or name
@@ -120,6 +136,13 @@ class Tolerance(Measures):
 
     # A limit of ``true`` is a mistake, not 1.
     model_config = ConfigDict(strict=True)
+
+    @field_validator("*")
+    @classmethod
+    def _may_be_limited(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and not MEASURES[info.field_name or ""].limited:
+            raise ValueError("it only describes, and has no limit (of what happens between frames, dtssd has)")
+        return value
 
     @model_serializer(mode="wrap")
     def _only_limits(self, handler: SerializerFunctionWrapHandler) -> dict[str, float]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from modnet_export.record.latencies import Latencies
 from modnet_export.record.manifest import SearchRecord
-from modnet_export.record.measures import MEASURES, TRUTH_MEASURES
+from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, Measure
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
 from modnet_export.verifying.result import Link, Verification
-
-COLUMNS = {name: measure for name, measure in MEASURES.items() if measure.tabled}
-"""The measures that have a column in the table of verdicts."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,33 @@ def number(value: float | None) -> str:
     return f"{value:.1e}" if value != 0 and abs(value) < 1e-3 else f"{value:.4g}"
 
 
-def _cells(link: Link) -> list[tuple[str, bool]]:
+def _columns(result: Verification) -> dict[str, Measure]:
+    """The measures that have a column in the table of verdicts; those between frames only where there were some."""
+    return {
+        name: measure
+        for name, measure in MEASURES.items()
+        if measure.tabled
+        and (not measure.between_frames or any(link.summary(name) is not None for link in result.links))
+    }
+
+
+def _cells(link: Link, columns: Iterable[str]) -> list[tuple[str, bool]]:
     """One row of the table: each value, with whether a limit of it is missed."""
     missed = {name for item in link.measurements for name in item.missed}
-    return [(number(link.summary(name)), name in missed) for name in COLUMNS]
+    return [(number(link.summary(name)), name in missed) for name in columns]
 
 
 def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, Any]:
+    columns = _columns(result)
     return {
         "measured": measured,
         "result": result,
-        "rows": [(link, _cells(link)) for link in result.links],
-        "columns": [measure.heading for measure in COLUMNS.values()],
+        "rows": [(link, _cells(link, columns)) for link in result.links],
+        "columns": [measure.heading for measure in columns.values()],
         "problems": list(result.problems()),
+        "convention": CONVENTIONS[result.metrics_convention],
         "number": number,
-        "of_worst": _listed([measure.heading for measure in COLUMNS.values() if measure.worst]),
+        "of_worst": _listed([measure.heading for measure in columns.values() if measure.worst]),
         "of_truth": {name: MEASURES[name].heading for name in TRUTH_MEASURES},
     }
 

@@ -1,4 +1,4 @@
-"""What fails a verification: missed limits, checks that failed, and results worse than a baseline."""
+"""What fails a verification: missed limits, and checks that failed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Verdict
 from modnet_export.record.measures import MEASURES, Measurement, Tolerance, short_name
-from modnet_export.verifying.result import Link, Regression, Verification
+from modnet_export.verifying.result import Verification
 
 
 def require(result: Verification) -> None:
@@ -77,44 +77,3 @@ def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:
             + (f" ({len(failing)} inputs)" if len(failing) > 1 else "")
         )
     return "; ".join(parts)
-
-
-_SLACK, _NOISE_FLOOR = 0.1, 1e-5
-
-
-def regressions(links: Sequence[Link], baseline: Verification) -> tuple[Regression, ...]:
-    """The measures whose means, over the inputs that both have, are worse than the baseline's by over 10 % and 1e-5.
-
-    Raises ExportError when the two have no artefact and input in common.
-    """
-    found: list[Regression] = []
-    common = 0
-    old = {link.name: link for link in baseline.links}
-    for link in links:
-        if link.name not in old:
-            continue
-        before = {item.input: item for item in old[link.name].measurements}
-        for name, measure in MEASURES.items():
-            if not measure.compared:
-                continue
-            pairs = [
-                (getattr(before[item.input], name), getattr(item, name))
-                for item in link.measurements
-                if item.input in before
-            ]
-            pairs = [(a, b) for a, b in pairs if a is not None and b is not None]
-            if not pairs:
-                continue
-            common += 1
-            was, now = (sum(values) / len(pairs) for values in zip(*pairs, strict=True))
-            worse = was - now if measure.at_least else now - was
-            if worse > _SLACK * abs(was) + _NOISE_FLOOR:
-                found.append(Regression(link=link.name, measure=name, before=was, now=now))
-    if not common:
-        raise ExportError(
-            "the baseline has no artefact and input in common with this run",
-            where="`baseline`",
-            expected="the result of a verification of the same artefacts on the same inputs",
-            next_step="verify again without a baseline, and keep the JSON of that result as the new one",
-        )
-    return tuple(found)

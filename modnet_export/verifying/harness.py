@@ -15,6 +15,7 @@ from pathlib import Path
 from converters.progress import Progress, silent
 from modnet_export.images.inputs import Input
 from modnet_export.model.checkpoint import Source
+from modnet_export.record.choices import Convention
 from modnet_export.record.contract import Size
 from modnet_export.verifying import tasks
 from modnet_export.verifying.parity import Sample
@@ -46,6 +47,8 @@ class Plan:
     inputs: tuple[Input, ...]
     trials: tuple[Trial, ...]
     state: Path
+    convention: Convention = "plain"
+    """Of Grad and Conn."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def run(plan: Plan, workers: Workers | None = None, progress: Progress = silent)
     workers = workers or Workers()
     jobs = workers.count(len(plan.inputs))
     threads = None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
-    state = State(plan.state, Owner.present(plan.source, plan.size))
-    make = partial(Chunk, size=plan.size, cache=state.cache, threads=threads)
+    state = State(plan.state, Owner.present(plan.source, plan.size, plan.convention))
+    make = partial(Chunk, size=plan.size, cache=state.cache, threads=threads, convention=plan.convention)
     with workers.pool(jobs) as pool:
         _finish(_of_reference(plan, state, make), pool, state, progress)
         rows = {item.name: state.rows.get((REFERENCE, item.key)) for item in plan.inputs}

@@ -27,8 +27,7 @@ def junit(result: Verification) -> bytes:
         text = "" if safety.passed else json.dumps([item.model_dump() for item in safety.overflows[:5]])
         cases.append((safety.artefact, "fp16 safety", text))
     for regression in result.regressions:
-        text = f"was {regression.before:.3g}, is {regression.now:.3g}"
-        cases.append((regression.link, f"baseline {regression.measure}", text))
+        cases.append((regression.link, f"baseline {regression.measure}", str(regression)))
     for name, reason in result.unreadable.items():
         cases.append(("inputs", name, reason))
     for group, name, failure in cases:

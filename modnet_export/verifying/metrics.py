@@ -1,20 +1,32 @@
 """Differences between two mattes: pure functions of a predicted and a reference matte in [0, 1].
 
-The matting errors follow the evaluation code of Rhemann et al., "A Perceptually Motivated Online Benchmark for Image
-Matting", CVPR 2009 (alphamatting.com), which later matting benchmarks use too. Measures that look at a neighbourhood
-take H x W mattes, the others any shape. Every function raises ExportError for two mattes of different shapes.
+The matting errors are those of Rhemann et al., "A Perceptually Motivated Online Benchmark for Image Matting", CVPR
+2009 (alphamatting.com). Of its gradient and connectivity errors, published tables have two programs' numbers
+(``Convention``):
+
+- ``dim``: the MATLAB code of Deep Image Matting (Xu et al., CVPR 2017; evaluation code by N. Xu, 2018), and its ports;
+- ``gfm``: the Python code of GFM (Li et al., IJCV 2022) and P3M (Li et al., ACM MM 2021);
+- ``plain``, ours where nothing is said, is ``dim`` without its first step, which gives each matte the range [0, 1] and
+  so cannot see one that is too faint.
+
+Those programs count a trimap's unknown region (``dim``) or the whole image (``gfm``); here, ``region`` says what
+counts.
+Measures that look at a neighbourhood take H x W mattes, the others any shape. Every function raises ExportError for two
+mattes of different shapes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from converters.errors import ExportError
+from modnet_export.record.choices import Convention
 
 Matte = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]
@@ -79,9 +91,14 @@ def psnr_of_mse(error: float) -> float:
     return math.inf if error <= 0 else -10 * math.log10(error) if not math.isnan(error) else math.nan
 
 
-def _gradient_magnitude(matte: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    from scipy.ndimage import convolve1d
+def _gradient_magnitude(matte: npt.NDArray[np.float64], convention: Convention) -> npt.NDArray[np.float64]:
+    from scipy.ndimage import convolve1d, gaussian_filter
 
+    if convention == "gfm":
+        down, across = (gaussian_filter(matte, _GRADIENT_SIGMA, order=order) for order in ((1, 0), (0, 1)))
+        return np.asarray(np.hypot(down, across), np.float64)
+    if convention == "dim" and np.ptp(matte) > 0:  # MATLAB's mat2gray, which leaves a constant matte as it is
+        matte = (matte - matte.min()) / np.ptp(matte)
     sigma = _GRADIENT_SIGMA
     # The filter ends where the Gaussian falls below 1 %.
     reach = math.ceil(sigma * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * sigma * 1e-2)))
@@ -97,22 +114,30 @@ def _gradient_magnitude(matte: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
     return np.hypot(filtered(0), filtered(1))
 
 
-def gradient_error(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
-    """The gradient error of H x W mattes: sum (|grad p| - |grad r|)^2 / 1000.
+def gradient_error(
+    predicted: Matte, reference: Matte, region: Region | None = None, convention: Convention = "plain"
+) -> float:
+    """The gradient error of H x W mattes: sum (|grad p| - |grad r|)^2 / 1000 (Rhemann et al., section 4.1).
 
-    Gradients are taken by first-order Gaussian derivatives of sigma 1.4 pixels, normalised to unit energy (Rhemann et
-    al., section 4.1 and its evaluation code).
+    Gradients are first-order Gaussian derivatives of sigma 1.4 pixels. ``plain`` and ``dim`` take 9 x 9 kernels of unit
+    energy, and repeat the border's pixels; ``dim`` first stretches each matte to [0, 1]. ``gfm`` takes derivatives as
+    they are, up to 6 pixels away, mirrors the border, and divides by 10: at smooth edges, 1.06 times as much.
     """
     p, r = _pair(predicted, reference)
-    error = np.square(_gradient_magnitude(p) - _gradient_magnitude(r))
-    return float((error if region is None else error[region]).sum() / 1000)
+    error = np.square(_gradient_magnitude(p, convention) - _gradient_magnitude(r, convention))
+    return float((error if region is None else error[region]).sum() / (10 if convention == "gfm" else 1000))
 
 
-def connectivity_error(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
+def connectivity_error(
+    predicted: Matte, reference: Matte, region: Region | None = None, convention: Convention = "plain"
+) -> float:
     """The connectivity error of H x W mattes: sum |phi(p) - phi(r)| / 1000, with phi = 1 - d [d >= 0.15].
 
     d = alpha - l, where l is the largest threshold, in steps of 0.1, at which a pixel is 4-connected to the largest
-    part of the foreground that both mattes share (Rhemann et al., section 4.2 and its evaluation code).
+    part of the foreground that both mattes share; of parts of one size, the first in reading order. The paper (Rhemann
+    et al., section 4.2) weighs d by lambda, a distance to that part; both programs leave it out, and so do we.
+    ``gfm`` skips the thresholds that nothing reaches in both mattes, so that l is 1 for what was connected until then;
+    the program of ``dim`` fails there, and here takes the threshold before, as ``plain``.
     """
     from skimage.measure import label
 
@@ -122,6 +147,8 @@ def connectivity_error(predicted: Matte, reference: Matte, region: Region | None
     for below, level in pairwise(levels):
         parts = np.asarray(label((p >= level) & (r >= level), connectivity=1))
         sizes = np.bincount(parts.ravel())[1:]
+        if convention == "gfm" and not sizes.size:
+            continue
         largest = parts == (1 + int(sizes.argmax())) if sizes.size else np.zeros(p.shape, bool)
         connected_up_to[(connected_up_to == -1) & ~largest] = below
     connected_up_to[connected_up_to == -1] = 1
@@ -179,23 +206,39 @@ def edge_band(reference: Matte) -> Region:
 def flicker(predicted: tuple[Matte, Matte], reference: tuple[Matte, Matte]) -> float:
     """How much more a prediction flickers than its reference: mean |p_t - p_(t-1)| - mean |r_t - r_(t-1)|.
 
-    Each pair is a frame and the one before it. In [-1, 1]; above zero, the prediction flickers more.
+    Each pair is a frame and the one before it. In [-1, 1]; above zero, the prediction flickers more. It describes, and
+    cannot judge: a matte that is frozen, that lags, or that moves the wrong way has 0 or less. ``dtssd`` sees those.
     """
     return mad(*predicted) - mad(*reference)
 
 
-def against_truth(predicted: Matte, truth: Matte) -> dict[str, float]:
+def dtssd(predicted: tuple[Matte, Matte], reference: tuple[Matte, Matte]) -> float:
+    """How far a prediction's change is from its reference's: sqrt(mean ((p_t - p_(t-1)) - (r_t - r_(t-1)))^2).
+
+    Each pair is a frame and the one before it. In [0, 2]; 0 for mattes that change alike. Erofeev et al., "Perceptually
+    Motivated Benchmark for Video Matting", BMVC 2015, take the root of the sum over pixels; the mean does not depend on
+    the size. Robust Video Matting (Lin et al., WACV 2022) reports this one 100 times as large.
+    """
+    return math.sqrt(mse(np.subtract(*_pair(*predicted)), np.subtract(*_pair(*reference))))
+
+
+def between_frames(predicted: tuple[Matte, Matte], reference: tuple[Matte, Matte]) -> dict[str, float]:
+    """The measures of a frame and the one before it, by the names in ``record.measures``."""
+    return {"dtssd": dtssd(predicted, reference), "flicker": flicker(predicted, reference)}
+
+
+def against_truth(predicted: Matte, truth: Matte, convention: Convention = "plain") -> dict[str, float]:
     """The errors that the matting benchmarks report over the whole image: mad, mse, sad, grad, conn."""
     return {
         "mad": mad(predicted, truth),
         "mse": mse(predicted, truth),
         "sad": sad(predicted, truth),
-        "grad": gradient_error(predicted, truth),
-        "conn": connectivity_error(predicted, truth),
+        "grad": gradient_error(predicted, truth, None, convention),
+        "conn": connectivity_error(predicted, truth, None, convention),
     }
 
 
-def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
+def against_reference(predicted: Matte, reference: Matte, convention: Convention = "plain") -> dict[str, float]:
     """Every measure of one H x W matte against another, by the names in ``record.measures``.
 
     Where the reference has no edge, the measures at edges are taken over all pixels: whatever the prediction shows
@@ -207,8 +250,8 @@ def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
         "edge_mad": mad,
         "edge_mse": mse,
         "edge_sad": sad,
-        "edge_grad": gradient_error,
-        "edge_conn": connectivity_error,
+        "edge_grad": partial(gradient_error, convention=convention),
+        "edge_conn": partial(connectivity_error, convention=convention),
     }
     return {
         "max_abs_difference": max_abs_difference(predicted, reference),
@@ -216,6 +259,6 @@ def against_reference(predicted: Matte, reference: Matte) -> dict[str, float]:
         "psnr_db": psnr_db(predicted, reference),
         **({"ssim": ssim(predicted, reference)} if min(predicted.shape) >= _SSIM_WINDOW else {}),
         "correlation": correlation(predicted, reference),
-        **against_truth(predicted, reference),
+        **against_truth(predicted, reference, convention),
         **{name: measure(predicted, reference, where) for name, measure in inside.items()},
     }

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from converters.choices import Delegate
-from modnet_export.record.choices import Stage, Verdict
+from modnet_export.record.choices import Convention, Stage, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
@@ -177,7 +177,14 @@ class Regression(Strict):
     link: str
     measure: str
     before: float
-    now: float
+    now: float | None
+    """None: it could not be taken."""
+    where: str = "in the mean"
+    """Or at worst, over all inputs; or on which one."""
+
+    def __str__(self) -> str:
+        now = "has no value" if self.now is None else f"is {self.now:.3g}"
+        return f"was {self.before:.3g} in the baseline and {now}, {self.where}"
 
 
 class Verification(Strict):
@@ -188,6 +195,8 @@ class Verification(Strict):
     schema_version: Literal[2] = 2
     source: SourceRecord
     size: Size
+    metrics_convention: Convention = "plain"
+    """Of every Grad and Conn."""
     reference: str
     versions: dict[str, str]
     environment: dict[str, str]
@@ -245,7 +254,7 @@ class Verification(Strict):
                 where = f"{item.overflows[0].op} {item.overflows[0].tensor} first" if item.overflows else ""
                 yield f"{item.artefact} does not survive fp16: {where or f'its matte of {item.worst_input} is {moved}'}"
         for worse in self.regressions:
-            yield f"{worse.link}: {worse.measure} was {worse.before:.3g} in the baseline and is {worse.now:.3g}"
+            yield f"{worse.link}: {worse.measure} {worse}"
 
     @property
     def lacking(self) -> tuple[str, ...]:

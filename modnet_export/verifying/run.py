@@ -19,13 +19,14 @@ from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
+from modnet_export.record.choices import Convention
 from modnet_export.record.manifest import Artefact, Manifest
 from modnet_export.record.measures import MEASURES
 from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
 from modnet_export.verifying import fp16_safety, harness, replay, tasks
 from modnet_export.verifying.agreement import agreements
-from modnet_export.verifying.gates import regressions
+from modnet_export.verifying.baseline import check_comparable, regressions
 from modnet_export.verifying.harness import Plan, Results, Trial
 from modnet_export.verifying.links import link, mean_truth
 from modnet_export.verifying.result import Agreement, Fp16Safety, Link, Suspect, Verification, link_name
@@ -51,6 +52,8 @@ class VerifyRequest:
     delegates: tuple[Delegate, ...] = ("cpu",)
     compute_unit: ComputeUnit = "ALL"
     tolerances: ToleranceChanges = field(default_factory=ToleranceChanges)
+    metrics_convention: Convention = "plain"
+    """Of every Grad and Conn; limits of these are in it too."""
     bisect: bool = False
     fp16_safety: bool = False
     baseline: Verification | None = None
@@ -87,6 +90,11 @@ class _Subject:
     ways: tuple[tuple[Artefact, Trial], ...]
 
     @property
+    def expected(self) -> tuple[str, ...]:
+        """The names of the links that there are to be."""
+        return tuple(link_name(artefact.file, trial.candidate.delegate) for artefact, trial in self.ways)
+
+    @property
     def left_out(self) -> tuple[str, ...]:
         """The files that no way runs."""
         run = {artefact.file for artefact, _ in self.ways}
@@ -104,7 +112,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     if request.replayed is not None:
         came_back = replay.read_results(request.replayed, subject.manifest, [item.name for item in subject.inputs])
     with _state(request.state) as state, tasks.models_let_go():
-        measured = _measure(subject, request.workers, state, progress)
+        measured = _measure(subject, request, state, progress)
         readable = [item for item in subject.inputs if item.name not in measured.unreadable]
         links = [link(artefact, trial, measured) for artefact, trial in subject.ways]
         if came_back is not None:
@@ -119,20 +127,21 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     return Verification(
         source=subject.manifest.source,
         size=subject.manifest.size,
+        metrics_convention=request.metrics_convention,
         reference=next((row.engine for row in reference_rows), ""),
         versions=versions(),
         environment=_environment(),
         seconds=time.monotonic() - started,
         inputs=tuple(item.name for item in readable),
         unreadable=dict(measured.unreadable),
-        expected=tuple(link_name(artefact.file, trial.candidate.delegate) for artefact, trial in subject.ways),
+        expected=subject.expected,
         left_out=subject.left_out,
         links=tuple(links),
         truth=mean_truth(reference_rows),
         agreements=tuple(agreed),
         fp16_safety=tuple(safety),
         suspects=tuple(suspected),
-        regressions=() if request.baseline is None else regressions(links, request.baseline),
+        regressions=() if request.baseline is None else regressions(links, request.baseline, measured.unreadable),
     )
 
 
@@ -161,7 +170,11 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
         )
     inputs = tuple(request.inputs or builtin())
     _check_frames(recorded, inputs)
-    return _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+    subject = _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+    if request.baseline is not None:
+        names = [item.name for item in inputs]
+        check_comparable(request.baseline, recorded, request.metrics_convention, subject.expected, names)
+    return subject
 
 
 def _check_frames(recorded: Manifest, inputs: Sequence[Input]) -> None:
@@ -208,10 +221,10 @@ def _state(folder: Path | None) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _measure(subject: _Subject, workers: Workers, state: Path, progress: Progress) -> Results:
+def _measure(subject: _Subject, request: VerifyRequest, state: Path, progress: Progress) -> Results:
     trials = tuple(trial for _, trial in subject.ways)
-    plan = Plan(subject.source, subject.manifest.size, subject.inputs, trials, state)
-    return harness.run(plan, workers, progress)
+    plan = Plan(subject.source, subject.manifest.size, subject.inputs, trials, state, request.metrics_convention)
+    return harness.run(plan, request.workers, progress)
 
 
 def _agreements(subject: _Subject, measured: Results, readable: Sequence[Input], progress: Progress) -> list[Agreement]:

@@ -25,6 +25,7 @@ from converters.runtimes import Image
 from modnet_export.images.imaging import Placement
 from modnet_export.images.inputs import Input
 from modnet_export.model.checkpoint import Source
+from modnet_export.record.choices import Convention
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned, write_bytes
 from modnet_export.record.strict import Strict
@@ -64,13 +65,13 @@ class Owner(Strict):
     checkpoint: str
     size: str
     measured_by: dict[str, str]
-    """The versions of packages and of the system, and the hash of the code that measured."""
+    """The versions of packages and of the system, the hash of the code that measured, and the convention of Grad."""
 
     @classmethod
-    def present(cls, source: Source, size: Size) -> Owner:
+    def present(cls, source: Source, size: Size, convention: Convention = "plain") -> Owner:
         """The owner of what would be measured now."""
-        code = {"code": code_sha256(_MEASURING_CODE)}
-        return cls(checkpoint=source.sha256, size=str(size), measured_by={**versions(MEASURING), **system(), **code})
+        ours = {"code": code_sha256(_MEASURING_CODE), "metrics convention": convention}
+        return cls(checkpoint=source.sha256, size=str(size), measured_by={**versions(MEASURING), **system(), **ours})
 
 
 def code_sha256(packages: Iterable[str]) -> str:

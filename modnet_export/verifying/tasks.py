@@ -1,10 +1,11 @@
 """What a worker does: one chunk of inputs through the reference, or through one model.
 
-A worker holds one model at a time, and opens it once for all its chunks.
+A thread of a worker holds one model at a time, and opens it once for all its chunks.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from modnet_export.images.imaging import Pixels, Placement, restore_matte
 from modnet_export.images.inputs import Input, fit, read_frames_of
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference, open_reference
+from modnet_export.record.choices import Convention
 from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
 from modnet_export.verifying.gpu import signs
@@ -51,6 +53,8 @@ class Chunk:
     size: Size
     cache: Cache
     threads: int | None
+    convention: Convention = "plain"
+    """Of Grad and Conn."""
 
     @property
     def asked(self) -> tuple[Input, ...]:
@@ -75,23 +79,47 @@ def _load(inputs: Sequence[Input], size: Size) -> Iterator[tuple[Input, tuple[Pi
             yield item, error
 
 
-def reference(source: Source, threads: int | None = None) -> Reference:
-    """The reference, loaded once in each process; ``threads`` None: torch's choice."""
-    return _reference(source, threads)
+def _open(candidate: Candidate, threads: int | None) -> Runtime:
+    return open_runtime(
+        candidate.path, threads=threads, compute_unit=candidate.compute_unit, delegate=candidate.delegate
+    )
 
 
-@lru_cache(maxsize=1)
-def _reference(source: Source, threads: int | None) -> Reference:
-    import torch
+def _on_cpu(candidate: Candidate) -> tuple[Runtime, Runtime]:
+    """The same model on the CPU, with XNNPACK and without: what a silent fallback from the GPU would run."""
+    return open_runtime(candidate.path, delegate="cpu"), open_runtime(candidate.path, delegate="builtin")
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return open_reference(source)
+
+class _Opened(threading.local):
+    """What one thread has open: an interpreter keeps its tensors between calls, so that threads cannot share it."""
+
+    def __init__(self) -> None:
+        self.reference = lru_cache(maxsize=1)(open_reference)
+        self.runtime = lru_cache(maxsize=1)(_open)
+        self.on_cpu = lru_cache(maxsize=1)(_on_cpu)
+
+
+_opened = _Opened()
+
+
+def reference(source: Source) -> Reference:
+    """The reference, loaded once in each thread."""
+    return _opened.reference(source)
+
+
+@contextmanager
+def models_let_go() -> Iterator[None]:
+    """Let go of every model that this thread has opened, when the context ends; other threads' end with them."""
+    try:
+        yield
+    finally:
+        for kept in (_opened.reference, _opened.runtime, _opened.on_cpu):
+            kept.cache_clear()
 
 
 def run_reference(source: Source, chunk: Chunk) -> list[Row]:
     """Fit the inputs, run the reference on them, and put both into the cache."""
-    loaded_reference = reference(source, chunk.threads)
+    loaded_reference = reference(source)
     rows: list[Row] = []
     for item, loaded in _load(chunk.asked, chunk.size):
         try:
@@ -104,44 +132,23 @@ def run_reference(source: Source, chunk: Chunk) -> list[Row]:
             continue
         matte_nhwc = loaded_reference.run(image_nhwc)
         chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement))
-        errors = _truth_errors(matte_nhwc, placement, truth)
+        errors = _truth_errors(matte_nhwc, placement, truth, chunk.convention)
         rows.append(Row(REFERENCE, item.key, truth=errors, engine=loaded_reference.engine))
     return rows
 
 
-def _truth_errors(matte_nhwc: Pixels, placement: Placement, truth: Pixels | None) -> dict[str, float]:
+def _truth_errors(
+    matte_nhwc: Pixels, placement: Placement, truth: Pixels | None, convention: Convention
+) -> dict[str, float]:
     if truth is None:
         return {}
-    return metrics.against_truth(restore_matte(matte_nhwc, placement, "letterbox"), truth)
-
-
-@lru_cache(maxsize=1)
-def _runtime(candidate: Candidate, threads: int | None) -> Runtime:
-    return open_runtime(
-        candidate.path, threads=threads, compute_unit=candidate.compute_unit, delegate=candidate.delegate
-    )
-
-
-@lru_cache(maxsize=1)
-def _on_cpu(candidate: Candidate) -> tuple[Runtime, Runtime]:
-    """The same model on the CPU, with XNNPACK and without: what a silent fallback from the GPU would run."""
-    return open_runtime(candidate.path, delegate="cpu"), open_runtime(candidate.path, delegate="builtin")
-
-
-@contextmanager
-def models_let_go() -> Iterator[None]:
-    """Let go of every model that this process has opened, when the context ends."""
-    try:
-        yield
-    finally:
-        for opened in (_reference, _runtime, _on_cpu):
-            opened.cache_clear()
+    return metrics.against_truth(restore_matte(matte_nhwc, placement, "letterbox"), truth, convention)
 
 
 def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
     """Run a model on a chunk that the reference has seen, and compare."""
     try:
-        runtime = _runtime(candidate, chunk.threads)
+        runtime = _opened.runtime(candidate, chunk.threads)
     except ExportError as error:
         return [Row(candidate.identity, item.key, error=str(error)) for item in chunk.asked]
     rows: list[Row] = []
@@ -154,13 +161,15 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
         matte_nhwc = runtime.run(fitted.image_nhwc)
         predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
         if item in chunk.asked:
-            values = metrics.against_reference(predicted, expected)
+            values = metrics.against_reference(predicted, expected, chunk.convention)
             if item.follows and before is not None and before[0].shape == predicted.shape:
-                values["flicker"] = metrics.flicker((predicted, before[0]), (expected, before[1]))
+                values |= metrics.between_frames((predicted, before[0]), (expected, before[1]))
             place = fitted.placement
-            errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)))
+            errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)), chunk.convention)
             told = (
-                signs(runtime, _on_cpu(candidate), fitted.image_nhwc, matte_nhwc) if candidate.delegate == "gpu" else ()
+                signs(runtime, _opened.on_cpu(candidate), fitted.image_nhwc, matte_nhwc)
+                if candidate.delegate == "gpu"
+                else ()
             )
             rows.append(Row(candidate.identity, item.key, values, errors, engine=runtime.engine, signs=told))
         before = (predicted, expected)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from converters.errors import ExportError
 from modnet_export.record.manifest import Artefact, Manifest
-from modnet_export.record.measures import Tolerance
+from modnet_export.record.measures import MEASURES, Tolerance
 
 ALL = "*"
 """The name under which a change is for every artefact."""
@@ -104,6 +104,6 @@ def _checked(limits: Mapping[str, Any], where: str) -> Tolerance:
         raise ExportError(
             f"'{'.'.join(map(str, first['loc']))}' is not a tolerance: {first['msg'].removeprefix('Value error, ')}",
             where=f"`tolerance={where}`",
-            expected=f"a number for one of {', '.join(Tolerance.model_fields)}",
+            expected=f"a number for one of {', '.join(name for name, measure in MEASURES.items() if measure.limited)}",
             next_step="for example `tolerance=mad=0.002`",
         ) from error

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 from converters.errors import ExportError
 from modnet_export import VerifyRequest, verify
 from modnet_export.images import inputs
+from modnet_export.model.checkpoint import resolve
 from modnet_export.record import manifest
 from modnet_export.record.contract import Size
 from modnet_export.verifying import gates, harness, tasks
@@ -45,6 +47,25 @@ def test_several_workers_measure_the_same(dist, photos, workers):
         assert [item.input for item in first.measurements] == [item.input for item in second.measurements]
         for a, b in zip(first.measurements, second.measurements, strict=True):
             assert b.mad == pytest.approx(a.mad, abs=2e-6)
+
+
+def test_threads_of_one_worker_do_not_share_a_model(dist, photos, tmp_path):
+    """A running cluster may have workers of several threads; four here, for two chunks of every model."""
+    from distributed import LocalCluster
+
+    plan_of = partial(_every_artefact_on, dist, inputs.images([photos]))
+    alone = harness.run(plan_of(tmp_path / "alone"), Workers(1))
+    with LocalCluster(n_workers=1, threads_per_worker=4, processes=False, dashboard_address=None) as cluster:
+        together = harness.run(plan_of(tmp_path / "together"), Workers(1, "dask", cluster.scheduler_address))
+    assert len(together.rows) == 50
+    assert dict(together.rows) == dict(alone.rows)
+
+
+def _every_artefact_on(dist, chosen, state):
+    recorded = manifest.load(dist)
+    candidates = [harness.Candidate(item.file, dist / item.file, item.sha256) for item in recorded.artefacts]
+    trials = tuple(harness.Trial(candidate, tuple(chosen)) for candidate in candidates)
+    return harness.Plan(resolve("demo"), recorded.size, tuple(chosen), trials, state)
 
 
 def test_stopped_run_goes_on_where_it_was(dist, photos, tmp_path, monkeypatch):

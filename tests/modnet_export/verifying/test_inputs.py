@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from converters.errors import ExportError
+from converters.errors import ExportError, ExportWarning
 from modnet_export import VerifyRequest, verify
+from modnet_export.cli.tables import say_verification
 from modnet_export.images import inputs
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
+from modnet_export.report import render
+from modnet_export.terminal.console import number
+from modnet_export.verifying import tasks
+from modnet_export.verifying.result import Verification
+from modnet_export.verifying.tolerances import ToleranceChanges
 
 
 class TestGroundTruth:
@@ -24,6 +33,21 @@ class TestGroundTruth:
             assert link.truth is not None
             assert link.truth.mad == pytest.approx(result.truth.mad, abs=1e-3)
             assert link.truth.grad > 0 < link.truth.conn
+
+    def test_convention_of_the_matting_errors_is_measured_kept_and_shown(self, dist, dataset, tmp_path, capsys):
+        asked = VerifyRequest(dist, tuple(inputs.ground_truth(dataset)), state=tmp_path)
+        plain = verify(asked)
+        with pytest.warns(ExportWarning, match="metrics convention changed: everything is measured anew"):
+            result = verify(replace(asked, metrics_convention="gfm"))
+        again = Verification.model_validate_json(result.model_dump_json())
+        assert (plain.metrics_convention, again.metrics_convention) == ("plain", "gfm")
+        assert again.truth.sad == plain.truth.sad
+        assert again.truth.grad == pytest.approx(plain.truth.grad, rel=0.2)
+        assert again.truth.grad != plain.truth.grad
+        assert result.links[3].measurements[0].grad != plain.links[3].measurements[0].grad
+        say_verification(result)
+        assert "Python evaluation of GFM" in capsys.readouterr().out
+        assert "Python evaluation of GFM" in render.markdown(result)
 
     def test_folders_may_be_named_apart(self, dataset):
         both = inputs.ground_truth(dataset / "mask", dataset / "original_image")
@@ -66,12 +90,37 @@ class TestVideo:
         writer.release()
         return path
 
-    def test_flicker_is_measured_between_consecutive_frames(self, dist, clip):
+    def test_change_is_measured_between_consecutive_frames(self, dist, clip, capsys):
         result = verify(VerifyRequest(dist, inputs.video(clip)))
         assert len(result.inputs) == 11
-        flickers = [item.flicker for item in result.links[3].measurements]
-        assert flickers[0] is None
-        assert all(value is not None and abs(value) < 1e-3 for value in flickers[1:])
+        first, *following = result.links[3].measurements
+        assert (first.flicker, first.dtssd) == (None, None)
+        assert all(0 <= abs(item.flicker) <= item.dtssd < 1e-3 for item in following)
+        say_verification(result)
+        printed = capsys.readouterr().out
+        assert re.search(rf"dtSSD +flicker[^a-z]+modnet_fp32.onnx +{number(result.links[0].summary('dtssd'))}", printed)
+        assert "| dtSSD | flicker |" in render.markdown(result)
+
+    def test_frozen_matte_fails_a_limit_of_dtssd(self, dist, clip, monkeypatch):
+        opened = tasks.open_runtime
+
+        class Frozen:
+            """A model that only looks at the first frame."""
+
+            def __init__(self, path, **ways):
+                self._runtime, self._first = opened(path, **ways), None
+                self.engine = self._runtime.engine
+
+            def run(self, image_nhwc):
+                self._first = self._runtime.run(image_nhwc) if self._first is None else self._first
+                return self._first
+
+        limits = ToleranceChanges.parse(["dtssd=0.001", "mad=1", "max_abs_difference=1"])
+        request = VerifyRequest(dist, tuple(inputs.video(clip)[:4]), tolerances=limits)
+        assert verify(request).passed
+        monkeypatch.setattr(tasks, "open_runtime", Frozen)
+        for link in verify(request).links:
+            assert [item.missed for item in link.measurements] == [(), *[("dtssd",)] * 3]
 
     def test_folder_of_frames_is_the_same_as_the_file(self, dist, clip, tmp_path):
         capture = cv2.VideoCapture(str(clip))
@@ -79,7 +128,7 @@ class TestVideo:
             cv2.imwrite(str(tmp_path / f"{index:03}.png"), capture.read()[1])
         of_file, of_folder = (verify(VerifyRequest(dist, inputs.video(path))) for path in (clip, tmp_path))
         for a, b in zip(of_file.links[3].measurements, of_folder.links[3].measurements, strict=True):
-            assert (a.mad, a.flicker) == (b.mad, b.flicker)
+            assert (a.mad, a.flicker, a.dtssd) == (b.mad, b.flicker, b.dtssd)
 
     def test_single_frame_is_the_one_that_was_asked_for(self, clip):
         frames = inputs.video(clip)

@@ -11,11 +11,14 @@ from hypothesis.extra.numpy import arrays
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from converters.errors import ExportError
+from modnet_export.record.measures import Tolerance
 from modnet_export.verifying import metrics
 
 mattes = arrays(np.float32, st.just((5, 7)), elements=st.floats(0, 1, width=32))
 ERRORS = [metrics.max_abs_difference, metrics.mad, metrics.mse]
 pictures = arrays(np.float32, st.just((24, 20)), elements=st.floats(0, 1, width=32))
+
+clips = arrays(np.float32, (4, 5, 7), elements=st.floats(0, 1, width=32))
 
 
 def portrait(seed=0, size=(64, 80)):
@@ -224,3 +227,41 @@ def test_flicker_is_relative_to_the_references(a, b):
     assert metrics.flicker((a, b), (a, a)) == pytest.approx(metrics.mad(a, b))
     # A constant error does not flicker.
     assert metrics.flicker((a * 0.5 + 0.25, b * 0.5 + 0.25), (a * 0.5, b * 0.5)) == pytest.approx(0, abs=1e-6)
+
+
+def moving(offsets):
+    """A portrait at each of these columns: a clip of H x W mattes."""
+    return [np.roll(portrait(size=(64, 96)), offset, axis=1) for offset in offsets]
+
+
+@pytest.mark.parametrize(
+    "predicted",
+    [moving([0] * 6), moving([0, 0, 2, 4, 6, 8]), moving([0, -2, -4, -6, -8, -10])],
+    ids=["frozen", "lagging", "the wrong way"],
+)
+def test_matte_that_does_not_move_along_fails_a_limit_of_dtssd(predicted):
+    reference = moving([0, 2, 4, 6, 8, 10])
+    noisy = [matte + np.random.default_rng(0).normal(0, 1e-4, matte.shape) for matte in reference]
+    limits = Tolerance(dtssd=1e-3)
+    values = {"max_abs_difference": 0.5}
+    for at in range(1, 6):
+        frames = slice(at - 1, at + 1)
+        found = metrics.between_frames(predicted[frames][::-1], reference[frames][::-1])
+        assert found["flicker"] < 1e-6
+        assert limits.missed(values | found) == ("dtssd",)
+        sound = metrics.between_frames(noisy[frames][::-1], reference[frames][::-1])
+        assert limits.missed(values | sound) == ()
+
+
+@given(p=clips, r=clips)
+def test_dtssd_is_the_root_of_the_mean_square_of_the_changes_difference(p, r):
+    changes = np.diff(p.astype(float), axis=0) - np.diff(r.astype(float), axis=0)
+    expected = np.linalg.norm(changes.reshape(3, -1), axis=1) / math.sqrt(35)
+    found = [metrics.dtssd((p[at], p[at - 1]), (r[at], r[at - 1])) for at in (1, 2, 3)]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_dtssd_sees_twice_the_range_and_no_constant_error():
+    white, black = np.ones((3, 3)), np.zeros((3, 3))
+    assert metrics.dtssd((white, black), (black, white)) == 2
+    assert metrics.dtssd((white, white), (black, black)) == 0

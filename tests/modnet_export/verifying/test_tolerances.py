@@ -68,8 +68,8 @@ def test_file_whose_limit_is_no_limit_is_refused(tmp_path, limit):
 
 
 def test_limit_between_frames_needs_a_video(dist):
-    with pytest.raises(ExportError, match="'flicker' has a limit, and no input has a frame before it"):
-        verify(VerifyRequest(dist, tolerances=ToleranceChanges.parse(["flicker=0"])))
+    with pytest.raises(ExportError, match="'dtssd' has a limit, and no input has a frame before it"):
+        verify(VerifyRequest(dist, tolerances=ToleranceChanges.parse(["dtssd=0"])))
 
 
 def test_section_about_nothing_is_refused(dist, tmp_path):
