@@ -28,7 +28,7 @@ def _shares(taken: list[tuple[str, str, float]]) -> tuple[OpTime, ...]:
 
 def profile(model: Path, image_nhwc: Image, threads: int) -> tuple[OpTime, ...]:
     """The ops of an .onnx or .tflite model in their order; raises ExportError for a model that does not load."""
-    return _onnx(model, image_nhwc, threads) if model.suffix == ".onnx" else _tflite(model, threads)
+    return _onnx(model, image_nhwc, threads) if model.suffix.lower() == ".onnx" else _tflite(model, threads)
 
 
 def _onnx(model: Path, image_nhwc: Image, threads: int) -> tuple[OpTime, ...]:

@@ -7,7 +7,7 @@ import os
 import typer
 
 from converters.errors import ExportError
-from modnet_export.terminal import errors
+from modnet_export.terminal import console, errors
 
 app = typer.Typer(
     name="modnet-export",
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     errors.show_warnings()
+    console.take_any_name()
     if not app.registered_commands:
         _mount()
     try:
@@ -42,3 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         errors.fail(error)
     except OSError as error:
         errors.fail(errors.of_system(error))
+    except Exception as error:
+        if not errors.is_of_memory(error):
+            raise
+        errors.fail(errors.of_memory())

@@ -55,7 +55,14 @@ def explain(options: ExplainOptions) -> None:
         return
     parent = options.against or model.with_name(f"modnet_fp32{model.suffix}")
     height, width = open_runtime(model).size
-    open_runtime(parent)  # one clear error where it is not a model
+    other = open_runtime(parent).size
+    if other != (height, width):
+        raise ExportError(
+            f"{model.name} takes {height}x{width} images, {parent.name} {other[0]}x{other[1]}",
+            where=parent,
+            expected="the float model that it was made from, of the same size",
+            next_step="name that one: `against=MODEL`",
+        )
     photo = inputs.builtin()[0] if options.image is None else inputs.images([options.image])[0]
     image_nhwc, _ = photo.load(Size(height=height, width=width))
     found = drift(trace(model, image_nhwc), trace(parent, image_nhwc))

@@ -12,6 +12,7 @@ import typer
 
 from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
+from modnet_export.cli.inputs import InputRangeOption
 from modnet_export.record.choices import Format, Precision
 from modnet_export.terminal.console import escape, program, say, say_json
 from modnet_export.terminal.options import JsonOption, choices, command
@@ -27,6 +28,7 @@ class ExportOptions:
     checkpoint: Annotated[
         str, typer.Option(help="demo (embedded), photographic or webcam (official, downloaded), or a file's path.")
     ] = "demo"
+    input_range: InputRangeOption = None
     size: Annotated[str, typer.Option(help="Height x width, multiples of 32.")] = "512x512"
     formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite"
     precisions: Annotated[
@@ -69,6 +71,7 @@ class ExportOptions:
 
         request = ExportRequest(
             checkpoint=self.checkpoint,
+            input_range=self.input_range,
             size=Size.parse(self.size),
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),

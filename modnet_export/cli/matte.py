@@ -12,7 +12,7 @@ import typer
 
 from converters.errors import ExportError
 from converters.progress import counted
-from modnet_export.cli.inputs import ComputeUnitOption
+from modnet_export.cli.inputs import ComputeUnitOption, InputRangeOption
 from modnet_export.record.choices import Fit
 from modnet_export.terminal.console import escape, say
 from modnet_export.terminal.options import command
@@ -39,11 +39,12 @@ class MatteOptions:
     ] = None
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None
     compute_unit: ComputeUnitOption = "ALL"
+    input_range: InputRangeOption = None
 
     def request(self) -> MattingRequest:
         from modnet_export.images.matting import MattingRequest
 
-        return MattingRequest(self.model, self.fit, self.threads, self.compute_unit)
+        return MattingRequest(self.model, self.fit, self.threads, self.compute_unit, self.input_range)
 
 
 def matte(options: MatteOptions) -> None:

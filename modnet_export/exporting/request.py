@@ -9,7 +9,7 @@ from converters.budget import Budget
 from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
 from modnet_export.model.checkpoint import EMBEDDED
-from modnet_export.record.choices import Format, Precision
+from modnet_export.record.choices import Format, InputRange, Precision
 from modnet_export.record.contract import Contract, Size
 from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import RECIPES, Recipe
@@ -20,6 +20,8 @@ class ExportRequest:
     """What to export. ``tune`` None: each artefact for its own use (fp32 for CPUs, fp16 for GPUs)."""
 
     checkpoint: str = EMBEDDED
+    input_range: InputRange | None = None
+    """What a user's own ONNX model takes; None: found out by its graph and its matte of the built-in portrait."""
     size: Size = field(default_factory=lambda: Size(height=512, width=512))
     formats: tuple[Format, ...] = ("onnx", "tflite")
     precisions: tuple[Precision, ...] = ("fp32", "fp16")

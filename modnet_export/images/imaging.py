@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from converters.eight_bit import from_bytes
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 from modnet_export.record.choices import Fit
 from modnet_export.record.contract import SIZE_MULTIPLE
 
@@ -33,21 +33,43 @@ def read_image(path: Path) -> Pixels:
         with Image.open(path) as opened:
             opened.load()
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16-bit grey; Pillow itself turns 16-bit colour into 8-bit
-                grey = np.asarray(image, np.float32) / np.float32(65535)
-                return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
+            if image.mode.startswith(("I", "F")):  # Pillow itself turns 16-bit colour into 8-bit
+                return _grey(np.asarray(image), 1.0 if image.mode == "F" else 65535.0)
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return from_bytes(np.asarray(image.convert("RGB")))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "it is a folder" if path.is_dir() else "no such file" if not path.exists() else str(error)
+        why = "it is a folder" if path.is_dir() else "no such file" if not path.exists() else reason(error)
         raise ExportError(
-            f"cannot read {path.name} as an image: {reason.splitlines()[0][:200]}",
+            f"cannot read {path.name} as an image: {why}",
             where=path,
             expected=f"a whole image: {', '.join(sorted(suffix[1:] for suffix in SUFFIXES))}",
             next_step="check that the file opens in an image viewer",
         ) from error
+
+
+def _grey(values: npt.NDArray[np.generic], white: float) -> Pixels:
+    """Grey of more than 8 bits as RGB; raises ValueError for values beyond 0 to ``white``, whose meaning is unknown."""
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= white):
+        raise ValueError(f"its values are from {low:.4g} to {high:.4g}, and can be read from 0 to {white:.0f}")
+    return np.repeat((values.astype(np.float32) / np.float32(white))[..., None], 3, axis=2)
+
+
+def as_pixels(image: npt.NDArray[np.generic]) -> Pixels:
+    """An image as H x W x 3 in [0, 1], from such floats or from bytes; raises ExportError for any other array."""
+    right = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+    if right and image.dtype == np.uint8:
+        return from_bytes(image)
+    if right and np.issubdtype(image.dtype, np.floating) and image.min() >= 0 and image.max() <= 1:
+        return np.asarray(image, np.float32)
+    spread = f", from {image.min()} to {image.max()}" if image.size and image.dtype != object else ""
+    raise ExportError(
+        f"this array is no image: {' x '.join(map(str, image.shape))} {image.dtype}{spread}",
+        expected="RGB, H x W x 3: floats in [0, 1], or bytes (uint8)",
+        next_step="divide by the value that means white, and put colours last",
+    )
 
 
 def list_images(paths: list[Path]) -> list[Path]:

@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 from modnet_export.model import hub
 from modnet_export.model.network import MODNet
+from modnet_export.record.choices import InputRange
 from modnet_export.record.files import sha256
 
 EMBEDDED = "demo"
@@ -35,6 +36,8 @@ class Source:
     path: Path
     sha256: str
     kind: Literal["checkpoint", "onnx"]
+    input_range: InputRange | None = None
+    """What an ONNX model takes; None: as its graph tells."""
 
 
 def names() -> tuple[str, ...]:
@@ -42,7 +45,7 @@ def names() -> tuple[str, ...]:
     return (EMBEDDED, *hub.OFFICIAL)
 
 
-def resolve(name: str) -> Source:
+def resolve(name: str, input_range: InputRange | None = None) -> Source:
     """The file behind ``demo``, an official name (downloaded once) or a path; raises ExportError."""
     if name == EMBEDDED:
         path = Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
@@ -57,17 +60,19 @@ def resolve(name: str) -> Source:
             expected=f"one of {', '.join(names())}, or the path of a .ckpt, .pth, .pt, .safetensors or .onnx file",
             next_step="check the path, or leave `checkpoint` out to use the embedded demo checkpoint",
         )
-    return Source(name, path, sha256(path), "onnx" if path.suffix == ".onnx" else "checkpoint")
+    if path.suffix.lower() == ".onnx":
+        return Source(name, path, sha256(path), "onnx", input_range)
+    return Source(name, path, sha256(path), "checkpoint")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise ExportError(
-            f"cannot read {path.name} as a checkpoint: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+            f"cannot read {path.name} as a checkpoint: {reason(error)}",
             where=path,
             expected="a PyTorch state dict of plain tensors (.ckpt, .pth, .pt), or safetensors",
             next_step="download or copy the file again; if it holds more than tensors, save "

@@ -21,7 +21,7 @@ if sys.platform != "win32":
 
 from pydantic import ValidationError
 
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def read_validated(path: Path, validate: Callable[[bytes], T], what: str, expect
         return validate(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise ExportError(
-            f"cannot read {path.name} as {what}: {str(error).splitlines()[0]}", where=path, expected=expected
+            f"cannot read {path.name} as {what}: {reason(error)}", where=path, expected=expected
         ) from error
 
 
@@ -90,9 +90,9 @@ def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat)
         data = path.read_bytes()
         content = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
+        why = (isinstance(error, OSError) and error.strerror) or reason(error)
         raise ExportError(
-            f"cannot read {path.name} as {kind.what}: {reason}",
+            f"cannot read {path.name} as {kind.what}: {why}",
             where=path,
             expected=kind.expected,
             next_step=kind.again,

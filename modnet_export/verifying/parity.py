@@ -32,7 +32,7 @@ def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> l
 
 def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]:
     """``samples`` by the checkpoint that a folder was exported from; raises ExportError where it is gone."""
-    return samples(open_reference(resolve(recorded.source.name)), recorded.size, inputs)
+    return samples(open_reference(resolve(recorded.source.name, recorded.source.input_range)), recorded.size, inputs)
 
 
 def compare(name: str, predicted_nhwc: Image, expected_nhwc: Image, tolerance: Tolerance) -> Measurement:

@@ -68,7 +68,7 @@ class Owner(Strict):
     @classmethod
     def present(cls, source: Source, size: Size) -> Owner:
         """The owner of what would be measured now."""
-        code = {"code": code_sha256(_MEASURING_CODE)}
+        code = {"code": code_sha256(_MEASURING_CODE), "input range": source.input_range or "its graph's"}
         return cls(checkpoint=source.sha256, size=str(size), measured_by={**versions(MEASURING), **code})
 
 

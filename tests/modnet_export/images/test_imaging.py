@@ -61,6 +61,24 @@ def modes():
     }
 
 
+def test_floats_are_read_as_they_are(tmp_path):
+    grey = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    Image.fromarray(grey).save(tmp_path / "grey.tiff")
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.tiff"), np.repeat(grey[..., None], 3, 2))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.0, 255.0], [-1.0, 1.0], [0.0, np.nan], np.array([0, 70000], np.int32), np.array([-5, 5], np.int32)],
+    ids=str,
+)
+def test_numbers_whose_white_is_unknown_are_refused(tmp_path, values):
+    array = values if isinstance(values, np.ndarray) else np.array(values, np.float32)
+    Image.fromarray(array[None].repeat(2, 0)).save(tmp_path / "grey.tiff")
+    with pytest.raises(ExportError, match=r"cannot read grey.tiff as an image: its values are from"):
+        read_image(tmp_path / "grey.tiff")
+
+
 @pytest.mark.parametrize("mode", modes())
 def test_mode_is_read_as_rgb_in_zero_to_one(tmp_path, mode):
     picture, expected = modes()[mode]
