@@ -195,7 +195,7 @@ class QemuTarget:
                 "the arm64 system is not installed",
                 where=folder(),
                 expected="QEMU, and an arm64 Python with LiteRT",
-                next_step="make setup-arm64, or python -m benchmarks.qemu",
+                next_step="python -m benchmarks.qemu",
             )
         if self.cpu is not None:
             _check_cpu(self.cpu)

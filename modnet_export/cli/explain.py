@@ -37,7 +37,7 @@ def explain(options: ExplainOptions) -> None:
     from converters.runtimes import open_runtime
     from modnet_export.images import inputs
     from modnet_export.record.contract import Size
-    from modnet_export.record.files import write_bytes
+    from modnet_export.record.files import writable_file, write_bytes
     from modnet_export.report import plots
 
     model, plot = options.model, options.plot
@@ -53,6 +53,7 @@ def explain(options: ExplainOptions) -> None:
             )
         say_coverage(model, options.images, as_json=options.as_json)
         return
+    writable_file(plot, "plot")
     parent = options.against or model.with_name(f"modnet_fp32{model.suffix}")
     height, width = open_runtime(model).size
     other = open_runtime(parent).size

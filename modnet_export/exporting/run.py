@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from converters.errors import CheckFailedError, ExportError, needs
+from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
 from converters.runtimes import open_runtime
 from modnet_export.exporting.chain import Chain
@@ -15,7 +15,7 @@ from modnet_export.model import checkpoint
 from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record import manifest
 from modnet_export.record.contract import OPSET
-from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
+from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
 from modnet_export.record.manifest import Artefact, Manifest, SourceRecord
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.versions import versions
@@ -31,10 +31,8 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     """
     from modnet_export.exporting import onnx
 
+    request.check()  # before minutes of work, not after
     rows = request.recipes()
-    if "coreml" in request.formats:
-        needs("coremltools", extra="coreml")  # before minutes of work, not after
-    writable_folder(request.out)
     replaced = _old_artefacts(request.out, [row.file for row in rows])
     progress("loading the checkpoint")
     source = settled(checkpoint.resolve(request.checkpoint), request.input_range)

@@ -11,16 +11,25 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from converters.eight_bit import from_bytes
-from converters.errors import ExportError, reason
+from converters.errors import ExportError, needs, reason
 from modnet_export.record.choices import Fit
 from modnet_export.record.contract import SIZE_MULTIPLE
 
 Pixels = npt.NDArray[np.float32]
 
-SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_HEIF = (".heic", ".heif")
+SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *_HEIF})
 # Mid-grey is 0 after the network's normalisation to [-1, 1], and 0 is what its own padding adds.
 _LETTERBOX_VALUE = 0.5
 _RELEASED_SIDE = 512
+
+
+def _open_heif() -> None:
+    """Let Pillow read what iPhones write; raises ExportError where the extra is not installed."""
+    needs("pi_heif", extra="heic")
+    from pi_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def read_image(path: Path) -> Pixels:
@@ -30,6 +39,8 @@ def read_image(path: Path) -> Pixels:
     white. Raises ExportError for a file that is not a whole image.
     """
     try:
+        if path.suffix.lower() in _HEIF and path.is_file():
+            _open_heif()
         with Image.open(path) as opened:
             opened.load()
             image = ImageOps.exif_transpose(opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +20,7 @@ from modnet_export.model import hub
 from modnet_export.model.network import MODNet
 from modnet_export.record.choices import InputRange
 from modnet_export.record.files import sha256
+from modnet_export.record.manifest import SourceRecord
 
 EMBEDDED = "demo"
 _PARALLEL_PREFIX = "module."
@@ -65,7 +67,35 @@ def resolve(name: str, input_range: InputRange | None = None) -> Source:
     return Source(name, path, sha256(path), "checkpoint")
 
 
+def recorded(record: SourceRecord, instead: str | None = None) -> Source:
+    """The source that a manifest names, or the one that is given ``instead``; raises ExportError where it is gone."""
+    name = instead or record.name
+    if instead is None and name not in names() and not Path(name).is_file():
+        raise ExportError(
+            f"the checkpoint '{name}' that this folder was exported from is not here",
+            where=Path(name).absolute(),
+            expected=f"the file with SHA-256 {record.sha256}",
+            next_step="say where it is now: `checkpoint=PATH`",
+        )
+    return resolve(name, record.input_range)
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive with code, as torch.jit.save writes it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
 def _read(path: Path) -> Mapping[str, Any]:
+    if _is_torchscript(path):
+        raise ExportError(
+            f"{path.name} is TorchScript: a program, and this tool runs none that it is given",
+            where=path,
+            expected="the weights alone",
+            next_step=f"where you trust it: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.ckpt')",
+        )
     try:
         if path.suffix.lower() == ".safetensors":
             return load_file(path)

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ if sys.platform != "win32":
 
 from pydantic import ValidationError
 
-from converters.errors import ExportError, reason
+from converters.errors import ExportError, ExportWarning, reason
 
 T = TypeVar("T")
 
@@ -225,6 +226,44 @@ def _clear(folder: Path, prefix: str, own: Path) -> None:
                 expected="one process for each folder",
                 next_step="wait until it has ended, or choose another folder as `out`",
             )
+
+
+def writable_file(path: Path | None, setting: str) -> None:
+    """Raise ExportError unless a file can be written there: before long work, not after. None: nothing is asked."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir():
+        problem = "it is a folder"
+    elif not folder.is_dir():
+        problem = f"there is no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        problem = f"nothing may be written in {folder}"
+    else:
+        return
+    raise ExportError(
+        f"cannot write {path}: {problem}",
+        where=f"`{setting}`",
+        expected="a file's name in a folder that is there",
+        next_step="make the folder, or choose another place",
+    )
+
+
+def kept_in_cache(name: str) -> Path | None:
+    """A folder of the cache, made where it is not there; None, with a warning, where it cannot be written."""
+    folder = cache() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        warnings.warn(
+            f"nothing is kept in {folder}, so work that is stopped begins anew: {error.strerror}. "
+            "The environment variable MODNET_EXPORT_CACHE names another folder",
+            ExportWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 def writable_folder(folder: Path) -> None:

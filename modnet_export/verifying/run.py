@@ -133,7 +133,7 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
     if request.bundle is not None:
         replay.packages(recorded)
     progress("loading the checkpoint")
-    source = checkpoint.resolve(request.checkpoint or recorded.source.name, recorded.source.input_range)
+    source = checkpoint.recorded(recorded.source, request.checkpoint)
     if source.sha256 != recorded.source.sha256:
         raise CheckFailedError(
             f"'{source.name}' is not the checkpoint that this folder was exported from",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from modnet_export.images.imaging import (
     restore_matte,
 )
 
+DATA = Path(__file__).parents[2] / "data"
 # Four corners of different colours: any wrong turn or flip shows.
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(12, 1)
 
@@ -59,6 +62,12 @@ def modes():
         "grey16": (Image.fromarray(grey.astype(np.uint16) * 257), as_grey),
         "rgba_on_white": (rgba, CORNERS / 255 * (128 / 255) + (1 - 128 / 255)),
     }
+
+
+def test_a_photo_of_an_iphone_is_read():
+    pytest.importorskip("pi_heif")
+    image = read_image(DATA / "corners.heic")
+    assert np.abs(image[2::11, 2::19] - CORNERS[2::11, 2::19] / 255).max() < 0.05
 
 
 def test_floats_are_read_as_they_are(tmp_path):
