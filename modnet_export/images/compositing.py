@@ -65,6 +65,8 @@ def estimate_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
     """
     from pymatting import estimate_foreground_ml
 
+    if matte.size == 1:  # there is nothing to tell two colours by, and pymatting divides by the logarithm of 1
+        return image, image
     estimate: Any = estimate_foreground_ml(image.astype(np.float64), matte.astype(np.float64), return_background=True)
     foreground, background = (np.asarray(item, np.float32).clip(0, 1) for item in estimate)
     # An opaque pixel shows the foreground alone: its colour is kept exactly.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import glob
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -123,20 +125,75 @@ def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat)
         ) from error
 
 
+_SCRATCH = "modnet-export-"
+"""What the names of all scratch have in common: it is ours, and what a killed process left is removed."""
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name beside it, then rename it into place."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Write a whole file under a temporary name beside it, then rename it into place; a symbolic link stays one."""
+    path = Path(os.path.realpath(path))
+    _clear_files(path.parent)
+    temporary, handle = _locked(lambda: _new_file(path.parent))
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _let_go(handle)
+
+
+def _new_file(folder: Path) -> str:
+    handle, name = tempfile.mkstemp(prefix=f".{_SCRATCH}", dir=folder)
+    os.close(handle)
+    return name
+
+
+@lru_cache
+def _clear_files(folder: Path) -> None:
+    """Remove the scratch of killed processes in a folder, once for each process: a folder may hold many files."""
+    for item in folder.glob(f".{_SCRATCH}*"):
+        held = _hold(item)
+        if held is not None:
+            item.unlink(missing_ok=True)
+            os.close(held)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for intermediate files, removed in the end; what killed processes left of theirs is removed before."""
+    place = Path(tempfile.gettempdir())
+    folder, handle = _locked(lambda: tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
+    try:
+        for other in place.glob(f"{_SCRATCH}*"):
+            held = None if other == folder else _hold(other)
+            if held is not None:
+                shutil.rmtree(other, ignore_errors=True)
+                os.close(held)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _let_go(handle)
+
+
+def _locked(make: Callable[[], str]) -> tuple[Path, int | None]:
+    """A new file or folder, and the descriptor that locks it; None where there are no locks."""
+    while True:
+        path = Path(make())
+        held = _hold(path)
+        if path.exists():  # else another process took it for a dead one's before it was locked
+            return path, held
+        _let_go(held)
+
+
+def _let_go(held: int | None) -> None:
+    if held is not None:
+        os.close(held)
 
 
 def _umask() -> int:
@@ -191,16 +248,20 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        if held is not None:
-            os.close(held)
+        _let_go(held)
 
 
-def _hold(folder: Path) -> int | None:
-    """A descriptor that locks a folder until it is closed or the process ends; None where there are no such locks, or
-    another process holds it."""
+def _hold(path: Path) -> int | None:
+    """A descriptor that locks a file or folder until it is closed or the process ends.
+
+    None where another process holds it, where it is gone or somebody else's, and where there are no locks.
+    """
     if sys.platform == "win32":
         return None
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -211,7 +272,7 @@ def _hold(folder: Path) -> int | None:
 
 def _clear(folder: Path, prefix: str, own: Path) -> None:
     """Remove what killed processes left beside ``folder``; raises ExportError where one that began first still runs."""
-    for other in folder.parent.glob(f"{prefix}*"):
+    for other in folder.parent.glob(f"{glob.escape(prefix)}*"):
         if other == own:
             continue
         free = _hold(other)

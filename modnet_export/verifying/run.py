@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
+from modnet_export.record.files import scratch_folder
 from modnet_export.record.manifest import Artefact, Manifest
 from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
@@ -172,8 +172,8 @@ def _state(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as scratch:
-        yield Path(scratch)
+    with scratch_folder() as scratch:
+        yield scratch
 
 
 def _measure(subject: _Subject, workers: Workers, state: Path, progress: Progress) -> Results:
