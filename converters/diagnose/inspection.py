@@ -49,7 +49,7 @@ class Summary:
 def inspect(path: Path) -> Summary:
     """Summarise a .onnx or .tflite file or an .mlpackage; raises ExportError for one that cannot be read."""
     readers = {".onnx": _inspect_onnx, ".tflite": _inspect_tflite, ".mlpackage": _inspect_coreml}
-    if path.suffix.lower() not in readers or not path.exists():
+    if path.suffix.lower() not in readers or not (path.is_file() or path.is_dir()):
         raise ExportError(f"cannot inspect {path}", where=path, expected="a .onnx, .tflite or .mlpackage that exists")
     try:
         return readers[path.suffix.lower()](path)

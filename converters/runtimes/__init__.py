@@ -52,6 +52,8 @@ def _opened(engine: Any, path: Path, threads: int | None) -> Runtime:
     try:
         if not path.exists():
             raise FileNotFoundError("no such file")
+        if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for ever
+            raise OSError("it is no regular file")
         runtime: Runtime = engine(path, threads)
     except ExportError:
         raise

@@ -39,6 +39,8 @@ def read_image(path: Path) -> Pixels:
     white. Raises ExportError for a file that is not a whole image.
     """
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise ValueError("it is a folder" if path.is_dir() else "it is no regular file")
         if path.suffix.lower() in _HEIF and path.is_file():
             _open_heif()
         with Image.open(path) as opened:
@@ -51,7 +53,7 @@ def read_image(path: Path) -> Pixels:
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return from_bytes(np.asarray(image.convert("RGB")))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        why = "it is a folder" if path.is_dir() else "no such file" if not path.exists() else reason(error)
+        why = "no such file" if isinstance(error, FileNotFoundError) else reason(error)
         raise ExportError(
             f"cannot read {path.name} as an image: {why}",
             where=path,
