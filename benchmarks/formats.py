@@ -30,7 +30,7 @@ def load(path: Path) -> Bench:
     """What ``dump`` wrote, also what its earlier versions wrote; raises ExportError for anything else."""
     try:
         data = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise _unreadable(path, str(reason)) from error
     version = data.get("schema_version") if isinstance(data, dict) else None

@@ -28,7 +28,7 @@ from benchmarks.record import TargetRecord
 from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.choices import Format
-from modnet_export.record.files import cache
+from modnet_export.record.files import cache, scratch_folder
 
 LITERT = "2.3.0"
 _WHEELS = {
@@ -195,7 +195,7 @@ class QemuTarget:
                 "the arm64 system is not installed",
                 where=folder(),
                 expected="QEMU, and an arm64 Python with LiteRT",
-                next_step="make setup-arm64, or python -m benchmarks.qemu",
+                next_step="python -m benchmarks.qemu",
             )
         if self.cpu is not None:
             _check_cpu(self.cpu)
@@ -220,8 +220,7 @@ class QemuTarget:
         """The matte of an image, both as 1 x H x W x C in [0, 1]. Raises ExportError, StoppedError."""
         root = folder()
         image, matte = subject.contract.image, subject.contract.matte
-        with tempfile.TemporaryDirectory(prefix="modnet_export_") as name:
-            scratch = Path(name)
+        with scratch_folder() as scratch:
             np.save(scratch / "image.npy", image.encoded(image_nhwc))
             (scratch / "run.py").write_text(_SCRIPT, encoding="utf-8")
             command = [

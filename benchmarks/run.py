@@ -16,7 +16,7 @@ from benchmarks.session import Target
 from converters.errors import ExportError, ExportWarning
 from modnet_export.images import inputs
 from modnet_export.record import manifest
-from modnet_export.record.files import write_bytes
+from modnet_export.record.files import writable_file, write_bytes
 from modnet_export.record.manifest import Manifest
 from modnet_export.verifying.parity import Sample, referenced
 
@@ -130,8 +130,7 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
     subjects = request.subjects(recorded)
     _check_targets(request, subjects)
     kept = request.samples_file
-    if request.out is not None and not request.out.absolute().parent.is_dir():
-        raise ExportError(f"there is no folder {request.out.parent}", where="`out`", next_step="make it first")
+    writable_file(request.out, "out")
     record = Record.continued(kept, watcher) if request.resume and kept else Record(kept, watcher=watcher)
     photo = inputs.builtin()[0]
     samples: tuple[Sample, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -41,6 +42,18 @@ class CheckFailedError(ExportError):
     """The input was good and the answer is no: a tolerance missed, a hash that does not match."""
 
     exit_code = 1
+
+
+# What ONNX Runtime writes before the reason: its own name, the file's, and the place in its source.
+_BEFORE_THE_REASON = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?(/onnxruntime_src/.*\) )?"
+)
+
+
+def reason(error: Exception) -> str:
+    """What another library's error says, in one line of at most 200 characters; never empty."""
+    text = _BEFORE_THE_REASON.sub("", str(error).strip(), count=1).strip()
+    return (text.splitlines() or [type(error).__name__])[0][:200]
 
 
 class UnsupportedError(Exception):

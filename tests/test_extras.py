@@ -22,7 +22,12 @@ else:
 ROOT = Path(__file__).parents[1]
 
 # The packages of every extra; hidden, as where they are not installed.
-EXTRAS = {"coreml": ["coremltools"], "android": ["adbutils", "pooch"], "cluster": ["distributed", "dask"]}
+EXTRAS = {
+    "coreml": ["coremltools"],
+    "android": ["adbutils", "pooch"],
+    "cluster": ["distributed", "dask"],
+    "heic": ["pi_heif"],
+}
 
 HIDING = """
 import sys
@@ -65,6 +70,13 @@ def assert_ends_clearly(done: subprocess.CompletedProcess[str], extra: str, pack
     assert_clear(done.stderr, extra, package)
 
 
+def test_a_heic_photo_says_which_extra_reads_it(tmp_path):
+    photo = ROOT / "tests" / "data" / "corners.heic"
+    code = f"from modnet_export.images.imaging import read_image, Path; read_image(Path({str(photo)!r}))"
+    done = hidden(EXTRAS["heic"], code, tmp_path)
+    assert "pip install 'modnet-export[heic]'" in done.stderr
+
+
 def test_all_brings_every_extra_and_so_does_dev():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
@@ -73,7 +85,7 @@ def test_all_brings_every_extra_and_so_does_dev():
     names = [re.split(r"[<>=; ]", item)[0] for item in project["dependencies"]]
     assert not {name for packages in EXTRAS.values() for name in packages} & set(names)
     for extra, packages in EXTRAS.items():
-        assert [re.split(r"[<>=; ]", item)[0] for item in extras[extra]] == [
+        assert [re.split(r"[<>=; ]", item)[0].replace("-", "_") for item in extras[extra]] == [
             name for name in packages if name != "dask"
         ]
 

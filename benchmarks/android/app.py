@@ -6,10 +6,8 @@ What such an activity must do is in docs/benchmarks.md.
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 import uuid
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
 
@@ -17,7 +15,7 @@ from benchmarks.android.adb import Device
 from benchmarks.android.settings import Activity
 from benchmarks.plan import Subject
 from converters.errors import ExportError
-from modnet_export.record.files import read_validated
+from modnet_export.record.files import read_validated, scratch_folder
 
 _POLL_SECONDS = 0.5
 
@@ -68,8 +66,8 @@ def drive(device: Device, activity: Activity, model: str, subject: Subject, runs
                     next_step="look at the app, or allow more seconds with `block_timeout`",
                 )
             device.adb.pause(_POLL_SECONDS)
-        with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder:
-            local = Path(folder) / name
+        with scratch_folder() as folder:
+            local = folder / name
             device.pull(remote, local)
             result = read_validated(
                 local, AppResult.model_validate_json, "the app's result", "the JSON of docs/benchmarks.md"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from benchmarks.android.session import DeviceSession
 from benchmarks.plan import Plan, Subject
 from converters.errors import ExportError
 from converters.runtimes import Image
+from modnet_export.record.files import scratch_folder
 from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import recipe
 
@@ -40,8 +39,8 @@ def _matte(session: DeviceSession, subject: Subject, image_nhwc: Image) -> Image
     """The matte of an image, both as 1 x H x W x C in [0, 1]. Raises ExportError for a matte of another size."""
     image, matte = subject.contract.image, subject.contract.matte
     sent, got = f"{session.files.folder}/image", f"{session.files.folder}/matte"
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder:
-        local = Path(folder) / "image"
+    with scratch_folder() as folder:
+        local = folder / "image"
         local.write_bytes(image.encoded(image_nhwc).tobytes())
         session.device.push(local, sent)
     session.block(subject, 1, *parity_arguments(image.name, image.shape, sent, got))

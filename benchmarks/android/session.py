@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.android import facts
@@ -19,7 +17,7 @@ from benchmarks.plan import Subject
 from benchmarks.record import TargetRecord
 from benchmarks.results import FUNCTIONAL, Block
 from converters.errors import ExportError
-from modnet_export.record.files import sha256
+from modnet_export.record.files import scratch_folder, sha256
 
 _FIXED_PERFORMANCE = ["cmd", "power", "set-fixed-performance-mode-enabled"]
 _FIRST_SDK_WITH_FIXED_PERFORMANCE = 30
@@ -120,8 +118,8 @@ class DeviceSession:
 
     def pulled(self, remote: str) -> bytes:
         """The contents of a file on the device; raises ExportError."""
-        with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder:
-            local = Path(folder) / "pulled"
+        with scratch_folder() as folder:
+            local = folder / "pulled"
             self.device.pull(remote, local)
             return local.read_bytes()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urldefrag, urlparse
 
-from converters.errors import ExportError, needs
+from converters.errors import ExportError, needs, reason
 from modnet_export.record.files import cache, sha256
 
 RELEASE = "https://storage.googleapis.com/litert/binaries/latest/android_arm64/benchmark_model"
@@ -59,7 +59,7 @@ def _download(text: str) -> Path:
         ) from error
     except Exception as error:  # the HTTP library's own
         raise ExportError(
-            f"cannot download benchmark_model: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+            f"cannot download benchmark_model: {reason(error)}",
             where=url,
             expected="a connection to it",
             next_step="try again when online, or pass the file itself: `benchmark_model=FILE`",

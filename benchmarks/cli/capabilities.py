@@ -35,6 +35,6 @@ CAPABILITIES = (
         _adb,
         "install Android platform-tools: developer.android.com/tools/releases/platform-tools",
     ),
-    Capability("Android SDK", "building the Android app", _sdk, "install Android Studio and set ANDROID_HOME"),
+    Capability("Android SDK", "finding adb and emulators", _sdk, "install Android Studio and set ANDROID_HOME"),
     Capability("emulator", "bench --target emulator:AVD", _emulator, "sdkmanager emulator, and set ANDROID_HOME"),
 )

@@ -7,7 +7,6 @@ with XNNPACK as in the whole model. What XNNPACK gains by fusing ops or by keepi
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from pathlib import Path
 from statistics import fmean, median
@@ -17,6 +16,7 @@ import numpy as np
 
 from benchmarks.results import OpTime
 from converters.runtimes import Image
+from modnet_export.record.files import scratch_folder
 
 _REPEATS = 5
 
@@ -28,16 +28,16 @@ def _shares(taken: list[tuple[str, str, float]]) -> tuple[OpTime, ...]:
 
 def profile(model: Path, image_nhwc: Image, threads: int) -> tuple[OpTime, ...]:
     """The ops of an .onnx or .tflite model in their order; raises ExportError for a model that does not load."""
-    return _onnx(model, image_nhwc, threads) if model.suffix == ".onnx" else _tflite(model, threads)
+    return _onnx(model, image_nhwc, threads) if model.suffix.lower() == ".onnx" else _tflite(model, threads)
 
 
 def _onnx(model: Path, image_nhwc: Image, threads: int) -> tuple[OpTime, ...]:
     import onnxruntime
 
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as folder:
+    with scratch_folder() as folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "ort")
+        options.enable_profiling, options.profile_file_prefix = True, str(folder / "ort")
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         feed = {session.get_inputs()[0].name: np.ascontiguousarray(image_nhwc.transpose(0, 3, 1, 2))}
         for _ in range(_REPEATS + 1):

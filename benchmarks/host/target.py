@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -25,6 +24,7 @@ from benchmarks.record import TargetRecord
 from benchmarks.results import HOST, Run
 from converters.errors import ExportError, ExportWarning
 from modnet_export.record.choices import Format
+from modnet_export.record.files import scratch_folder
 
 WARMUP_ROUNDS = 3
 _KEEP_SECONDS = 2.0
@@ -143,8 +143,8 @@ class HostTarget:
         A model that does not load and a process that dies are failures of that model; what was measured stays.
         """
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="modnet_export_"))
-            photo = Path(folder) / "image.npy"
+            folder = stack.enter_context(scratch_folder())
+            photo = folder / "image.npy"
             np.save(photo, plan.image_nhwc)
             measured: list[_Measured] = []
             for subject in plan.of_formats(self.formats, self.name):

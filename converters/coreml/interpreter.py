@@ -16,7 +16,7 @@ from torch import Tensor
 from converters.coreml.package import Package
 from converters.coreml.quiet import MIL_pb2
 from converters.coreml.semantics import OPERATORS, Value
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 
 
 class Evaluator:
@@ -76,7 +76,7 @@ class Evaluator:
             return OPERATORS[name](**{key: _wide(value) for key, value in arguments.items()})
         except (TypeError, ValueError, RuntimeError, KeyError) as error:
             raise ExportError(
-                f"the evaluator cannot run this form of {name}: {str(error).splitlines()[0][:200]}",
+                f"the evaluator cannot run this form of {name}: {reason(error)}",
                 where=self.package.path,
                 next_step="run the package with Core ML on a Mac",
             ) from error

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from converters.errors import ExportError, needs
+from converters.errors import ExportError, needs, reason
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Summary:
 def inspect(path: Path) -> Summary:
     """Summarise a .onnx or .tflite file or an .mlpackage; raises ExportError for one that cannot be read."""
     readers = {".onnx": _inspect_onnx, ".tflite": _inspect_tflite, ".mlpackage": _inspect_coreml}
-    if path.suffix not in readers or not path.exists():
+    if path.suffix.lower() not in readers or not (path.is_file() or path.is_dir()):
         raise ExportError(f"cannot inspect {path}", where=path, expected="a .onnx, .tflite or .mlpackage that exists")
     try:
-        return readers[path.suffix](path)
+        return readers[path.suffix.lower()](path)
     except ExportError:
         raise
     except Exception as error:  # protobuf and flatbuffers raise whatever a broken file leads them to
         raise ExportError(
-            f"cannot read {path.name}: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+            f"cannot read {path.name}: {reason(error)}",
             where=path,
             expected=f"a whole {path.suffix[1:]} model",
             next_step="export or copy the file again",
@@ -125,11 +125,12 @@ def _inspect_tflite(path: Path) -> Summary:
 
     model = fb.read(path.read_bytes())
     graph = model.subgraphs[0]
+    type_names = {code: name.lower() for name, code in vars(fb.TensorType).items() if isinstance(code, int)}
     types: Counter[str] = Counter()
     for tensor in graph.tensors:
-        array = fb.constant(model, tensor)
-        if array is not None:
-            types[str(array.dtype)] += array.size
+        # By the shape: two weights of 4 bits share a byte.
+        if tensor.buffer and model.buffers[tensor.buffer].data is not None:
+            types[type_names[tensor.type]] += math.prod(map(int, () if tensor.shape is None else tensor.shape))
     ops: list[str] = []
     macs = 0
     for op in graph.operators:
@@ -142,10 +143,8 @@ def _inspect_tflite(path: Path) -> Summary:
 
     def ports(indices: Sequence[int]) -> tuple[Tensor, ...]:
         tensors = [graph.tensors[index] for index in indices]
-        types_by_code = {code: name.lower() for name, code in vars(fb.TensorType).items() if isinstance(code, int)}
         return tuple(
-            Tensor(tensor.name.decode(), tuple(map(int, tensor.shape)), types_by_code[tensor.type])
-            for tensor in tensors
+            Tensor(tensor.name.decode(), tuple(map(int, tensor.shape)), type_names[tensor.type]) for tensor in tensors
         )
 
     delegated, partitions = _xnnpack_share(path, len(ops))
@@ -167,26 +166,21 @@ def _inspect_tflite(path: Path) -> Summary:
 
 def _inspect_coreml(path: Path) -> Summary:
     needs("coremltools", extra="coreml")
-    from coremltools.proto import MIL_pb2
-
     from converters.coreml.package import Package
 
     package = Package(path)
     sizes: dict[str, list[int]] = {}
-    types: Counter[str] = Counter()
+    stored: dict[str, str] = {}
     ops: list[str] = []
     macs = 0
     for item in package.operations:
         for output in item.outputs:
-            dimensions = output.type.tensorType.dimensions
-            sizes[output.name] = [dimension.constant.size for dimension in dimensions]
+            sizes[output.name] = _dimensions(output.type)
         if item.type == "const" or item.type.startswith("constexpr_"):
-            # A compressed weight counts in the type that it is stored in.
-            for name, value in item.attributes.items():
-                tensor = value.type.tensorType
-                kind = MIL_pb2.DataType.Name(tensor.dataType).lower()
-                if name != "name" and kind != "string":
-                    types[kind] += math.prod(dimension.constant.size for dimension in tensor.dimensions)
+            stored[item.outputs[0].name] = _stored_as(item, stored)
+            if item.type != "const":  # what it reads is no weight of its own
+                read = {binding.name for argument in item.inputs.values() for binding in argument.arguments}
+                stored = {name: kind for name, kind in stored.items() if name not in read}
             continue
         ops.append(item.type)
         if item.type in ("conv", "linear"):
@@ -206,6 +200,10 @@ def _inspect_coreml(path: Path) -> Summary:
                 found.append(Tensor(feature.name, tuple(int(size) for size in array.shape), kind))
         return tuple(found)
 
+    types: Counter[str] = Counter()
+    for name, kind in stored.items():
+        if kind != "string":
+            types[kind] += math.prod(sizes[name])
     return Summary(
         file=path.name,
         format=f"Core ML, specification {package.spec.specificationVersion}",
@@ -217,6 +215,24 @@ def _inspect_coreml(path: Path) -> Summary:
         weight_types=dict(types),
         macs=macs,
     )
+
+
+def _dimensions(value: Any) -> list[int]:
+    return [dimension.constant.size for dimension in value.tensorType.dimensions]
+
+
+def _stored_as(item: Any, stored: Mapping[str, str]) -> str:
+    """The type that a constant, or a compressed weight, is stored in; ``stored`` are those of the constants so far."""
+    from coremltools.proto import MIL_pb2
+
+    kinds = {
+        name: MIL_pb2.DataType.Name(value.type.tensorType.dataType).lower() for name, value in item.attributes.items()
+    }
+    kinds |= {name: stored.get(value.arguments[0].name, "?") for name, value in item.inputs.items()}
+    if "lut" in item.attributes:  # iOS 16 packs indices of any width into bytes
+        return f"uint{max(math.prod(_dimensions(item.attributes['lut'].type)).bit_length() - 1, 1)}"
+    names = ("val", "indices", "quantized_data", "data", "nonzero_data", "source_val")
+    return next((kinds[name] for name in names if name in kinds), "?")
 
 
 def _xnnpack_share(path: Path, op_count: int) -> tuple[int, int]:

@@ -91,9 +91,9 @@ def trace(path: Path, image_nhwc: Image) -> list[Step]:
         ".tflite": _trace_tflite,
         ".mlpackage": _trace_coreml,
     }
-    if path.suffix not in tracers:
+    if path.suffix.lower() not in tracers:
         raise ExportError(f"cannot trace {path.name}", where=path, expected=", ".join(tracers))
-    return _steps(tracers[path.suffix](path, image_nhwc))
+    return _steps(tracers[path.suffix.lower()](path, image_nhwc))
 
 
 def _trace_onnx(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Sequence[str], str, Tensor]]:

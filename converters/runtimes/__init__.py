@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.choices import ComputeUnit, Delegate
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 from converters.runtimes.protocol import Image, Runtime
 
 __all__ = ["Image", "Runtime", "open_runtime"]
@@ -27,15 +27,16 @@ def open_runtime(
 
     Raises ExportError when the file cannot be loaded or does not have one image in and one matte out.
     """
-    if path.suffix == ".onnx":
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
         from converters.runtimes.onnxruntime import OnnxRuntime
 
         return _opened(OnnxRuntime, path, threads)
-    if path.suffix == ".tflite":
+    if suffix == ".tflite":
         from converters.runtimes.litert import LiteRt, LiteRtGpu
 
         return _opened(LiteRtGpu if delegate == "gpu" else partial(LiteRt, xnnpack=delegate == "cpu"), path, threads)
-    if path.suffix == ".mlpackage":
+    if suffix == ".mlpackage":
         from converters.runtimes.coreml import CoreMl
 
         return _opened(partial(CoreMl, compute_unit=compute_unit), path, threads)
@@ -51,13 +52,14 @@ def _opened(engine: Any, path: Path, threads: int | None) -> Runtime:
     try:
         if not path.exists():
             raise FileNotFoundError("no such file")
+        if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for ever
+            raise OSError("it is no regular file")
         runtime: Runtime = engine(path, threads)
     except ExportError:
         raise
     except Exception as error:  # every engine has its own errors for a broken file
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:200]
         raise ExportError(
-            f"cannot load {path.name}: {reason}",
+            f"cannot load {path.name}: {reason(error)}",
             where=path,
             expected=f"a whole {path.suffix} model",
             next_step="export or copy it again, and verify its hash",

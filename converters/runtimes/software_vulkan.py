@@ -51,7 +51,7 @@ def activate() -> str:
         raise ExportError(
             "there is no Vulkan device for LiteRT's GPU accelerator",
             expected="a GPU with a Vulkan driver, or the software device",
-            next_step="make setup-gpu-emulation",
+            next_step="python -m converters.runtimes.software_vulkan fetches the software device",
         )
     driver, loader = found
     # The loader is found by its soname once it is in the process.

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 
+from converters import PART_OF
 from converters.errors import ExportError
-from modnet_export.terminal import errors
+from modnet_export.terminal import console, errors, progress
 
 app = typer.Typer(
     name="modnet-export",
-    help="Put MODNet portrait matting on a phone: export, verify, inspect and use its models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        console.say(f"modnet-export {version(PART_OF)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Put MODNet portrait matting on a phone: export, verify, inspect and use its models."""
 
 
 def _mount() -> None:
@@ -34,6 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     errors.show_warnings()
+    console.take_any_name()
+    progress.heed_interrupts()
     if not app.registered_commands:
         _mount()
     try:
@@ -42,3 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         errors.fail(error)
     except OSError as error:
         errors.fail(errors.of_system(error))
+    except Exception as error:
+        if not errors.is_of_memory(error):
+            raise
+        errors.fail(errors.of_memory())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -90,11 +91,11 @@ _CAPABILITIES = (
         "Vulkan",
         "LiteRT's GPU accelerator",
         _litert_gpu,
-        "install your GPU's Vulkan driver, or: make setup-gpu-emulation",
+        f"install your GPU's Vulkan driver, or: {shlex.quote(sys.executable)} -m converters.runtimes.software_vulkan",
     ),
     Capability(
         "Xcode",
-        "running Core ML, building the iOS app",
+        "running Core ML",
         partial(first_line, "xcodebuild", "-version"),
         "needs a Mac",
     ),

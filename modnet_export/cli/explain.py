@@ -37,7 +37,7 @@ def explain(options: ExplainOptions) -> None:
     from converters.runtimes import open_runtime
     from modnet_export.images import inputs
     from modnet_export.record.contract import Size
-    from modnet_export.record.files import write_bytes
+    from modnet_export.record.files import writable_file, write_bytes
     from modnet_export.report import plots
 
     model, plot = options.model, options.plot
@@ -53,9 +53,17 @@ def explain(options: ExplainOptions) -> None:
             )
         say_coverage(model, options.images, as_json=options.as_json)
         return
+    writable_file(plot, "plot")
     parent = options.against or model.with_name(f"modnet_fp32{model.suffix}")
     height, width = open_runtime(model).size
-    open_runtime(parent)  # one clear error where it is not a model
+    other = open_runtime(parent).size
+    if other != (height, width):
+        raise ExportError(
+            f"{model.name} takes {height}x{width} images, {parent.name} {other[0]}x{other[1]}",
+            where=parent,
+            expected="the float model that it was made from, of the same size",
+            next_step="name that one: `against=MODEL`",
+        )
     photo = inputs.builtin()[0] if options.image is None else inputs.images([options.image])[0]
     image_nhwc, _ = photo.load(Size(height=height, width=width))
     found = drift(trace(model, image_nhwc), trace(parent, image_nhwc))

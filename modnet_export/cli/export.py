@@ -12,6 +12,7 @@ import typer
 
 from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
+from modnet_export.cli.inputs import InputRangeOption, ToleranceOption
 from modnet_export.record.choices import Format, Precision
 from modnet_export.terminal.console import escape, program, say, say_json
 from modnet_export.terminal.options import JsonOption, choices, command
@@ -27,6 +28,7 @@ class ExportOptions:
     checkpoint: Annotated[
         str, typer.Option(help="demo (embedded), photographic or webcam (official, downloaded), or a file's path.")
     ] = "demo"
+    input_range: InputRangeOption = None
     size: Annotated[str, typer.Option(help="Height x width, multiples of 32.")] = "512x512"
     formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite"
     precisions: Annotated[
@@ -58,6 +60,7 @@ class ExportOptions:
         Path | None,
         typer.Option(help="A .png to draw error, latency and size of such models to; the numbers beside it as .json."),
     ] = None
+    tolerance: ToleranceOption = None
     out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist")
     as_json: JsonOption = False
 
@@ -66,9 +69,13 @@ class ExportOptions:
         from converters.budget import Budget
         from modnet_export.exporting.request import ExportRequest
         from modnet_export.record.contract import Size
+        from modnet_export.record.files import writable_file
+        from modnet_export.verifying.tolerances import ToleranceChanges
 
+        writable_file(self.pareto, "pareto")
         request = ExportRequest(
             checkpoint=self.checkpoint,
+            input_range=self.input_range,
             size=Size.parse(self.size),
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
@@ -77,6 +84,7 @@ class ExportOptions:
             coreml_target=self.coreml_target,
             calibration=self.calibration,
             budget=None if self.budget is None else Budget.parse(self.budget),
+            tolerances=ToleranceChanges.parse(self.tolerance or ()),
             pareto_points=0 if self.pareto is None else 9,
             out=self.out,
         )

@@ -9,6 +9,7 @@ import typer
 
 from converters.choices import ComputeUnit
 from converters.errors import ExportError
+from modnet_export.record.choices import InputRange
 
 if TYPE_CHECKING:
     from modnet_export.images.inputs import Input
@@ -28,6 +29,10 @@ ToleranceOption = Annotated[
     typer.Option(help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some. May be repeated."),
 ]
 ComputeUnitOption = Annotated[ComputeUnit, typer.Option(help="Where Core ML may run a package (on a Mac).")]
+InputRangeOption = Annotated[
+    InputRange | None,
+    typer.Option(help="What your own .onnx takes for black and white. Default: found out."),
+]
 
 
 def chosen(images: Path | None, video: Path | None, ground_truth: Path | None) -> tuple[Input, ...]:

@@ -39,7 +39,9 @@ def inspect(options: InspectOptions) -> None:
             table.add_row(kind, escape(f"{port.name}: {shape} {port.dtype}"))
     types = ", ".join(f"{count:,} {name}" for name, count in summary.weight_types.items())
     table.add_row("parameters", f"{summary.parameters:,} ({types})")
-    table.add_row("MACs", "unknown: dynamic shapes" if summary.macs is None else f"{summary.macs / 1e9:.2f} G")
+    table.add_row(
+        "MACs", "unknown: not all shapes are known" if summary.macs is None else f"{summary.macs / 1e9:.2f} G"
+    )
     total = sum(summary.ops.values())
     table.add_row("ops", f"{total}: " + ", ".join(f"{count} {name}" for name, count in summary.ops.items()))
     if summary.delegated_ops is not None:

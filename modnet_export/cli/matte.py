@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
@@ -12,10 +13,10 @@ import typer
 
 from converters.errors import ExportError
 from converters.progress import counted
-from modnet_export.cli.inputs import ComputeUnitOption
+from modnet_export.cli.inputs import ComputeUnitOption, InputRangeOption
 from modnet_export.record.choices import Fit
-from modnet_export.terminal.console import escape, say
-from modnet_export.terminal.options import command
+from modnet_export.terminal.console import escape, say, say_json
+from modnet_export.terminal.options import JsonOption, command
 from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ class MatteOptions:
     ] = None
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None
     compute_unit: ComputeUnitOption = "ALL"
+    input_range: InputRangeOption = None
+    as_json: JsonOption = False
 
     def request(self) -> MattingRequest:
         from modnet_export.images.matting import MattingRequest
 
-        return MattingRequest(self.model, self.fit, self.threads, self.compute_unit)
+        return MattingRequest(self.model, self.fit, self.threads, self.compute_unit, self.input_range)
 
 
 def matte(options: MatteOptions) -> None:
@@ -76,7 +79,7 @@ def matte(options: MatteOptions) -> None:
     _keep_inputs(paths, targets)
     matting = open_matting(options.request())
     (out.parent if to_file else out).mkdir(parents=True, exist_ok=True)
-    failed: list[str] = []
+    failed: dict[Path, str] = {}
     with stages() as progress:
         for path, target in counted(list(zip(paths, targets, strict=True)), "matting", progress):
             try:
@@ -84,12 +87,17 @@ def matte(options: MatteOptions) -> None:
                 alpha = matting.matte(image)
                 save_image(target, alpha if behind is None else composite(image, alpha, behind))
             except ExportError as error:
-                failed.append(str(error))
-    done = len(paths) - len(failed)
-    if done:
-        say(escape(f"Wrote {done} image(s) to {out}, {matting.engine}."))
+                failed[path] = str(error)
+    if options.as_json:
+        rows = [
+            {"image": str(path), "out": None if path in failed else str(target), "error": failed.get(path)}
+            for path, target in zip(paths, targets, strict=True)
+        ]
+        say_json(json.dumps({"engine": matting.engine, "images": rows}, indent=2))
+    elif len(failed) < len(paths):
+        say(escape(f"Wrote {len(paths) - len(failed)} image(s) to {out}, {matting.engine}."))
     if failed:
-        raise ExportError("\n".join([f"{len(failed)} of {len(paths)} image(s) failed:", *failed]))
+        raise ExportError("\n".join([f"{len(failed)} of {len(paths)} image(s) failed:", *failed.values()]))
 
 
 def _targets(paths: list[Path], folder: Path) -> list[Path]:

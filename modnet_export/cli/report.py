@@ -18,8 +18,8 @@ from modnet_export.cli.inputs import (
     VideoOption,
     chosen,
 )
-from modnet_export.terminal.console import escape, say
-from modnet_export.terminal.options import command
+from modnet_export.terminal.console import escape, say, say_json
+from modnet_export.terminal.options import JsonOption, command
 from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ class ReportOptions:
         Path | None, typer.Option("--results", help="An earlier `verify --json`, instead of verifying again.")
     ] = None
     bench: Annotated[Path | None, typer.Option(help="A .json that bench wrote: adds latency and memory.")] = None
+    as_json: JsonOption = False
 
 
 def report(options: ReportOptions) -> None:
     """Verify, and write one self-contained page with the verdicts and pictures. Exit code 1 when a check fails."""
     from modnet_export.record import manifest
-    from modnet_export.record.files import write_bytes
+    from modnet_export.record.files import writable_file, write_bytes
     from modnet_export.report import gather, render
     from modnet_export.verifying import gates
 
@@ -65,6 +66,7 @@ def report(options: ReportOptions) -> None:
             where="`out`",
             expected="a name that ends in .html, or in .md for a pull request",
         )
+    writable_file(options.out, "out")
     inputs = chosen(options.images, options.video, options.ground_truth)
     latencies = []
     if options.bench is not None:
@@ -81,7 +83,10 @@ def report(options: ReportOptions) -> None:
             asked = gather.PicturesRequest(options.dist, result, inputs, options.checkpoint)
             page = render.html(render.Page(result, gather.pictures(asked, progress), latencies, searches))
         write_bytes(options.out, page.encode())
-    say(f"Wrote {escape(str(options.out))}.")
+    if options.as_json:
+        say_json(result.model_dump_json(indent=2))
+    else:
+        say(f"Wrote {escape(str(options.out))}.")
     gates.require(result)
 
 

@@ -9,7 +9,11 @@ from modnet_export.verifying.result import Verification
 
 
 def say_manifest(manifest: Manifest) -> None:
-    say(f"[bold]MODNet {manifest.size} from '{escape(manifest.source.name)}'[/]")
+    taken = manifest.source.input_range
+    say(
+        f"[bold]MODNet {manifest.size} from '{escape(manifest.source.name)}'[/]"
+        + ("" if taken is None else f", which takes RGB in {taken}")
+    )
     shown = table()
     largest, mean, psnr = map(narrow_heading, ("max_abs_difference", "mad", "psnr_db"))
     for heading in ("artefact", "for", "MB", "input", largest, mean, psnr, "verdict"):

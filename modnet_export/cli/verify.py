@@ -79,11 +79,14 @@ class VerifyOptions:
                 where="`cluster`",
                 expected="`engine=dask` as well",
             )
+        from modnet_export.record.files import writable_file
         from modnet_export.verifying import result
         from modnet_export.verifying.run import VerifyRequest
         from modnet_export.verifying.tolerances import ToleranceChanges
         from modnet_export.verifying.workers import Workers
 
+        writable_file(self.junit, "junit")
+        writable_file(self.bundle, "bundle")
         return VerifyRequest(
             dist=self.dist,
             inputs=chosen(self.images, self.video, self.ground_truth),

@@ -14,7 +14,7 @@ from converters.errors import ExportWarning
 from converters.progress import Progress
 from converters.runtimes import Image
 from modnet_export.exporting.request import ExportRequest
-from modnet_export.record.files import cache
+from modnet_export.record.files import kept_in_cache
 from modnet_export.record.manifest import SearchRecord
 from modnet_export.record.recipes import Recipe
 
@@ -80,8 +80,8 @@ class Integer:
 
         budget = self._request.budget or Budget.parse(row.budget or "")
         even = self._even
-        state = cache() / "search" / f"{hashlib.sha256(even.data).hexdigest()[:16]}.json"
-        state.parent.mkdir(parents=True, exist_ok=True)
+        states = kept_in_cache("search")
+        state = None if states is None else states / f"{hashlib.sha256(even.data).hexdigest()[:16]}.json"
         request = Search(
             even.data,
             even.groups,

@@ -6,19 +6,28 @@ import ast
 import contextlib
 import io
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxsim
 import torch
 from onnx import TensorProto, helper, version_converter
 
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
+from converters.onnx.graph import opset
+from modnet_export.model.checkpoint import Source
 from modnet_export.model.network import ContractNetwork, MODNet
-from modnet_export.model.onnx_ports import is_contract_model, model_ports, read_onnx
+from modnet_export.model.onnx_ports import ports, read_onnx
+from modnet_export.record.choices import InputRange
 from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
+
+_HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+# The share of its parameters that a MODNet may have more or less.
+_MOST_OTHER = 0.1
 
 
 @contextlib.contextmanager
@@ -80,54 +89,88 @@ def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
     return _finished(model)
 
 
-def from_onnx(path: Path, size: Size) -> onnx.ModelProto:
+def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
     """A user's own MODNet behind the artefact contract, at a static size.
 
-    A model whose ports are called ``image`` and ``matte`` is taken as one of this tool's own: it takes RGB in [0, 1].
-    Any other one is taken as released: it takes RGB in [-1, 1], and its matte is the output called ``matte`` or
-    ``output``, otherwise the last one. Raises ExportError for a model that is neither, or does not run at ``size``.
+    Its image and matte are found by ``onnx_ports.ports``. Raises ExportError for another model, and for one that does
+    not run at ``size``.
     """
-    model = read_onnx(path)
-    if model.opset_import[0].version < OPSET:
+    path, model = source.path, read_onnx(source.path)
+    found = ports(model, path, source.input_range)
+    halves = [item.name for item in model.graph.initializer if item.data_type in _HALF]
+    if found.dtype == np.float16 or halves:
+        raise ExportError(
+            f"{path.name} computes in 16-bit floats",
+            where=halves[0] if halves else found.image,
+            expected="a float32 model",
+            next_step="export it in float32; fp16 artefacts are made from that",
+        )
+    version = opset({item.domain: item.version for item in model.opset_import})
+    if version < OPSET:
         try:
             model = version_converter.convert_version(model, OPSET)
         except Exception as error:
             raise ExportError(
-                f"cannot bring {path.name} from opset {model.opset_import[0].version} to {OPSET}: "
-                f"{str(error).splitlines()[0][:200]}",
+                f"cannot bring {path.name} from opset {version} to {OPSET}: {reason(error)}",
                 where=path,
                 expected=f"a model of opset {OPSET}, or one that ONNX can bring there",
                 next_step=f"export the model again with opset_version={OPSET}",
             ) from error
-    ours = is_contract_model(model)
-    image, matte = model_ports(model, path)
+    kept = [item for item in model.graph.output if item.name == found.matte]
     del model.graph.output[:]
-    model.graph.output.append(matte)
+    model.graph.output.extend(kept)
     try:
-        model, _ = onnxsim.simplify(model, overwrite_input_shapes={image.name: [1, 3, size.height, size.width]})
+        model, _ = onnxsim.simplify(model, overwrite_input_shapes={found.image: [1, 3, size.height, size.width]})
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:
         raise ExportError(
-            f"{path.name} does not run at {size}: {str(error).splitlines()[0][:200]}",
+            f"{path.name} does not run at {size}: {reason(error)}",
             where=path,
             expected="a model with dynamic height and width, or exported at this size",
             next_step="pass the size that it was exported at: `size=HxW`",
         ) from error
     wanted = [1, 1, size.height, size.width]
-    found = [dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim]
-    if found != wanted:
+    shape = [dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim]
+    if shape != wanted:
         raise ExportError(
-            f"{path.name} gives {found} from a {size} image",
+            f"{path.name} gives {shape} from a {size} image",
             where=path,
             expected=f"a matte of shape {wanted}",
             next_step="pass MODNet's own ONNX, or the size that it was exported at: `size=HxW`",
         )
-    return _finished(inferred if ours else _with_contract(inferred))
+    try:
+        return _finished(_with_contract(inferred, found.input_range))
+    except ExportError:
+        raise
+    except Exception as error:  # onnxsim and the checker
+        raise ExportError(
+            f"{path.name} is no valid ONNX once it is simplified: {reason(error)}",
+            where=path,
+            expected=f"a model that ONNX's checker accepts at opset {OPSET}",
+            next_step=f"export the model again with opset_version={OPSET}",
+        ) from error
 
 
-def _with_contract(model: onnx.ModelProto) -> onnx.ModelProto:
+def require_modnet(model: onnx.ModelProto, where: Path) -> None:
+    """Raise ExportError for a model that has not about as many parameters as MODNet.
+
+    Folding and rounding change their number by less than a hundredth.
+    """
+    found = sum(math.prod(item.dims) for item in model.graph.initializer)
+    expected = sum(item.numel() for item in MODNet().parameters())
+    if abs(found - expected) > _MOST_OTHER * expected:
+        raise ExportError(
+            f"{where.name} is not MODNet: it has {found:,} parameters",
+            where=where,
+            expected=f"MODNet with MobileNetV2 width 1.0 and hr_channels 32, which has {expected:,}",
+            next_step="pass MODNet's own ONNX",
+        )
+
+
+def _with_contract(model: onnx.ModelProto, input_range: InputRange) -> onnx.ModelProto:
     graph = model.graph
     old_input, old_output = graph.input[0].name, graph.output[0].name
+    inner = INPUT_NAME if input_range == "0..1" else "image_normalised"
     taken = {name for node in graph.node for name in (*node.input, *node.output)} - {old_input, old_output}
     for node in graph.node:
         for names in (node.input, node.output):
@@ -135,15 +178,15 @@ def _with_contract(model: onnx.ModelProto) -> onnx.ModelProto:
                 if name in (INPUT_NAME, OUTPUT_NAME) and name in taken:
                     names[index] = f"{name}_inside"
                 elif name == old_input:
-                    names[index] = "image_normalised"
+                    names[index] = inner
                 elif name == old_output:
                     names[index] = OUTPUT_NAME
     graph.input[0].name, graph.output[0].name = INPUT_NAME, OUTPUT_NAME
+    if input_range == "0..1":
+        return model
     for name, value in (("contract/half", 0.5), ("contract/two", 2.0)):
         graph.initializer.append(helper.make_tensor(name, TensorProto.FLOAT, [], [value]))
     # (image - 0.5) * 2 is [0, 1] to [-1, 1]; in this order the scale folds into the convolutions.
     graph.node.insert(0, helper.make_node("Sub", [INPUT_NAME, "contract/half"], ["contract/centred"], "contract/Sub"))
-    graph.node.insert(
-        1, helper.make_node("Mul", ["contract/centred", "contract/two"], ["image_normalised"], "contract/Mul")
-    )
+    graph.node.insert(1, helper.make_node("Mul", ["contract/centred", "contract/two"], [inner], "contract/Mul"))
     return model

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from converters.budget import Budget
 from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
-from converters.errors import ExportError
+from converters.errors import ExportError, needs
+from modnet_export.images import representative
 from modnet_export.model.checkpoint import EMBEDDED
-from modnet_export.record.choices import Format, Precision
+from modnet_export.record.choices import Format, InputRange, Precision
 from modnet_export.record.contract import Contract, Size
+from modnet_export.record.files import writable_folder
 from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import RECIPES, Recipe
+from modnet_export.verifying.tolerances import ToleranceChanges
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class ExportRequest:
     """What to export. ``tune`` None: each artefact for its own use (fp32 for CPUs, fp16 for GPUs)."""
 
     checkpoint: str = EMBEDDED
+    input_range: InputRange | None = None
+    """What a user's own ONNX model takes; None: found out by its graph and its matte of the built-in portrait."""
     size: Size = field(default_factory=lambda: Size(height=512, width=512))
     formats: tuple[Format, ...] = ("onnx", "tflite")
     precisions: tuple[Precision, ...] = ("fp32", "fp16")
@@ -30,6 +35,8 @@ class ExportRequest:
     """A folder of photographs for quantization; None: the built-in set."""
     budget: Budget | None = None
     """What int8 and int8-mixed must hold; None: their recipes' own budgets, or as near to them as can be had."""
+    tolerances: ToleranceChanges = field(default_factory=ToleranceChanges)
+    """Limits in place of the recipes' own."""
     pareto_points: int = 0
     """Further models that their search measures, for a plot."""
     out: Path = Path("dist")
@@ -53,6 +60,20 @@ class ExportRequest:
                 )
         return chosen
 
+    def check(self) -> None:
+        """Raise ExportError for what would end the export later: an unknown name, a target, a folder of photographs."""
+        rows = self.recipes()
+        self.tolerances.require_known(rows)
+        if "coreml" in self.formats:
+            needs("coremltools", extra="coreml")
+        if any(row.precision == "w8a8" for row in rows):
+            from converters.coreml.compress import check
+
+            check("w8a8", self.coreml_target)
+        if self.calibration is not None:
+            representative.photographs(self.calibration)
+        writable_folder(self.out)
+
     def contract(self, row: Recipe) -> Contract:
         """What an artefact takes and gives."""
         return Contract.of(row.format, self.size, images=self._images(row), eight_bit=row.eight_bit)
@@ -63,10 +84,10 @@ class ExportRequest:
         The user's own budget must not contradict it: one photograph may have twice the mean of all.
         """
         limits = row.limits(images=self._images(row))
-        if self.budget is None or not row.searched:
-            return limits
-        asked = 2 * self.budget.limits.get("mad", 0.0)
-        return limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})
+        if self.budget is not None and row.searched:
+            asked = 2 * self.budget.limits.get("mad", 0.0)
+            limits = limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})
+        return self.tolerances.of(row, limits)
 
     def _images(self, row: Recipe) -> bool:
         return row.format == "coreml" and self.coreml_io == "image"

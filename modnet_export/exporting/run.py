@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from converters.errors import CheckFailedError, ExportError, needs
+from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
 from converters.runtimes import open_runtime
 from modnet_export.exporting.chain import Chain
 from modnet_export.exporting.request import ExportRequest
+from modnet_export.images.matting import require_matte, settled
 from modnet_export.model import checkpoint
 from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record import manifest
 from modnet_export.record.contract import OPSET
-from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, writable_folder, write_bytes
+from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
 from modnet_export.record.manifest import Artefact, Manifest, SourceRecord
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.versions import versions
@@ -30,21 +31,22 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     """
     from modnet_export.exporting import onnx
 
+    request.check()  # before minutes of work, not after
     rows = request.recipes()
-    if "coreml" in request.formats:
-        needs("coremltools", extra="coreml")  # before minutes of work, not after
-    writable_folder(request.out)
     replaced = _old_artefacts(request.out, [row.file for row in rows])
     progress("loading the checkpoint")
-    source = checkpoint.resolve(request.checkpoint)
+    source = settled(checkpoint.resolve(request.checkpoint), request.input_range)
     reference = open_reference(source)
     progress("exporting to ONNX")
     if isinstance(reference, TorchReference):
         model = onnx.from_network(reference.modnet, request.size)
     else:
-        model = onnx.from_onnx(source.path, request.size)
+        model = onnx.from_onnx(source, request.size)
+        onnx.require_modnet(model, source.path)
     progress("running the reference")
     inputs = samples(reference, request.size)
+    for item in inputs:
+        require_matte(item.matte_nhwc, source.name)
     chain = Chain(model, request, progress)
     artefacts: list[Artefact] = []
     stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
@@ -55,7 +57,9 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             progress(f"verifying {row.file}")
             artefacts.append(_verified(row, request, chain, folder, inputs))
         result = Manifest(
-            source=SourceRecord(name=source.name, kind=source.kind, sha256=source.sha256),
+            source=SourceRecord(
+                name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range
+            ),
             size=request.size,
             reference=reference.engine,
             versions=versions(),

@@ -17,6 +17,7 @@ from modnet_export.images.imaging import Pixels, read_image, resize
 TRANSPARENT = "transparent"
 _BLUR = "blur"
 _DEFAULT_SIGMA = 0.02  # of the longer side
+_WIDEST_SIGMA = 64.0  # pixels
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def estimate_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
     """
     from pymatting import estimate_foreground_ml
 
+    if matte.size == 1:  # there is nothing to tell two colours by, and pymatting divides by the logarithm of 1
+        return image, image
     estimate: Any = estimate_foreground_ml(image.astype(np.float64), matte.astype(np.float64), return_background=True)
     foreground, background = (np.asarray(item, np.float32).clip(0, 1) for item in estimate)
     # An opaque pixel shows the foreground alone: its colour is kept exactly.
@@ -79,11 +82,21 @@ def _cover(picture: Pixels, height: int, width: int) -> Pixels:
 
 
 def _blurred(background: Pixels, matte: Pixels, sigma: float) -> Pixels:
-    """The background, blurred. A pixel counts by how much of it was seen, so that the person does not glow through."""
+    """The background, blurred. A pixel counts by how much of it was seen, so that the person does not glow through.
+
+    A wide blur is computed on a smaller picture, which looks the same and takes no longer than a narrow one.
+    """
+    height, width = matte.shape
+    # Mirrored at its borders, a picture is its mean at twice its longer side: a wider blur changes nothing.
+    sigma = min(sigma, 2.0 * max(height, width))
+    scale = min(1.0, _WIDEST_SIGMA / sigma)
+    size = max(round(height * scale), 1), max(round(width * scale), 1)
     weight = np.maximum(1 - matte, 1e-4)
-    blurred = cv2.GaussianBlur(background * weight[..., None], (0, 0), sigma)
-    total = cv2.GaussianBlur(weight, (0, 0), sigma)
-    return np.asarray(blurred / np.asarray(total)[..., None], np.float32).clip(0, 1)
+    blurred, total = (
+        cv2.GaussianBlur(resize(item, *size), (0, 0), sigma * scale)
+        for item in (background * weight[..., None], weight)
+    )
+    return resize(np.asarray(blurred / np.asarray(total)[..., None], np.float32), height, width).clip(0, 1)
 
 
 def composite(image: Pixels, matte: Pixels, background: Background) -> Pixels:

@@ -11,16 +11,25 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from converters.eight_bit import from_bytes
-from converters.errors import ExportError
+from converters.errors import ExportError, needs, reason
 from modnet_export.record.choices import Fit
 from modnet_export.record.contract import SIZE_MULTIPLE
 
 Pixels = npt.NDArray[np.float32]
 
-SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_HEIF = (".heic", ".heif")
+SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *_HEIF})
 # Mid-grey is 0 after the network's normalisation to [-1, 1], and 0 is what its own padding adds.
 _LETTERBOX_VALUE = 0.5
 _RELEASED_SIDE = 512
+
+
+def _open_heif() -> None:
+    """Let Pillow read what iPhones write; raises ExportError where the extra is not installed."""
+    needs("pi_heif", extra="heic")
+    from pi_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def read_image(path: Path) -> Pixels:
@@ -30,24 +39,50 @@ def read_image(path: Path) -> Pixels:
     white. Raises ExportError for a file that is not a whole image.
     """
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise ValueError("it is a folder" if path.is_dir() else "it is no regular file")
+        if path.suffix.lower() in _HEIF and path.is_file():
+            _open_heif()
         with Image.open(path) as opened:
             opened.load()
             image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16-bit grey; Pillow itself turns 16-bit colour into 8-bit
-                grey = np.asarray(image, np.float32) / np.float32(65535)
-                return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
+            if image.mode.startswith(("I", "F")):  # Pillow itself turns 16-bit colour into 8-bit
+                return _grey(np.asarray(image), 1.0 if image.mode == "F" else 65535.0)
             if image.has_transparency_data:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return from_bytes(np.asarray(image.convert("RGB")))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "it is a folder" if path.is_dir() else "no such file" if not path.exists() else str(error)
+        why = "no such file" if isinstance(error, FileNotFoundError) else reason(error)
         raise ExportError(
-            f"cannot read {path.name} as an image: {reason.splitlines()[0][:200]}",
+            f"cannot read {path.name} as an image: {why}",
             where=path,
             expected=f"a whole image: {', '.join(sorted(suffix[1:] for suffix in SUFFIXES))}",
             next_step="check that the file opens in an image viewer",
         ) from error
+
+
+def _grey(values: npt.NDArray[np.generic], white: float) -> Pixels:
+    """Grey of more than 8 bits as RGB; raises ValueError for values beyond 0 to ``white``, whose meaning is unknown."""
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= white):
+        raise ValueError(f"its values are from {low:.4g} to {high:.4g}, and can be read from 0 to {white:.0f}")
+    return np.repeat((values.astype(np.float32) / np.float32(white))[..., None], 3, axis=2)
+
+
+def as_pixels(image: npt.NDArray[np.generic]) -> Pixels:
+    """An image as H x W x 3 in [0, 1], from such floats or from bytes; raises ExportError for any other array."""
+    right = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+    if right and image.dtype == np.uint8:
+        return from_bytes(image)
+    if right and np.issubdtype(image.dtype, np.floating) and image.min() >= 0 and image.max() <= 1:
+        return np.asarray(image, np.float32)
+    spread = f", from {image.min()} to {image.max()}" if image.size and image.dtype != object else ""
+    raise ExportError(
+        f"this array is no image: {' x '.join(map(str, image.shape))} {image.dtype}{spread}",
+        expected="RGB, H x W x 3: floats in [0, 1], or bytes (uint8)",
+        next_step="divide by the value that means white, and put colours last",
+    )
 
 
 def list_images(paths: list[Path]) -> list[Path]:

@@ -1,82 +1,163 @@
-"""From an image to its matte, by any model: a checkpoint at the released sizes, or an artefact at its own size."""
+"""From an image to its matte, by any model: an artefact at its own size, a checkpoint or a user's ONNX model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from converters.choices import ComputeUnit
-from converters.errors import ExportError
-from converters.runtimes import Runtime, open_runtime
-from modnet_export.images.imaging import Pixels, fit_image, released_size, restore_matte
-from modnet_export.model import checkpoint
-from modnet_export.record.choices import Fit
+import numpy as np
+import numpy.typing as npt
 
-_ARTEFACTS = (".onnx", ".tflite", ".mlpackage")
+from converters.choices import ComputeUnit
+from converters.errors import ExportError, ExportWarning
+from converters.runtimes import Runtime, open_runtime
+from modnet_export.images.imaging import Pixels, as_pixels, demo_photo, fit_image, released_size, restore_matte
+from modnet_export.model import checkpoint
+from modnet_export.model.checkpoint import Source
+from modnet_export.model.reference import OnnxReference, Reference, TorchReference
+from modnet_export.record.choices import Fit, InputRange
+
+_ARTEFACTS = (".tflite", ".mlpackage")
+# Rounding to 8 or 16 bits, and resizing, leave a matte within this of [0, 1].
+_BEYOND = 0.1
+# Mattes of one portrait by two trained networks differ by less than this in the mean, and a third of it is usual.
+_ALIKE = 0.1
 
 
 @dataclass(frozen=True)
 class MattingRequest:
     """What computes mattes: an artefact's path, or a checkpoint by its path or name.
 
-    ``fit`` None: letterbox for an artefact, the released code's own sizes for a checkpoint. ``threads`` None: the
-    engine's choice.
+    ``fit`` None: letterbox for a model of one size, the released code's own sizes for others. ``threads`` None: the
+    engine's choice. ``input_range`` None: found out, see ``settled``.
     """
 
     model: str
     fit: Fit | None = None
     threads: int | None = None
     compute_unit: ComputeUnit = "ALL"
+    input_range: InputRange | None = None
 
 
 class Matting:
-    """One loaded model and the way images are fitted to it."""
+    """One loaded model and the way images are fitted to it; ``size`` None: to the size that the released code takes."""
 
-    def __init__(self, model: Runtime, fit: Fit) -> None:
-        self._model, self._fit = model, fit
+    def __init__(self, model: Runtime | Reference, size: tuple[int, int] | None, fit: Fit) -> None:
+        self._model, self._size, self._fit = model, size, fit
 
     @property
     def engine(self) -> str:
         return self._model.engine
 
-    def matte(self, image: Pixels) -> Pixels:
-        """RGB in [0, 1], H x W x 3, to its matte in [0, 1], H x W."""
-        image_nhwc, placement = fit_image(image, self._model.size, self._fit)
-        return restore_matte(self._model.run(image_nhwc), placement, self._fit)
+    def matte(self, image: npt.NDArray[np.generic]) -> Pixels:
+        """RGB, H x W x 3, floats in [0, 1] or bytes, to its matte in [0, 1], H x W.
+
+        Raises ExportError for any other array, and for a model that gives anything else than a matte.
+        """
+        pixels = as_pixels(image)
+        image_nhwc, placement = fit_image(pixels, self._size or released_size(*pixels.shape[:2]), self._fit)
+        matte_nhwc = self._model.run(image_nhwc)
+        require_matte(matte_nhwc, "the model")
+        return restore_matte(matte_nhwc, placement, self._fit)
 
 
-class CheckpointMatting:
-    """The network in PyTorch, at the size that the released code chooses for each image."""
-
-    def __init__(self, source: checkpoint.Source, threads: int | None) -> None:
-        import torch
-
-        from modnet_export.model.reference import TorchReference
-
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self._reference = TorchReference(source)
-        self.engine = self._reference.engine
-
-    def matte(self, image: Pixels) -> Pixels:
-        """RGB in [0, 1], H x W x 3, to its matte in [0, 1], H x W."""
-        image_nhwc, placement = fit_image(image, released_size(*image.shape[:2]), "released")
-        return restore_matte(self._reference.run(image_nhwc), placement, "released")
+def require_matte(matte_nhwc: Pixels, name: str) -> None:
+    """Raise ExportError where what a model gave is no matte."""
+    low, high = float(matte_nhwc.min()), float(matte_nhwc.max())
+    if not (low >= -_BEYOND and high <= 1 + _BEYOND):
+        raise ExportError(
+            f"{name} gives values from {low:.3g} to {high:.3g}",
+            where="its output",
+            expected="a matte in [0, 1]",
+            next_step="check that it is a matting network with its last sigmoid, and what it takes: `input_range`",
+        )
 
 
-def open_matting(request: MattingRequest) -> Matting | CheckpointMatting:
+def open_matting(request: MattingRequest) -> Matting:
     """Load a model.
 
-    Raises ExportError when it cannot be loaded, and where a checkpoint is asked for another fit than ``released``.
+    Raises ExportError when it cannot be loaded, and where one that takes any size is asked for another fit than
+    ``released``.
     """
-    if Path(request.model).suffix in _ARTEFACTS:
-        runtime = open_runtime(Path(request.model), threads=request.threads, compute_unit=request.compute_unit)
-        return Matting(runtime, request.fit or "letterbox")
+    path = Path(request.model)
+    if path.suffix.lower() in _ARTEFACTS:
+        _refuse_range(request.input_range, path.name)
+        runtime = open_runtime(path, threads=request.threads, compute_unit=request.compute_unit)
+        return Matting(runtime, runtime.size, request.fit or "letterbox")
+    source = settled(checkpoint.resolve(request.model), request.input_range)
+    model: Reference
+    if source.kind == "onnx":
+        model = OnnxReference(source.path, source.input_range, request.threads)
+        if model.ports.size is not None:
+            return Matting(model, model.ports.size, request.fit or "letterbox")
+    else:
+        model = _torch(source, request.threads)
     if request.fit not in (None, "released"):
         raise ExportError(
-            f"a checkpoint runs at each image's own size, so there is nothing to {request.fit}",
+            f"{path.name} runs at each image's own size, so there is nothing to {request.fit}",
             where="`fit`",
             expected="released, or an exported model",
             next_step="leave `fit` out, or take an exported model",
         )
-    return CheckpointMatting(checkpoint.resolve(request.model), request.threads)
+    return Matting(model, None, "released")
+
+
+def _torch(source: Source, threads: int | None) -> TorchReference:
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return TorchReference(source)
+
+
+def _refuse_range(asked: InputRange | None, name: str) -> None:
+    if asked is not None:
+        raise ExportError(
+            f"what {name} takes is known",
+            where="`input_range`",
+            expected="a model in ONNX",
+            next_step="leave `input_range` out",
+        )
+
+
+def settled(source: Source, asked: InputRange | None) -> Source:
+    """A source with the range of values that a user's ONNX model takes: as asked, or as found out.
+
+    A graph that normalises its input takes 0..1. Any other one takes -1..1, as released, unless its matte of the
+    built-in portrait is right for 0..1 only; a warning says so where that decides, and where neither matte is right.
+    Raises ExportError for a model that does not load, and where a range is asked for that is no ONNX model's.
+    """
+    if source.kind != "onnx":
+        _refuse_range(asked, source.name)
+        return source
+    reference = OnnxReference(source.path, asked)
+    if asked is not None or reference.ports.normalises:
+        return replace(source, input_range=reference.ports.input_range)
+    released, inside = (_off(source, item) for item in ("-1..1", "0..1"))
+    found: InputRange = "0..1" if inside < min(_ALIKE, released / 2) else "-1..1"
+    if found == "0..1" or _ALIKE < released < math.inf:
+        warnings.warn(
+            f"{source.path.name} is taken to read an image of {found}: its graph does not normalise, and of the "
+            f"built-in portrait its matte is off by {released:.2g} for -1..1 and by {inside:.2g} for 0..1. If that is "
+            "wrong, say it: `input_range`",
+            ExportWarning,
+            stacklevel=2,
+        )
+    return replace(source, input_range=found)
+
+
+def _off(source: Source, input_range: InputRange) -> float:
+    """The mean difference between a model's matte of the built-in portrait, if it takes that range, and our own."""
+    reference = OnnxReference(source.path, input_range)
+    size = reference.ports.size
+    known = TorchReference(checkpoint.resolve(checkpoint.EMBEDDED))
+    try:
+        found, expected = (
+            Matting(model, size, "released" if size is None else "letterbox").matte(demo_photo())
+            for model in (reference, known)
+        )
+    except (ExportError, ValueError):  # no matte, or no size for MODNet: export says more
+        return math.inf
+    return float(np.abs(found - expected).mean())

@@ -60,30 +60,56 @@ def _built_in(size: Size, matting: Matting) -> Iterator[Pixels]:
         yield fit(light.clip(0, 1).astype(np.float32), size)[0]
 
 
-def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]:
-    paths = list_images([folder])
-    empty: list[str] = []
-    usable = 0
-    for index in np.unique(np.linspace(0, len(paths) - 1, min(COUNT, len(paths))).round().astype(int)):
-        image_nhwc = fit(read_image(paths[index]), size)[0]
-        if float(image_nhwc.std()) < _CONSTANT:
-            raise ExportError(
-                f"{paths[index].name} is one colour: nothing can be calibrated with it",
-                where=paths[index],
-                expected="photographs of people",
-                next_step="remove it from the calibration folder",
-            )
-        usable += 1
-        if float(matting(image_nhwc).mean()) < _EMPTY:
-            empty.append(paths[index].name)
-        yield image_nhwc
-    if empty:
-        shown = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        warnings.warn(
-            f"{len(empty)} of {usable} calibration images have an empty matte ({shown}): are they portraits?",
-            ExportWarning,
-            stacklevel=2,
+def photographs(folder: Path) -> list[Path]:
+    """The images of a calibration folder that calibration looks at; raises ExportError where there are none."""
+    if not folder.is_dir():
+        raise ExportError(
+            f"{folder} is no folder",
+            where="`calibration`",
+            expected="a folder of photographs of people",
+            next_step="check the path, or leave `calibration` out to use the built-in set",
         )
+    paths = list_images([folder])
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(COUNT, len(paths))).round().astype(int))
+    return [paths[index] for index in chosen]
+
+
+def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]:
+    paths = photographs(folder)
+    empty: list[str] = []
+    useless: list[str] = []
+    for path in paths:
+        try:
+            image_nhwc = fit(read_image(path), size)[0]
+        except ExportError as error:
+            useless.append(error.what)
+            continue
+        if float(image_nhwc.std()) < _CONSTANT:
+            useless.append(f"{path.name} is one colour")
+            continue
+        if float(matting(image_nhwc).mean()) < _EMPTY:
+            empty.append(path.name)
+        yield image_nhwc
+    if len(useless) == len(paths):
+        raise ExportError(
+            f"nothing can be calibrated with these {len(paths)} image(s): {_few(useless)}",
+            where=folder,
+            expected="photographs of people",
+            next_step="choose another folder, or leave `calibration` out to use the built-in set",
+        )
+    if useless:
+        _warn(f"{len(useless)} of {len(paths)} calibration images were left out: {_few(useless)}")
+    if empty:
+        usable = len(paths) - len(useless)
+        _warn(f"{len(empty)} of {usable} calibration images have an empty matte ({_few(empty)}): are they portraits?")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, ExportWarning, stacklevel=2)
 
 
 def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels]:
@@ -91,6 +117,7 @@ def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels
 
     From ``folder``, or the built-in set. ``matting`` is the float model: it cuts the built-in
     portrait out, and tells whether a user's image shows anybody (a warning where it does not).
-    Raises ExportError for an empty folder, an image that cannot be read, or one of a single colour.
+    An image that cannot be read, or is of a single colour, is left out with a warning. Raises ExportError for a folder
+    without any other.
     """
     return list(_built_in(size, matting) if folder is None else _from_folder(folder, size, matting))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -14,10 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 from modnet_export.model import hub
 from modnet_export.model.network import MODNet
+from modnet_export.record.choices import InputRange
 from modnet_export.record.files import sha256
+from modnet_export.record.manifest import SourceRecord
 
 EMBEDDED = "demo"
 _PARALLEL_PREFIX = "module."
@@ -35,6 +38,8 @@ class Source:
     path: Path
     sha256: str
     kind: Literal["checkpoint", "onnx"]
+    input_range: InputRange | None = None
+    """What an ONNX model takes; None: as its graph tells."""
 
 
 def names() -> tuple[str, ...]:
@@ -42,7 +47,7 @@ def names() -> tuple[str, ...]:
     return (EMBEDDED, *hub.OFFICIAL)
 
 
-def resolve(name: str) -> Source:
+def resolve(name: str, input_range: InputRange | None = None) -> Source:
     """The file behind ``demo``, an official name (downloaded once) or a path; raises ExportError."""
     if name == EMBEDDED:
         path = Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
@@ -57,17 +62,47 @@ def resolve(name: str) -> Source:
             expected=f"one of {', '.join(names())}, or the path of a .ckpt, .pth, .pt, .safetensors or .onnx file",
             next_step="check the path, or leave `checkpoint` out to use the embedded demo checkpoint",
         )
-    return Source(name, path, sha256(path), "onnx" if path.suffix == ".onnx" else "checkpoint")
+    if path.suffix.lower() == ".onnx":
+        return Source(name, path, sha256(path), "onnx", input_range)
+    return Source(name, path, sha256(path), "checkpoint")
+
+
+def recorded(record: SourceRecord, instead: str | None = None) -> Source:
+    """The source that a manifest names, or the one that is given ``instead``; raises ExportError where it is gone."""
+    name = instead or record.name
+    if instead is None and name not in names() and not Path(name).is_file():
+        raise ExportError(
+            f"the checkpoint '{name}' that this folder was exported from is not here",
+            where=Path(name).absolute(),
+            expected=f"the file with SHA-256 {record.sha256}",
+            next_step="say where it is now: `checkpoint=PATH`",
+        )
+    return resolve(name, record.input_range)
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive with code, as torch.jit.save writes it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    if _is_torchscript(path):
+        raise ExportError(
+            f"{path.name} is TorchScript: a program, and this tool runs none that it is given",
+            where=path,
+            expected="the weights alone",
+            next_step=f"where you trust it: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.ckpt')",
+        )
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise ExportError(
-            f"cannot read {path.name} as a checkpoint: {(str(error) or type(error).__name__).splitlines()[0][:200]}",
+            f"cannot read {path.name} as a checkpoint: {reason(error)}",
             where=path,
             expected="a PyTorch state dict of plain tensors (.ckpt, .pth, .pt), or safetensors",
             next_step="download or copy the file again; if it holds more than tensors, save "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import SEEK_END
 from pathlib import Path
 
-from converters.errors import ExportError
+from converters.errors import ExportError, reason
 from modnet_export.record.files import sha256
 
 
@@ -78,7 +78,7 @@ def _download(file: HubFile, partial: Path) -> None:
             http_get(url, target, resume_size=target.tell(), displayed_filename=Path(file.path).name)
     except Exception as error:  # the HTTP library, and so its errors, differ between releases of the client
         raise ExportError(
-            f"cannot download {Path(file.path).name}: {(str(error) or type(error).__name__).splitlines()[0]}",
+            f"cannot download {Path(file.path).name}: {reason(error)}",
             where=url,
             expected="a connection to the hub",
             next_step="try again when online (a download that was begun goes on where it stopped), set HF_ENDPOINT to "

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from converters.diagnose.tracing import Step, sample, trace
+from converters.errors import ExportError, reason
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source, load
+from modnet_export.record.choices import InputRange
 
 if TYPE_CHECKING:
     from torch import nn
@@ -103,33 +105,56 @@ def _trace_torch(network: nn.Module, run: Callable[[], object]) -> list[Step]:
 
 
 class OnnxReference:
-    """A user's own ONNX model as it is; only the image is brought to the range of values that it takes."""
+    """A user's own ONNX model as it is; only the image is brought to the range of values that it takes.
 
-    def __init__(self, path: Path) -> None:
+    ``input_range`` None: as the graph tells. Raises ExportError for a file that ONNX Runtime does not load, and for a
+    model without one image in and a matte out.
+    """
+
+    def __init__(self, path: Path, input_range: InputRange | None = None, threads: int | None = None) -> None:
         import onnxruntime as ort
 
-        from modnet_export.model.onnx_ports import is_contract_model, model_ports, read_onnx
+        from modnet_export.model.onnx_ports import ports, read_onnx
 
-        model = read_onnx(path)
-        image, matte = model_ports(model, path)
+        self.ports = ports(read_onnx(path, checked=False), path, input_range)
         options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = THREADS
+        options.log_severity_level = 4  # what fails is raised as well
+        if threads is not None:
+            options.intra_op_num_threads = threads
         self.engine = f"ONNX Runtime {ort.__version__}"
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._input, self._output = image.name, matte.name
-        self._released_range, self._path = not is_contract_model(model), path
+        self._path = path
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ExportError(
+                f"{self.engine} cannot load {path.name}: {reason(error)}",
+                where=path,
+                expected="a model that ONNX Runtime runs",
+                next_step="export it again for this version, or update onnxruntime",
+            ) from error
 
     def run(self, image_nhwc: Image) -> Image:
-        image_nchw = np.ascontiguousarray(image_nhwc.transpose(0, 3, 1, 2))
-        if self._released_range:
-            image_nchw = (image_nchw - np.float32(0.5)) * np.float32(2)
-        (matte_nchw,) = self._session.run([self._output], {self._input: image_nchw})
-        return np.asarray(matte_nchw, np.float32).transpose(0, 2, 3, 1)
+        """Raises ExportError where the model does not run at the image's size."""
+        from modnet_export.model.onnx_ports import with_range
+
+        image_nchw = image_nhwc.transpose(0, 3, 1, 2)
+        values = with_range(image_nchw, self.ports.input_range).astype(self.ports.dtype)
+        try:
+            (matte_nchw,) = self._session.run([self.ports.matte], {self.ports.image: np.ascontiguousarray(values)})
+            return np.asarray(matte_nchw, np.float32).reshape(1, 1, *image_nchw.shape[2:]).transpose(0, 2, 3, 1)
+        except Exception as error:
+            raise ExportError(
+                f"{self._path.name} gives no matte of {'x'.join(map(str, image_nchw.shape[2:]))}: {reason(error)}",
+                where=self._path,
+                expected="one value in its last output for each pixel of the image",
+                next_step="take the size that it was exported at, or export it again with dynamic height and width",
+            ) from error
 
     def trace(self, image_nhwc: Image) -> list[Step]:
         """Every op of the user's model."""
-        return trace(self._path, (image_nhwc - np.float32(0.5)) * np.float32(2) if self._released_range else image_nhwc)
+        from modnet_export.model.onnx_ports import with_range
+
+        return trace(self._path, with_range(image_nhwc, self.ports.input_range))
 
 
 Reference = TorchReference | OnnxReference
@@ -137,4 +162,6 @@ Reference = TorchReference | OnnxReference
 
 def open_reference(source: Source) -> Reference:
     """The reference for a source, on ``THREADS`` threads; raises ExportError for a file that does not load."""
-    return OnnxReference(source.path) if source.kind == "onnx" else TorchReference(source, THREADS)
+    if source.kind == "onnx":
+        return OnnxReference(source.path, source.input_range, THREADS)
+    return TorchReference(source, THREADS)

@@ -35,3 +35,5 @@ Convention = Literal["plain", "dim", "gfm"]
 Verdict = Literal["passed", "failed", "not run"]
 Engine = Literal["processes", "dask"]
 """What runs a verification: this machine's processes, or a dask cluster."""
+InputRange = Literal["0..1", "-1..1"]
+"""What a user's ONNX model takes for black and white: with the normalisation inside its graph, or as released."""

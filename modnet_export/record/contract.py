@@ -5,9 +5,10 @@ Apps, tests, runtimes and documentation read these values from here or from the 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from converters.errors import ExportError
 from modnet_export.record.choices import Format, Layout
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SIZE_MULTIPLE = 32
+LARGEST_SIDE = 4096
+"""The side of the largest image that every Vulkan device takes (maxImageDimension2D)."""
 INPUT_NAME = "image"
 OUTPUT_NAME = "matte"
 OPSET = 18
@@ -26,10 +29,10 @@ LAYOUTS: dict[Format, Layout] = {"onnx": "NCHW", "tflite": "NHWC", "coreml": "NC
 
 
 class Size(Strict):
-    """Height and width in pixels, multiples of 32."""
+    """Height and width in pixels, multiples of 32 up to 4096."""
 
-    height: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
-    width: int = Field(gt=0, multiple_of=SIZE_MULTIPLE)
+    height: int = Field(gt=0, le=LARGEST_SIDE, multiple_of=SIZE_MULTIPLE)
+    width: int = Field(gt=0, le=LARGEST_SIDE, multiple_of=SIZE_MULTIPLE)
 
     def __str__(self) -> str:
         return f"{self.height}x{self.width}"
@@ -38,14 +41,13 @@ class Size(Strict):
     def parse(cls, text: str) -> Size:
         """From ``HxW`` or one number for a square; raises ExportError."""
         parts = text.lower().split("x")
-        if 1 <= len(parts) <= 2 and all(part.isascii() and part.isdecimal() and int(part) for part in parts):
-            height, width = int(parts[0]), int(parts[-1])
-            if height % SIZE_MULTIPLE == width % SIZE_MULTIPLE == 0:
-                return cls(height=height, width=width)
+        if 1 <= len(parts) <= 2 and all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
+            with suppress(ValidationError):
+                return cls(height=int(parts[0]), width=int(parts[-1]))
         raise ExportError(
             f"'{text}' is not a size that MODNet can run at",
             where="`size`",
-            expected=f"HEIGHTxWIDTH, both positive multiples of {SIZE_MULTIPLE}",
+            expected=f"HEIGHTxWIDTH, both multiples of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LARGEST_SIDE}",
             next_step="try `size=512x512`, or `size=256x384` for a faster and coarser model",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import glob
 import hashlib
 import json
 import os
@@ -10,9 +11,11 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +24,7 @@ if sys.platform != "win32":
 
 from pydantic import ValidationError
 
-from converters.errors import ExportError
+from converters.errors import ExportError, ExportWarning, reason
 
 T = TypeVar("T")
 
@@ -61,7 +64,7 @@ def read_validated(path: Path, validate: Callable[[bytes], T], what: str, expect
         return validate(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise ExportError(
-            f"cannot read {path.name} as {what}: {str(error).splitlines()[0]}", where=path, expected=expected
+            f"cannot read {path.name} as {what}: {reason(error)}", where=path, expected=expected
         ) from error
 
 
@@ -90,9 +93,9 @@ def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat)
         data = path.read_bytes()
         content = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
+        why = (isinstance(error, OSError) and error.strerror) or reason(error)
         raise ExportError(
-            f"cannot read {path.name} as {kind.what}: {reason}",
+            f"cannot read {path.name} as {kind.what}: {why}",
             where=path,
             expected=kind.expected,
             next_step=kind.again,
@@ -122,20 +125,75 @@ def read_versioned(path: Path, validate: Callable[[bytes], T], kind: FileFormat)
         ) from error
 
 
+_SCRATCH = "modnet-export-"
+"""What the names of all scratch have in common: it is ours, and what a killed process left is removed."""
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name beside it, then rename it into place."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Write a whole file under a temporary name beside it, then rename it into place; a symbolic link stays one."""
+    path = Path(os.path.realpath(path))
+    _clear_files(path.parent)
+    temporary, handle = _locked(lambda: _new_file(path.parent))
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _let_go(handle)
+
+
+def _new_file(folder: Path) -> str:
+    handle, name = tempfile.mkstemp(prefix=f".{_SCRATCH}", dir=folder)
+    os.close(handle)
+    return name
+
+
+@lru_cache
+def _clear_files(folder: Path) -> None:
+    """Remove the scratch of killed processes in a folder, once for each process: a folder may hold many files."""
+    for item in folder.glob(f".{_SCRATCH}*"):
+        held = _hold(item)
+        if held is not None:
+            item.unlink(missing_ok=True)
+            os.close(held)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for intermediate files, removed in the end; what killed processes left of theirs is removed before."""
+    place = Path(tempfile.gettempdir())
+    folder, handle = _locked(lambda: tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
+    try:
+        for other in place.glob(f"{_SCRATCH}*"):
+            held = None if other == folder else _hold(other)
+            if held is not None:
+                shutil.rmtree(other, ignore_errors=True)
+                os.close(held)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _let_go(handle)
+
+
+def _locked(make: Callable[[], str]) -> tuple[Path, int | None]:
+    """A new file or folder, and the descriptor that locks it; None where there are no locks."""
+    while True:
+        path = Path(make())
+        held = _hold(path)
+        if path.exists():  # else another process took it for a dead one's before it was locked
+            return path, held
+        _let_go(held)
+
+
+def _let_go(held: int | None) -> None:
+    if held is not None:
+        os.close(held)
 
 
 def _umask() -> int:
@@ -190,16 +248,20 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        if held is not None:
-            os.close(held)
+        _let_go(held)
 
 
-def _hold(folder: Path) -> int | None:
-    """A descriptor that locks a folder until it is closed or the process ends; None where there are no such locks, or
-    another process holds it."""
+def _hold(path: Path) -> int | None:
+    """A descriptor that locks a file or folder until it is closed or the process ends.
+
+    None where another process holds it, where it is gone or somebody else's, and where there are no locks.
+    """
     if sys.platform == "win32":
         return None
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -210,7 +272,7 @@ def _hold(folder: Path) -> int | None:
 
 def _clear(folder: Path, prefix: str, own: Path) -> None:
     """Remove what killed processes left beside ``folder``; raises ExportError where one that began first still runs."""
-    for other in folder.parent.glob(f"{prefix}*"):
+    for other in folder.parent.glob(f"{glob.escape(prefix)}*"):
         if other == own:
             continue
         free = _hold(other)
@@ -225,6 +287,44 @@ def _clear(folder: Path, prefix: str, own: Path) -> None:
                 expected="one process for each folder",
                 next_step="wait until it has ended, or choose another folder as `out`",
             )
+
+
+def writable_file(path: Path | None, setting: str) -> None:
+    """Raise ExportError unless a file can be written there: before long work, not after. None: nothing is asked."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir():
+        problem = "it is a folder"
+    elif not folder.is_dir():
+        problem = f"there is no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        problem = f"nothing may be written in {folder}"
+    else:
+        return
+    raise ExportError(
+        f"cannot write {path}: {problem}",
+        where=f"`{setting}`",
+        expected="a file's name in a folder that is there",
+        next_step="make the folder, or choose another place",
+    )
+
+
+def kept_in_cache(name: str) -> Path | None:
+    """A folder of the cache, made where it is not there; None, with a warning, where it cannot be written."""
+    folder = cache() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        warnings.warn(
+            f"nothing is kept in {folder}, so work that is stopped begins anew: {error.strerror}. "
+            "The environment variable MODNET_EXPORT_CACHE names another folder",
+            ExportWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 def writable_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from converters.budget import Point
 from converters.choices import Tuning
 from converters.errors import CheckFailedError, ExportError
-from modnet_export.record.choices import Format, Precision
+from modnet_export.record.choices import Format, InputRange, Precision
 from modnet_export.record.contract import Contract, Size
 from modnet_export.record.files import FileFormat, read_versioned, sha256
 from modnet_export.record.measures import Measurement, Tolerance, check_measurements
@@ -36,6 +36,8 @@ class SourceRecord(Strict):
     name: str
     kind: Literal["checkpoint", "onnx"]
     sha256: Sha256
+    input_range: InputRange | None = None
+    """What an ONNX model takes; null for a checkpoint."""
 
 
 class SearchRecord(Strict):

@@ -108,7 +108,7 @@ def pictures(request: PicturesRequest, progress: Progress = silent) -> Gallery:
             expected="the inputs that were verified, of which the worst are shown",
             next_step="give the same `images`, `video` or `ground_truth` as were verified",
         )
-    reference = open_reference(checkpoint.resolve(request.checkpoint or result.source.name))
+    reference = open_reference(checkpoint.recorded(result.source, request.checkpoint))
     found = samples(reference, result.size, shown)
     cutouts = [_cutout(sample.image_nhwc, sample.matte_nhwc) for sample in found]
     views: dict[str, list[View]] = {}

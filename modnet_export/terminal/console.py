@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +20,13 @@ from rich.table import Table
 _UNBOUNDED = 10_000
 OUT = Console()
 ERR = Console(stderr=True)
+
+
+def take_any_name() -> None:
+    """Escape what the terminal's encoding has no character for, instead of failing in the midst of a message."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
@@ -36,7 +45,11 @@ def program() -> str:
 
 
 def say_json(text: str) -> None:
-    """A machine's result, as it is."""
+    """A machine's result, as it is; escaped as JSON has it where the output's encoding lacks a character."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2)
     sys.stdout.write(text + "\n")
 
 

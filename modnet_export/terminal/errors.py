@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 import warnings
 from typing import Any, NoReturn
@@ -30,6 +31,22 @@ def of_system(error: OSError) -> ExportError:
     )
 
 
+_OF_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory", "failed to allocate memory", "insufficient memory")
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: PyTorch, ONNX Runtime and OpenCV say so in errors of their own."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OF_MEMORY)
+
+
+def of_memory() -> ExportError:
+    return ExportError(
+        "there is not enough memory for this",
+        expected="a model or an image that fits this machine's memory",
+        next_step="take a smaller size or a smaller image, or end other programs",
+    )
+
+
 def fail(error: ExportError) -> NoReturn:
     """Print an error and exit with its code."""
     ERR.print(f"[bold red]error:[/] {escape(spelled(str(error)))}", highlight=False, soft_wrap=True)
@@ -37,7 +54,8 @@ def fail(error: ExportError) -> NoReturn:
 
 
 def show_warnings() -> None:
-    """Our own as a line on standard error; everybody else's as they are."""
+    """Our own as a line on standard error; everybody else's as they are, but for tracebacks of what we report."""
+    logging.getLogger("onnx_ir").setLevel(logging.CRITICAL)
     others = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:

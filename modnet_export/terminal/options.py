@@ -97,6 +97,6 @@ def choices(text: str, setting: str, allowed: tuple[C, ...]) -> tuple[C, ...]:
 def numbers(text: str, setting: str) -> list[int]:
     """Comma-separated whole numbers from 1; raises ExportError."""
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdecimal() and int(word) for word in words):
+    if not all(word.isascii() and word.isdecimal() and len(word) < 10 and int(word) for word in words):
         raise ExportError(f"'{text}' is not a list of numbers", where=f"`{setting}`", expected="for example 1,2,4")
     return [int(word) for word in words]

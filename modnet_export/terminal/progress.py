@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
 from converters.progress import Progress
 from modnet_export.terminal.console import ERR
 
+_interrupted = False
+
+
+def heed_interrupts() -> None:
+    """Let Ctrl-C end the program even where Python drops the exception, as it does in callbacks of libraries.
+
+    It is then raised again at the next word of progress.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        global _interrupted
+        _interrupted = True
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell or a program ignores it
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def _stop_if_interrupted() -> None:
+    if _interrupted:
+        raise KeyboardInterrupt
+
 
 @contextmanager
 def stages() -> Iterator[Progress]:
-    """A spinner with the present stage, and a bar where its length is known."""
+    """A spinner with the present stage; where its length is known, a bar and the time that is left of it."""
     if not ERR.is_terminal:
         last = ""
 
         def line(stage: str, done: int = 0, total: int = 0, /) -> None:
             nonlocal last
+            _stop_if_interrupted()
             if stage != last:
                 ERR.print(f"  {stage}", highlight=False, markup=False)
             last = stage
@@ -33,11 +65,18 @@ def stages() -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(elapsed_when_finished=False),
     )
     with Bars(*columns, console=ERR, transient=True) as bars:
-        task = bars.add_task("starting", total=None)
+        task, last = bars.add_task("starting", total=None), ""
 
         def bar(stage: str, done: int = 0, total: int = 0, /) -> None:
+            nonlocal last
+            _stop_if_interrupted()
+            if stage != last:  # the time left is told by the pace of this stage alone
+                bars.reset(task)
+            last = stage
             bars.update(task, description=escape(stage), completed=done, total=total or None)
 
         yield bar

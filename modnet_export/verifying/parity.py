@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from converters.runtimes import Image, Runtime
 from modnet_export.images.imaging import Placement
 from modnet_export.images.inputs import Input, builtin
-from modnet_export.model.checkpoint import resolve
+from modnet_export.model import checkpoint
 from modnet_export.model.reference import Reference, open_reference
 from modnet_export.record.contract import Size
 from modnet_export.record.manifest import Manifest
@@ -42,7 +42,7 @@ def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> l
 
 def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]:
     """``samples`` by the checkpoint that a folder was exported from; raises ExportError where it is gone."""
-    return samples(open_reference(resolve(recorded.source.name)), recorded.size, inputs)
+    return samples(open_reference(checkpoint.recorded(recorded.source)), recorded.size, inputs)
 
 
 def compare(sample: Sample, predicted_nhwc: Image, tolerance: Tolerance) -> Measurement:

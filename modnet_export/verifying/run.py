@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.record import manifest
 from modnet_export.record.choices import Convention
+from modnet_export.record.files import scratch_folder
 from modnet_export.record.manifest import Artefact, Manifest
 from modnet_export.record.measures import MEASURES
 from modnet_export.record.strict import repeated
@@ -160,7 +160,7 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
             next_step="export fp16 too, or leave `fp16_safety` out",
         )
     progress("loading the checkpoint")
-    source = checkpoint.resolve(request.checkpoint or recorded.source.name)
+    source = checkpoint.recorded(recorded.source, request.checkpoint)
     if source.sha256 != recorded.source.sha256:
         raise CheckFailedError(
             f"'{source.name}' is not the checkpoint that this folder was exported from",
@@ -217,8 +217,8 @@ def _state(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="modnet_export_") as scratch:
-        yield Path(scratch)
+    with scratch_folder() as scratch:
+        yield scratch
 
 
 def _measure(subject: _Subject, request: VerifyRequest, state: Path, progress: Progress) -> Results:

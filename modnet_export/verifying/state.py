@@ -70,7 +70,11 @@ class Owner(Strict):
     @classmethod
     def present(cls, source: Source, size: Size, convention: Convention = "plain") -> Owner:
         """The owner of what would be measured now."""
-        ours = {"code": code_sha256(_MEASURING_CODE), "metrics convention": convention}
+        ours = {
+            "code": code_sha256(_MEASURING_CODE),
+            "metrics convention": convention,
+            "input range": source.input_range or "its graph's",
+        }
         return cls(checkpoint=source.sha256, size=str(size), measured_by={**versions(MEASURING), **system(), **ours})
 
 

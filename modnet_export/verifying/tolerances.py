@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from converters.errors import ExportError
 from modnet_export.record.manifest import Artefact, Manifest
 from modnet_export.record.measures import MEASURES, Tolerance
+from modnet_export.record.recipes import Recipe
 
 ALL = "*"
 """The name under which a change is for every artefact."""
@@ -43,28 +44,32 @@ class ToleranceChanges:
                 limits.setdefault(section, {}).update(_checked(content, text).limits)
         return cls({name: Tolerance(**content) for name, content in limits.items()})
 
-    def of(self, artefact: Artefact) -> Tolerance:
-        """The artefact's own tolerance with what was changed, the most specific last."""
-        changed = artefact.tolerance.limits
-        for name in (ALL, artefact.format, artefact.precision, artefact.file):
+    def of(self, item: Artefact | Recipe, own: Tolerance | None = None) -> Tolerance:
+        """An artefact's own tolerance (``own``, where it is not the one written down) with what was changed.
+
+        The most specific change is the last.
+        """
+        changed = (own or item.tolerance).limits
+        for name in (ALL, item.format, item.precision, item.file):
             if name in self.by_name:
                 changed |= self.by_name[name].limits
         return Tolerance(**changed)
 
-    def applied(self, manifest: Manifest) -> Manifest:
-        """The manifest with its artefacts' tolerances changed.
-
-        Raises ExportError for a name that nothing in the folder has: its limits would gate nothing.
-        """
-        known = {ALL, *(name for item in manifest.artefacts for name in (item.format, item.precision, item.file))}
-        unknown = sorted(set(self.by_name) - known)
+    def require_known(self, items: Iterable[Artefact | Recipe]) -> None:
+        """Raise ExportError for a name that none of these has: its limits would gate nothing."""
+        known = {name for item in items for name in (item.format, item.precision, item.file)}
+        unknown = sorted(set(self.by_name) - known - {ALL})
         if unknown:
             raise ExportError(
                 f"there is nothing called {', '.join(unknown)} to set a tolerance for",
                 where="`tolerance`",
-                expected=f"one of {', '.join(sorted(known - {ALL}))}",
+                expected=f"one of {', '.join(sorted(known))}",
                 next_step="correct the name, or leave its limits out",
             )
+
+    def applied(self, manifest: Manifest) -> Manifest:
+        """The manifest with its artefacts' tolerances changed; raises ExportError for a name that it does not have."""
+        self.require_known(manifest.artefacts)
         artefacts = tuple(item.model_copy(update={"tolerance": self.of(item)}) for item in manifest.artefacts)
         return manifest.model_copy(update={"artefacts": artefacts})
 

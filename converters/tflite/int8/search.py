@@ -113,6 +113,8 @@ class _Trials:
             range(len(request.groups)), key=lambda item: -(errors[item] ** 2) / (request.groups[item].macs + 1)
         )
         self.points = {point.left_in_float: point for point in self._state.points}
+        # Halving the number of groups, the extra points, and the last one once more.
+        self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 1
 
     @cached_property
     def _expected(self) -> list[Image]:
@@ -132,7 +134,8 @@ class _Trials:
         return self._models[count]
 
     def point(self, count: int) -> Point:
-        self._progress("searching", len(self.points))
+        self._asked += 1
+        self._progress("searching", self._asked - 1, self._total)
         if count not in self.points:
             self.points[count] = self._measured(count)
             self._state.add(self.points[count])

@@ -56,7 +56,7 @@ class State:
                 self._points = {
                     str(name): [Point(**item) for item in points] for name, points in saved["points"].items()
                 }
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise ExportError(
                     f"cannot read {path.name} as the state of a search",
                     where=path,

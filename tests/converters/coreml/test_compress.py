@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from converters.coreml.package import Package
+from converters.diagnose.inspection import inspect
 from converters.runtimes import open_runtime
+
+_STORED = {"int8": "int8", "palettized6": "uint6", "palettized4": "uint4"}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +18,9 @@ def test_compressed_weights_are_small_and_evaluated(packages, photo, expected, p
     package = packages(precision, target=target)
     sizes = [sum(item.stat().st_size for item in path.rglob("*") if item.is_file()) for path in (package, packages())]
     assert sizes[0] <= share * sizes[1]
+    small, whole = inspect(package), inspect(packages())
+    assert small.parameters == pytest.approx(whole.parameters, rel=0.001)
+    assert small.weight_types[_STORED[precision]] > 0.9 * small.parameters
     stored = {item.type for item in Package(package).operations if item.type.startswith("constexpr_")}
     names = {
         ("int8", "iOS16"): "constexpr_affine_dequantize",

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from converters.diagnose.inspection import inspect
 from tests.graphs import model, node
@@ -24,6 +28,36 @@ def test_counts_modnets_parameters_and_macs(dist):
 def test_counts_weight_types(dist):
     summary = inspect(dist / "modnet_fp16.tflite")
     assert summary.weight_types["float16"] > 0.95 * summary.parameters
+
+
+@pytest.mark.parametrize("arithmetic", ["float", "dynamic"])
+def test_a_weight_of_4_bits_counts_as_one_parameter(tmp_path, arithmetic):
+    from converters.tflite.weights import int8_weights
+    from tests.converters.tflite.networks import small_network, tflite
+
+    data = tflite(small_network(np.random.default_rng(0)))
+    small = int8_weights(data, {}, arithmetic, bits=4, keep_small=False)
+    summaries = []
+    for name, content in (("fp32", data), ("int4", small)):
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+        summaries.append(inspect(tmp_path / f"{name}.tflite"))
+    int4 = summaries[1]
+    assert int4.weight_types["int4"] > 0.5 * int4.parameters
+    floats = [sum(count for kind, count in item.weight_types.items() if kind != "int32") for item in summaries]
+    assert floats[0] == floats[1]
+
+
+def test_a_file_that_shapes_cannot_be_inferred_of_is_shown_without_a_traceback(tmp_path, capsys):
+    """A convolution of opset 9 with three channels too many."""
+    proto = model(
+        [node("Conv", "x w", "y")], inputs={"x": [1, 3, 8, 8]}, outputs=["y"], constants={"w": np.ones((4, 3, 1, 1))}
+    )
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((4, 6, 1, 1), np.float32), "w"))
+    onnx.save(proto, tmp_path / "wrong.onnx")
+    code = f"from modnet_export.cli import main; main(['inspect', {str(tmp_path / 'wrong.onnx')!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode in (0, 2)
+    assert "Traceback" not in done.stderr
 
 
 def test_dynamic_shapes_leave_the_macs_unknown(tmp_path):

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modnet_export.record.contract import Size
+
 MODELS = ["modnet_fp32.onnx", "modnet_opt_fp32.onnx", "modnet_fp32.tflite", "modnet_fp16.tflite"]
 
 
@@ -246,6 +248,39 @@ def test_interruption_leaves_nothing_behind(tmp_path):
     assert process.wait() in (130, -signal.SIGINT)
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_explaining_models_of_two_sizes_is_refused(run, dist, exported):
+    other = exported(size=Size(height=64, width=96), formats=("onnx",))
+    code, _, err = run("explain", dist / "modnet_fp32.onnx", "--against", other / "modnet_fp32.onnx")
+    assert code == 2
+    assert "takes 96x128 images, modnet_fp32.onnx 64x96" in err
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_a_name_that_the_terminal_has_no_characters_for(dist, photos, tmp_path, encoding):
+    name = "портрет-🙂" + os.fsdecode(b"\xff")
+    (tmp_path / f"{name}.png").write_bytes((photos / "tall.png").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "modnet_export", "matte", dist / "modnet_fp32.onnx", f"{name}.png", "-o", name],
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(__file__).parents[3])},
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / name / f"{name}.png").is_file()
+    assert done.stdout.startswith(b"Wrote 1 image(s) to ")
+
+
+def test_json_stays_json_where_the_terminal_lacks_a_character(dist, tmp_path):
+    target = tmp_path / "модель🙂.onnx"
+    target.write_bytes((dist / "modnet_fp32.onnx").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "modnet_export", "inspect", target, "--json"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+    )
+    assert json.loads(done.stdout)["file"] == target.name
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ def image(seed=0):
     return np.random.default_rng(seed).random((1, 96, 128, 3), np.float32)
 
 
+def source_of(path):
+    return checkpoint.resolve(str(path))
+
+
 def matte_of(proto, image_nhwc):
     (matte,) = run(proto, {"image": image_nhwc.transpose(0, 3, 1, 2)})
     return matte.transpose(0, 2, 3, 1)
@@ -94,14 +98,14 @@ def users_onnx(request, modnet, tmp_path_factory):
 def test_users_own_modnet_is_brought_to_the_contract(users_onnx, demo_source):
     source = checkpoint.resolve(str(users_onnx))
     assert source.kind == "onnx"
-    found = from_onnx(source.path, SIZE)
+    found = from_onnx(source, SIZE)
     expected = TorchReference(demo_source).run(image())
     np.testing.assert_allclose(matte_of(found, image()), expected, atol=1e-4)
     np.testing.assert_allclose(open_reference(source).run(image()), expected, atol=1e-4)
 
 
 def test_own_artefact_is_taken_as_it_is(dist, demo_source):
-    found = from_onnx(dist / "modnet_fp32.onnx", SIZE)
+    found = from_onnx(source_of(dist / "modnet_fp32.onnx"), SIZE)
     np.testing.assert_allclose(matte_of(found, image()), TorchReference(demo_source).run(image()), atol=1e-4)
 
 
@@ -119,7 +123,7 @@ def test_older_opset_is_converted(tmp_path):
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6), tmp_path / "old.onnx"
     )
-    found = from_onnx(tmp_path / "old.onnx", SIZE)
+    found = from_onnx(source_of(tmp_path / "old.onnx"), SIZE)
     expected = 1 / (1 + np.exp(-(image() * 2 - 1).mean(axis=3, keepdims=True)))
     np.testing.assert_allclose(matte_of(found, image()), expected, atol=1e-5)
 
@@ -133,7 +137,7 @@ def test_inner_values_named_like_the_contracts_do_not_collide(tmp_path, size):
         constants={"axes": np.array([1])},
     )
     onnx.save(proto, tmp_path / "names.onnx")
-    found = from_onnx(tmp_path / "names.onnx", size)
+    found = from_onnx(source_of(tmp_path / "names.onnx"), size)
     assert [found.graph.input[0].name, found.graph.output[0].name] == ["image", "matte"]
 
 
@@ -154,10 +158,10 @@ def test_another_onnx_model_is_refused(tmp_path, proto, message):
     path = tmp_path / "other.onnx"
     path.write_bytes(b"garbage" if proto is None else proto.SerializeToString())
     with pytest.raises(ExportError) as error:
-        from_onnx(path, SIZE)
+        from_onnx(source_of(path), SIZE)
     assert message in str(error.value)
 
 
 def test_size_of_a_static_model_cannot_be_changed(dist):
     with pytest.raises(ExportError, match="`size=HxW`"):
-        from_onnx(dist / "modnet_fp32.onnx", Size(height=64, width=64))
+        from_onnx(source_of(dist / "modnet_fp32.onnx"), Size(height=64, width=64))

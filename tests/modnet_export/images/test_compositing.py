@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +60,26 @@ def test_blur_does_not_smear_the_foreground(soft_edge):
     image, alpha = soft_edge
     result = composite(image, alpha, Background.parse("blur:8"))
     assert np.abs(result[alpha == 0] - BLUE).max() < 0.02
+
+
+@pytest.mark.parametrize("sigma", ["1e-300", "0.5", "63", "65", "1000", "1e9", "1e300"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (64, 96)], ids=str)
+def test_blur_takes_any_sigma_and_any_picture(shape, sigma):
+    noise = np.random.default_rng(0).random((*shape, 3), np.float32)
+    result = composite(noise, np.zeros(shape, np.float32), Background.parse(f"blur:{sigma}"))
+    assert result.shape == noise.shape
+    np.testing.assert_allclose(result.mean((0, 1)), noise.mean((0, 1)), atol=0.02)
+    if float(sigma) >= 1000:
+        assert result.std((0, 1)).max() < 1e-3
+
+
+def test_a_wide_blur_looks_like_one_at_full_size():
+    """OpenCV's own Gaussian, just beyond the width from which the picture is shrunk first."""
+    picture = np.random.default_rng(0).random((600, 500, 3), np.float32)
+    picture[:, 250:] *= 0.3
+    found = composite(picture, np.zeros((600, 500), np.float32), Background.parse("blur:80"))
+    expected = cv2.GaussianBlur(picture, (0, 0), 80)
+    assert np.abs(found - expected).max() < 0.01
 
 
 @pytest.mark.parametrize("text", ["no such colour", "blur:-1", "blur:x", "blur:inf", "missing.png", ""])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from modnet_export.images.imaging import (
     restore_matte,
 )
 
+DATA = Path(__file__).parents[2] / "data"
 # Four corners of different colours: any wrong turn or flip shows.
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], np.uint8).repeat(8, 0).repeat(12, 1)
 
@@ -59,6 +62,30 @@ def modes():
         "grey16": (Image.fromarray(grey.astype(np.uint16) * 257), as_grey),
         "rgba_on_white": (rgba, CORNERS / 255 * (128 / 255) + (1 - 128 / 255)),
     }
+
+
+def test_a_photo_of_an_iphone_is_read():
+    pytest.importorskip("pi_heif")
+    image = read_image(DATA / "corners.heic")
+    assert np.abs(image[2::11, 2::19] - CORNERS[2::11, 2::19] / 255).max() < 0.05
+
+
+def test_floats_are_read_as_they_are(tmp_path):
+    grey = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+    Image.fromarray(grey).save(tmp_path / "grey.tiff")
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.tiff"), np.repeat(grey[..., None], 3, 2))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.0, 255.0], [-1.0, 1.0], [0.0, np.nan], np.array([0, 70000], np.int32), np.array([-5, 5], np.int32)],
+    ids=str,
+)
+def test_numbers_whose_white_is_unknown_are_refused(tmp_path, values):
+    array = values if isinstance(values, np.ndarray) else np.array(values, np.float32)
+    Image.fromarray(array[None].repeat(2, 0)).save(tmp_path / "grey.tiff")
+    with pytest.raises(ExportError, match=r"cannot read grey.tiff as an image: its values are from"):
+        read_image(tmp_path / "grey.tiff")
 
 
 @pytest.mark.parametrize("mode", modes())

@@ -48,10 +48,14 @@ class TestImages:
         with pytest.warns(ExportWarning, match=r"1 of 1 calibration images have an empty matte \(wall\.png\)"):
             representative.images(tmp_path, SIZE, nobody)
 
-    def test_constant_image_is_refused(self, tmp_path):
+    def test_an_image_that_is_of_no_use_is_left_out_and_named(self, tmp_path):
         Image.new("RGB", (96, 128), "#808080").resize((128, 96)).save(tmp_path / "grey.png")
-        with pytest.raises(ExportError, match=r"grey\.png is one colour"):
+        (tmp_path / "broken.jpg").write_bytes(b"no image")
+        with pytest.raises(ExportError, match=r"cannot read broken.jpg as an image: .*, grey\.png is one colour"):
             representative.images(tmp_path, SIZE, someone)
+        save_image(tmp_path / "photo.png", demo_photo())
+        with pytest.warns(ExportWarning, match=r"2 of 3 calibration images were left out: .*broken\.jpg.*grey\.png"):
+            assert len(representative.images(tmp_path, SIZE, someone)) == 1
 
     @pytest.mark.parametrize("content", [None, b"no image"], ids=["empty", "unreadable"])
     def test_folder_without_images_is_refused(self, tmp_path, content):

@@ -131,6 +131,12 @@ def test_truncated_checkpoint_is_one_clear_error(tmp_path, state, suffix, keep):
     assert error.value.exit_code == 2
 
 
+def test_torchscript_is_told_how_to_become_weights(tmp_path):
+    torch.jit.script(torch.nn.Conv2d(3, 1, 1)).save(tmp_path / "scripted.pt")
+    with pytest.raises(ExportError, match=r"is TorchScript[^$]*torch.jit.load\('scripted.pt'\).state_dict\(\)"):
+        resolve_and_load(tmp_path / "scripted.pt")
+
+
 @pytest.mark.parametrize("content", [[1, 2], "text", {"state_dict": "text"}], ids=str)
 def test_file_without_a_state_dict_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "weights.pth")

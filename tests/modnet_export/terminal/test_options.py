@@ -83,6 +83,7 @@ def test_choices_come_in_their_own_order():
         (lambda text: choices(text, "letters", ("a", "b")), " , "),
         (lambda text: numbers(text, "letters"), "1,x"),
         (lambda text: numbers(text, "letters"), "0"),
+        (lambda text: numbers(text, "letters"), "9" * 5000),
         (lambda text: numbers(text, "letters"), "²"),
     ],
 )

@@ -83,4 +83,4 @@ def test_gpu_without_a_device_is_not_run_and_says_how_to_get_one(dist, monkeypat
     monkeypatch.setattr(litert, "_DRIVERS", (tmp_path,))
     result = verify(VerifyRequest(dist, delegates=("gpu",)))
     assert [link.verdict for link in result.links if link.delegate == "gpu"] == ["not run", "not run"]
-    assert "make setup-gpu-emulation" in result.links[0].reason
+    assert "python -m converters.runtimes.software_vulkan" in result.links[0].reason

@@ -39,6 +39,17 @@ def test_as_much_int8_as_the_budget_allows(prepared, tmp_path):
     assert len(json.loads(state.read_text())["sensitivities"]) == len(prepared.groups)
 
 
+@pytest.mark.parametrize("points", [0, 3])
+def test_a_search_says_how_far_it_is(small, points):
+    said = []
+    request = replace(small.request({"mad": 1e3}), extra_points=points)
+    search(request, progress=lambda stage, done=0, total=0: said.append((stage, done, total)))
+    steps = [(done, total) for stage, done, total in said if stage == "searching"]
+    assert [done for done, _ in steps] == list(range(len(steps)))
+    assert {total for _, total in steps} == {steps[0][1]}
+    assert len(steps) <= steps[0][1] <= len(steps) + 1
+
+
 def test_a_budget_that_nothing_holds_names_the_nearest_point(small):
     request = small.request({"mad": 1e-9})
     with pytest.raises(CheckFailedError, match=r"no choice of int8 holds mad<=1e-09[^$]*the nearest: mad") as raised:

@@ -1,0 +1,75 @@
+"""What ``make`` installs, and that pip finds a set of packages on every Python that we name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PYENV = Path.home() / ".pyenv" / "versions"
+PYTHONS = ("3.10", "3.11", "3.12")
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Run make with a pip that writes down what it is asked for, and has PyTorch's CPU build or has not."""
+
+    def run(*settings: str, offered: bool) -> list[str]:
+        for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, tmp_path)
+        tools = tmp_path / ".venv" / "bin"
+        tools.mkdir(parents=True)
+        (tools / "python").touch()
+        pip = tools / "pip"
+        pip.write_text(f'#!/bin/sh\necho "$@" >> calls\ncase "$@" in *+cpu*) exit {0 if offered else 1};; esac\n')
+        pip.chmod(0o755)
+        done = subprocess.run(["make", ".venv/installed", *settings], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "calls").read_text().splitlines()
+
+    return run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the only build is the CPU's")
+@pytest.mark.parametrize("offered", [True, False])
+def test_the_cpu_build_is_asked_for_first_and_not_needed(make, offered):
+    first, second = make("TORCH_INDEX=http://127.0.0.1:9/simple", offered=offered)
+    pinned = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
+    assert f"--timeout 3 --retries 0 --extra-index-url http://127.0.0.1:9/simple {pinned}+cpu" in first
+    assert second.endswith("-c constraints.txt -e .")
+
+
+def test_without_an_index_pip_chooses(make):
+    assert len(make("TORCH_INDEX=", offered=True)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("wanted", PYTHONS)
+def test_pip_finds_packages_for_every_python_that_we_name(tmp_path, wanted):
+    """The versions of constraints.txt, with every extra; nothing is installed."""
+    found = sorted(PYENV.glob(f"{wanted}.*/bin/python"))
+    python = next(iter(found), None) or shutil.which(f"python{wanted}")
+    if python is None:
+        pytest.skip(f"there is no Python {wanted} here")
+    report = tmp_path / "report.json"
+    dry = ["install", "--quiet", "--dry-run", "--ignore-installed", "--report", str(report)]
+    done = subprocess.run(
+        [str(python), "-m", "pip", *dry, "-c", str(ROOT / "constraints.txt"), f"{ROOT}[all]"],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    versions = {
+        item["metadata"]["name"].lower(): item["metadata"]["version"]
+        for item in json.loads(report.read_text())["install"]
+    }
+    assert versions["torch"].split("+")[0] == "2.13.0"
+    assert {"modnet-export", "pi-heif", "coremltools", "adbutils", "distributed"} <= versions.keys()
