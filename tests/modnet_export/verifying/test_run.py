@@ -22,9 +22,9 @@ def reference_use(monkeypatch):
     for name in ("__init__", "run", "trace"):
         real = getattr(reference.TorchReference, name)
 
-        def noted(self, argument, name=name, real=real):
+        def noted(self, *arguments, name=name, real=real):
             seen.append(name)
-            return real(self, argument)
+            return real(self, *arguments)
 
         monkeypatch.setattr(reference.TorchReference, name, noted)
     return seen
