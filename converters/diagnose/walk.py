@@ -1,0 +1,166 @@
+"""A graph run op by op on its parent's values, so that every op shows its own error and nobody else's.
+
+An op's inputs are the parent's tensors wherever their counterparts are known. Its output is compared with its own
+counterpart, which then takes its place: no error is passed on. An op without a counterpart is *open*: its own result
+is passed on. In a sound graph that is an op of a computation that the parent writes differently, and some ops later
+there are counterparts again. An open op from which a path of open ops leads to the graph's output is *unresolved*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.diagnose.counterparts import Counterpart, Counterparts
+from converters.diagnose.rerun import Graph, Node
+from converters.diagnose.tracing import Tensor, tensor
+from converters.runtimes.protocol import Image
+
+Array = npt.NDArray[Any]
+_LONGEST = 64
+"""The most ops that lie between two counterparts in a sound graph: a search for the second one ends here."""
+_MOVERS = (
+    "batchtospace", "broadcast", "cast", "concat", "crop", "depthtospace", "expand", "flatten", "gather", "identity",
+    "mirrorpad", "pad", "reshape", "reverse", "slice", "spacetobatch", "spacetodepth", "split", "squeeze", "stack",
+    "strideslice", "stridedslice", "tile", "transpose", "unsqueeze",
+)  # fmt: skip
+
+
+def only_moves(op: str) -> bool:
+    """Whether an operator only moves numbers: a wrong number in its result was wrong before."""
+    name = op.lower().replace("_", "")
+    return name.startswith(_MOVERS) and not name.startswith("transposeconv")
+
+
+@dataclass
+class Judged:
+    """One op, run on the parent's values."""
+
+    node: Node
+    outputs: list[Array]
+    """Its own results."""
+    counterparts: list[Counterpart | None]
+    """One for each output."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a result of floating point has no counterpart. (Shapes and indices have none either.)"""
+        return any(
+            found is None and value.dtype.kind == "f"
+            for found, value in zip(self.counterparts, self.outputs, strict=True)
+        )
+
+    @property
+    def own_db(self) -> float:
+        """The least SNR of its results that have a counterpart; infinite where none has."""
+        return min((item.own_db for item in self.counterparts if item is not None), default=np.inf)
+
+    @property
+    def is_finite(self) -> bool:
+        return all(np.isfinite(value).all() for value in self.outputs if value.dtype.kind == "f")
+
+
+class Walk:
+    """All ops of a graph, each judged by itself."""
+
+    def __init__(self, graph: Graph, counterparts: Counterparts, image_nhwc: Image) -> None:
+        self.graph, self.parent, self._counterparts = graph, counterparts.parent, counterparts
+        self.values: dict[str, Array] = graph.feed(image_nhwc)
+        """What every tensor should hold: the parent's values where they are known."""
+        self.judged: list[Judged] = []
+        self.readers: dict[str, list[int]] = {}
+        self._makers: dict[str, int] = {}
+        for index, node in enumerate(graph.nodes):
+            for name in dict.fromkeys(node.inputs):
+                self.readers.setdefault(name, []).append(index)
+            self._makers |= dict.fromkeys(node.outputs, index)
+            self.judged.append(self._judge(node, self.values))
+            self.values |= self._passed_on(self.judged[-1])
+
+    def _judge(self, node: Node, values: Mapping[str, Array]) -> Judged:
+        outputs = self.graph.run(node, values)
+        found = [
+            self._counterparts.of(name, tensor(value)) if name and value.dtype.kind == "f" else None
+            for name, value in zip(node.outputs, outputs, strict=True)
+        ]
+        return Judged(node, outputs, found)
+
+    @staticmethod
+    def _passed_on(judged: Judged) -> dict[str, Array]:
+        named = zip(judged.node.outputs, judged.outputs, judged.counterparts, strict=True)
+        return {name: value if found is None else like(found.tensor, value) for name, value, found in named}
+
+    def first_not_finite(self) -> Judged | None:
+        """The first op that makes of finite numbers some that are not, and that no op of the parent makes."""
+        for item in self.judged:
+            if not item.is_finite and item.is_open and all(_finite(self.values[name]) for name in item.node.inputs):
+                return item
+        return None
+
+    def unresolved(self) -> list[int]:
+        """The open ops from which a path of open ops leads to the graph's output, in order."""
+        found: set[int] = set()
+        for index in reversed(range(len(self.judged))):
+            item = self.judged[index]
+            if item.is_open and any(
+                name in self.graph.outputs or any(reader in found for reader in self.readers.get(name, ()))
+                for name in item.node.outputs
+            ):
+                found.add(index)
+        return sorted(found)
+
+    def heals(self, index: int, result: Array) -> bool:
+        """Whether counterparts return on every path behind an op when ``result`` takes the place of its own.
+
+        What only moves numbers does not count: a wrong tensor of the parent's is still one after it was moved.
+        """
+        known: dict[str, Array] = {self.judged[index].node.outputs[0]: result}
+        moved, steps = set(known), 0
+        for later in range(index + 1, len(self.judged)):
+            node = self.judged[later].node
+            if not any(name in moved for name in node.inputs):
+                continue
+            judged = self._judge(node, {name: self._healed(name, index, known) for name in node.inputs})
+            known |= self._passed_on(judged)
+            if judged.is_open:
+                steps += 1
+                if steps > _LONGEST or any(name in self.graph.outputs for name in node.outputs):
+                    return False
+            if judged.is_open or only_moves(node.op):
+                moved.update(node.outputs)
+        return True
+
+    def _healed(self, name: str, index: int, known: dict[str, Array]) -> Array:
+        """A tensor's value when the op of this index has another result; what is found is kept in ``known``."""
+        if name not in known:
+            maker = self._makers.get(name, -1)
+            if maker <= index or not self.judged[maker].is_open:
+                return self.values[name]
+            node = self.judged[maker].node
+            known |= self._passed_on(self._judge(node, {item: self._healed(item, index, known) for item in node.inputs}))
+        return known[name]
+
+    def effect(self, index: int) -> float:
+        """How far an op's own error moves the graph's output: the root of the mean square."""
+        item = self.judged[index]
+        changed = dict(zip(item.node.outputs, item.outputs, strict=True))
+        for later in self.graph.nodes[index + 1 :]:
+            if any(name in changed for name in later.inputs):
+                values = {name: changed.get(name, self.values[name]) for name in later.inputs}
+                changed |= dict(zip(later.outputs, self.graph.run(later, values), strict=True))
+        name = self.graph.outputs[0]
+        moved = np.asarray(changed[name], np.float64) - self.values[name] if name in changed else np.zeros(1)
+        return float(np.sqrt(np.square(moved).mean()))
+
+
+def like(found: Tensor, own: Array) -> Array:
+    """The parent's tensor in the shape and type that a graph's own has."""
+    return found.whole.reshape(own.shape).astype(own.dtype)
+
+
+def _finite(value: Array) -> bool:
+    return value.dtype.kind != "f" or bool(np.isfinite(value).all())
