@@ -60,7 +60,9 @@ class Ops(ABC):
     def group(self, index: int) -> set[str]:
         found = {self.tensors[index]}
         if self.kinds[index] == "Conv":
-            found |= {self.tensors[i] for i in self.readers.get(self.tensors[index], []) if self.kinds[i] in ACTIVATIONS}
+            found |= {
+                self.tensors[i] for i in self.readers.get(self.tensors[index], []) if self.kinds[i] in ACTIVATIONS
+            }
         return found
 
 
@@ -220,7 +222,7 @@ class OnnxOps(Ops):
         return {
             "activation": node.op_type in ACTIVATIONS,
             "padding": node.op_type == "Pad" or (node.op_type == "Conv" and bool(pads) and any(pads[0])),
-            "attribute": node.op_type in ("Resize", "ReduceMean", "Slice"),
+            "attribute": node.op_type in ("Resize", "Slice") or (node.op_type == "ReduceMean" and _keeps_axes(node)),
         }[kind]
 
     def change(self, index: int, kind: str) -> None:
@@ -243,7 +245,7 @@ class OnnxOps(Ops):
             node.attribute.extend([*kept, helper.make_attribute("coordinate_transformation_mode", "align_corners")])
         elif node.op_type == "ReduceMean":
             self._replace(index, 1, np.array([2], np.int64))
-            self._drop_shapes()
+            del self._model.graph.value_info[:]
         else:
             starts, ends = (numpy_helper.to_array(self._constants[node.input[place]]).copy() for place in (1, 2))
             place = int(np.argmax(starts > 0)) if starts.any() else 0
@@ -251,11 +253,12 @@ class OnnxOps(Ops):
             self._replace(index, 1, starts)
             self._replace(index, 2, ends)
 
-    def _drop_shapes(self) -> None:
-        del self._model.graph.value_info[:]
-
     def write(self, path: Path) -> None:
         onnx.save(self._model, path)
+
+
+def _keeps_axes(node: onnx.NodeProto) -> bool:
+    return all(item.i == 1 for item in node.attribute if item.name == "keepdims")
 
 
 _TFLITE = {
@@ -286,7 +289,9 @@ class TfliteOps(Ops):
         fits = kind == "Conv" and len(op.inputs) > place and self._builder.constant(op.inputs[place]) is not None
         return place if fits else None
 
-    def _permuted(self, index: int, role: str, values: Array, axes: tuple[int, ...], depthwise: tuple[int, ...]) -> Array:
+    def _permuted(
+        self, index: int, role: str, values: Array, axes: tuple[int, ...], depthwise: tuple[int, ...]
+    ) -> Array:
         return values if role != "weights" else values.transpose(depthwise if self._depthwise[index] else axes)
 
     def read(self, index: int, role: str) -> Array | None:

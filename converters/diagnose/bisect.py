@@ -20,6 +20,8 @@ EXACT_DB = 95.0
 """What every op of a float32 graph reaches on the same inputs: the least seen is 106 dB."""
 _CANDIDATES, _TESTS = 8, 200
 _WORST = 8
+_CHANNEL_DB = 20.0
+"""How far a single channel may lie below the limit: all channels of an int8 tensor have the noise of the strongest."""
 _FAINT = 0.01
 """A channel's noise is compared with at least this share of the mean channel's signal: a silent one has none."""
 _CONVOLUTIONS = ("conv", "depthwiseconv", "gemm", "matmul", "batchmatmul", "linear", "fullyconnected", "transposeconv")
@@ -58,16 +60,16 @@ def diverge(graph: Graph, parent: Sequence[Step], image_nhwc: Image, limit_db: f
     walk = Walk(graph, named if by_name else ByValue(parent, limit_db), image_nhwc)
     broken = walk.first_not_finite()
     if broken is not None:
-        return _divergence(walk, walk.judged.index(broken), parent, "not finite")
+        return _divergence(walk, walk.judged.index(broken), "not finite")
     if by_name:
-        return _worst_of_named(walk, parent, limit_db)
+        return _worst_of_named(walk, limit_db)
     unresolved = walk.unresolved()
-    return _leaving(walk, unresolved, parent) if unresolved else _rounding(walk, parent)
+    return _leaving(walk, unresolved) if unresolved else _rounding(walk)
 
 
-def _leaving(walk: Walk, unresolved: Sequence[int], parent: Sequence[Step]) -> Divergence:
+def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
     """The first op whose result, replaced by one of the parent's, makes all counterparts behind it return."""
-    missing, factors = _missing(walk, parent), _factors(walk, unresolved, parent)
+    missing, factors = _missing(walk), _factors(walk, unresolved)
     tests = 0
     for index in unresolved:
         item = walk.judged[index]
@@ -76,20 +78,24 @@ def _leaving(walk: Walk, unresolved: Sequence[int], parent: Sequence[Step]) -> D
         for step, result in _candidates(item, walk, missing, factors):
             tests += 1
             if walk.heals(index, result):
-                before = _open_before(walk, index)
-                blamed = _convolution(walk, [*before, index]) if not _is_convolution(item.node) else index
                 own_db = snr_db(tensor(item.outputs[0]), tensor(result))
-                return _divergence(walk, index if blamed is None else blamed, parent, "leaves", step, own_db)
+                return _divergence(walk, index if step is None else _blamed(walk, index), "leaves", step, own_db)
         if tests > _TESTS:
             break
     first = next((index for index in unresolved if not only_moves(walk.judged[index].node.op)), unresolved[0])
-    return _divergence(walk, first, parent, "leaves")
+    return _divergence(walk, first, "leaves")
 
 
-def _missing(walk: Walk, parent: Sequence[Step]) -> list[int]:
+def _missing(walk: Walk) -> list[int]:
     """The parent's steps that the graph should have counterparts of and has not, those that depend on fewest others
     first."""
-    claimed = {found.step for item in walk.judged for found in item.counterparts if found is not None}
+    parent = walk.parent
+    claimed = {
+        found.step
+        for item in walk.judged
+        for found in item.counterparts
+        if found is not None and found.tensor is parent[found.step].output
+    }
     readers: dict[int, list[int]] = {}
     for index, step in enumerate(parent):
         for source in step.inputs:
@@ -104,13 +110,13 @@ def _missing(walk: Walk, parent: Sequence[Step]) -> list[int]:
     return sorted(wanted, key=lambda index: (depth[index], index))
 
 
-def _factors(walk: Walk, unresolved: Sequence[int], parent: Sequence[Step]) -> list[float]:
+def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
     """The factors by which whole tensors of the graph differ from tensors of the parent: a pass may have moved a scale
     into the weights behind them."""
     found = {1.0}
     for index in unresolved:
         own = tensor(walk.judged[index].outputs[0])
-        for step in parent:
+        for step in walk.parent:
             if step.output.shape == own.shape and len(own.shape) > 1:
                 mine, other = own.values.astype(np.float64), step.output.values.astype(np.float64)
                 factor = float((mine * other).sum()) / (float(np.square(other).sum()) or 1.0)
@@ -132,15 +138,18 @@ def _candidates(
         for one, other in ((first, second), (second, first)):
             yield None, np.concatenate([one, other], 1 if own.ndim == 4 else -1)
     shape = tensor(own).shape
-    found = [
-        (index, form)
-        for index in missing
-        for form in (walk.parent[index].output, *walk.parent[index].inner)
-        if form.shape == shape
-    ]
+    found = [(index, form) for index in missing for form in _forms(walk, index) if form.shape == shape]
     for index, form in found[:_CANDIDATES]:
         for factor in factors:
             yield index, like(form, own) * own.dtype.type(factor)
+    if not found and op.replace("_", "") in ("mean", "reducemean") and own.ndim == 4:  # over other axes
+        channels = own.shape[1]
+        means = [(i, form) for i in missing for form in _forms(walk, i) if form.shape == (channels,)]
+        yield from ((i, form.whole.reshape(1, channels, 1, 1).astype(own.dtype)) for i, form in means[:_CANDIDATES])
+
+
+def _forms(walk: Walk, step: int) -> tuple[Tensor, ...]:
+    return (walk.parent[step].output, *walk.parent[step].inner)
 
 
 def _open_before(walk: Walk, index: int) -> list[int]:
@@ -156,51 +165,51 @@ def _open_before(walk: Walk, index: int) -> list[int]:
     return sorted(found)
 
 
+def _blamed(walk: Walk, index: int) -> int:
+    """The op to name where the parent has nothing for the ops that lead to one: the first of them with weights."""
+    group = [index] if _is_convolution(walk.judged[index].node) else [*_open_before(walk, index), index]
+    return next((place for place in group if _is_convolution(walk.judged[place].node)), index)
+
+
 def _is_convolution(node: Node) -> bool:
     return node.op.lower().replace("_", "").startswith(_CONVOLUTIONS)
 
 
-def _convolution(walk: Walk, indices: Sequence[int]) -> int | None:
-    """The first op with weights: the one to blame in a group whose ops cannot be told apart."""
-    return next((index for index in indices if _is_convolution(walk.judged[index].node)), None)
-
-
-def _worst_of_named(walk: Walk, parent: Sequence[Step], limit_db: float) -> Divergence | None:
+def _worst_of_named(walk: Walk, limit_db: float) -> Divergence | None:
     """The op that is further from its counterpart than rounding takes it, and moves the output most."""
     wrong = {index: channel for index, item in enumerate(walk.judged) for channel in _wrong(item, limit_db)}
     if not wrong:
-        return _rounding(walk, parent)
+        return _rounding(walk)
     least = sorted(wrong, key=lambda index: walk.judged[index].own_db)[:_WORST]
     index = max(least, key=walk.effect) if len(least) > 1 else least[0]
-    return _divergence(walk, index, parent, "leaves", channel=wrong[index])
+    return _divergence(walk, index, "leaves", channel=wrong[index])
 
 
 def _wrong(item: Judged, limit_db: float) -> Iterator[int | None]:
-    """The channel that is below the limit, None for a whole tensor, and nothing for a sound op."""
+    """The channel that is wrong, None for a whole tensor, and nothing for a sound op."""
+    if item.own_db < limit_db:
+        yield None
+        return
     for value, found in zip(item.outputs, item.counterparts, strict=True):
-        if found is None:
-            continue
-        own, expected = tensor(value).whole.astype(np.float64), found.tensor.whole.astype(np.float64)
-        if found.own_db < limit_db:
-            yield None
-        elif own.ndim == 3:
+        own = tensor(value).whole.astype(np.float64)
+        if found is not None and own.ndim == 3:
+            expected = found.tensor.whole.astype(np.float64)
             signal, noise = np.square(expected).mean((1, 2)), np.square(own - expected).mean((1, 2))
             share = noise / (signal + _FAINT * signal.mean() + np.finfo(np.float64).tiny)
-            if share.max() > 10 ** (-limit_db / 10):
+            if share.max() > 10 ** ((_CHANNEL_DB - limit_db) / 10):
                 yield int(share.argmax())
 
 
-def _rounding(walk: Walk, parent: Sequence[Step]) -> Divergence | None:
+def _rounding(walk: Walk) -> Divergence | None:
     """The op whose own error moves the output most, where none is wrong."""
     order = sorted(range(len(walk.judged)), key=lambda index: walk.judged[index].own_db)
     lossy = [index for index in order if math.isfinite(walk.judged[index].own_db)][:_WORST]
-    return _divergence(walk, max(lossy, key=walk.effect), parent, "rounding") if lossy else None
+    return _divergence(walk, max(lossy, key=walk.effect), "rounding") if lossy else None
 
 
 def _divergence(
     walk: Walk,
     index: int,
-    parent: Sequence[Step],
     kind: Kind,
     step: int | None = None,
     own_db: float | None = None,
@@ -215,8 +224,8 @@ def _divergence(
         item.node,
         tuple(walk.judged[place].node for place in _open_before(walk, index)),
         walk.judged[readers[0]].node if readers else None,
-        None if step is None else parent[step],
-        item.own_db if own_db is None else own_db,
+        None if step is None else walk.parent[step],
+        -math.inf if not item.is_finite else item.own_db if own_db is None else own_db,
         kind,
         channel,
     )

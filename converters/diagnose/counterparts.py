@@ -24,8 +24,6 @@ class Counterpart:
     step: int
     """The step of the parent that computes it."""
     tensor: Tensor
-    own_db: float
-    """The SNR of the op's output against it: what the op itself adds, where it was run on the parent's values."""
 
 
 class Counterparts(Protocol):
@@ -50,12 +48,9 @@ class ByValue:
 
     def of(self, name: str, found: Tensor) -> Counterpart | None:
         del name
-        best: Counterpart | None = None
-        for index, tensor in self._by_shape.get(found.shape, []):
-            own_db = snr_db(found, tensor)
-            if own_db >= (self._limit_db if best is None else math.nextafter(best.own_db, math.inf)):
-                best = Counterpart(index, tensor, own_db)
-        return best
+        near = [(snr_db(found, tensor), index, tensor) for index, tensor in self._by_shape.get(found.shape, [])]
+        best_db, index, tensor = max(near, key=lambda item: item[0], default=(-math.inf, -1, found))
+        return Counterpart(index, tensor) if best_db >= self._limit_db else None
 
 
 class ByName:
@@ -73,7 +68,7 @@ class ByName:
         if origin(name) in self._factors:
             factors = self._factors[origin(name)].reshape(-1, *[1] * (len(found.shape) - 1))
             expected = Tensor(np.asarray(expected.whole * factors, np.float32))
-        return Counterpart(index, expected, snr_db(found, expected))
+        return Counterpart(index, expected)
 
     def has_most_of(self, graph: Graph) -> bool:
         """Whether the two are forms of one graph."""

@@ -6,10 +6,11 @@ tensor's are scale * (q - zero point). What computes only with constants is run 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,22 +34,22 @@ class Node:
     outputs: tuple[str, ...]
 
 
-class Graph(Protocol):
+class Graph(ABC):
     """A model's ops in order. Values are named by the tensors that hold them."""
 
-    nodes: Sequence[Node]
-    outputs: Sequence[str]
-    factors: Mapping[str, Array]
-    """What the channels of a tensor were multiplied with when the model was compressed, by the tensor's name; a later
-    op takes it out again. Empty for most models."""
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.outputs: list[str] = []
+        self.factors: Mapping[str, Array] = {}
+        """What the channels of tensors were multiplied with when the model was compressed, by the tensor's name."""
 
+    @abstractmethod
     def feed(self, image_nhwc: Image) -> dict[str, Array]:
         """The graph's input for an image in [0, 1]."""
-        ...
 
+    @abstractmethod
     def run(self, node: Node, values: Values) -> list[Array]:
         """What an op makes of its inputs."""
-        ...
 
 
 def open_graph(path: Path) -> Graph:
@@ -59,11 +60,13 @@ def open_graph(path: Path) -> Graph:
     return kinds[path.suffix](path)
 
 
-class OnnxGraph:
+class OnnxGraph(Graph):
     """Every node as a model of its own, in ONNX Runtime."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         import onnx
+        import onnx.inliner
 
         self._model = onnx.load(path)
         if self._model.functions:
@@ -75,9 +78,7 @@ class OnnxGraph:
         self._constants: dict[str, Array] = {}
         self.protos: dict[str, Any] = {}
         """The node that makes a tensor."""
-        self.factors: Mapping[str, Array] = {}
         self._sessions: dict[str, Any] = {}
-        self.nodes: list[Node] = []
         reached = {self._port.name}
         for index, proto in enumerate(graph.node):
             names = _read(proto)
@@ -145,11 +146,13 @@ def _read(proto: Any) -> list[str]:
     return names
 
 
-class TfliteGraph:
+class TfliteGraph(Graph):
     """Every op as a model of its own, in LiteRT without XNNPACK."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         from converters.tflite import builder
+        from converters.tflite.int8.equalise import read_factors
 
         self._builder, self._path = builder, path
         self._model = builder.read(path.read_bytes())
@@ -159,9 +162,8 @@ class TfliteGraph:
         self._input, self.outputs = names[graph.inputs[0]], [names[index] for index in graph.outputs]
         self._constants: dict[str, Array] = {}
         self._ops: dict[str, Any] = {}
-        self.factors: Mapping[str, Array] = {}
+        self.factors = read_factors(self._model)
         self._interpreters: dict[str, Any] = {}
-        self.nodes: list[Node] = []
         reached = {self._input}
         for op in graph.operators:
             read = [names[index] for index in op.inputs if index >= 0]
@@ -217,10 +219,9 @@ class TfliteGraph:
             return native
         (scale,), (zero_point,) = tensor.quantization.scale, tensor.quantization.zeroPoint
         kinds = self._builder.TensorType
-        dtype = {kinds.INT8: np.int8, kinds.UINT8: np.uint8, kinds.INT16: np.int16}[tensor.type]
-        limits = np.iinfo(dtype)
+        dtype: Any = {kinds.INT8: np.int8, kinds.UINT8: np.uint8, kinds.INT16: np.int16}[tensor.type]
         steps = np.rint(np.nan_to_num(native / np.float32(scale))) + zero_point
-        return np.clip(steps, limits.min, limits.max).astype(dtype)
+        return np.asarray(np.clip(steps, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype))
 
 
 def _is_quantized(tensor: Any) -> bool:
@@ -228,10 +229,11 @@ def _is_quantized(tensor: Any) -> bool:
     return found is not None and found.scale is not None and len(found.scale) > 0
 
 
-class CoreMlGraph:
+class CoreMlGraph(Graph):
     """Every operation in the evaluator. Image ports, which are in 0 to 255, are read as [0, 1] at the outputs."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         from converters.coreml.interpreter import Evaluator
         from converters.coreml.package import Package
 
@@ -241,9 +243,7 @@ class CoreMlGraph:
         self._port = description.input[0]
         self._pictures = {item.name for item in description.output if item.type.WhichOneof("Type") == "imageType"}
         self.outputs = package.output_names
-        self.factors: Mapping[str, Array] = {}
         self._operations: dict[str, Any] = {}
-        self.nodes: list[Node] = []
         reached = {self._port.name}
         for item in package.operations:
             read = tuple(

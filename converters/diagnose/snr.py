@@ -15,8 +15,11 @@ EXACT_DB = 120.0
 def snr_db(found: Tensor, expected: Tensor) -> float:
     """10 log10(|expected|^2 / |found - expected|^2).
 
-    Infinite where the tensors are equal, minus infinity where one of them is not finite or all that is expected is 0.
+    Infinite where the tensors are equal, minus infinity where their shapes differ, one of them is not finite or all
+    that is expected is 0.
     """
+    if found.shape != expected.shape:
+        return -math.inf
     noise = float(np.square(found.values.astype(np.float64) - expected.values).sum())
     signal = float(np.square(expected.values, dtype=np.float64).sum())
     if not math.isfinite(noise) or not math.isfinite(signal):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.diagnose.rerun import Graph, Node, OnnxGraph, Values, open_graph
+from converters.diagnose.rerun import Node, OnnxGraph, Values, open_graph
 from converters.runtimes.protocol import Image
 
 Array = npt.NDArray[np.float32]
@@ -119,7 +119,10 @@ def _inner(graph: OnnxGraph, node: Node, values: Values) -> Iterator[Tensor]:
         if name in graph.protos and graph.protos[name].op_type == "InstanceNormalization"
     }
     if node.op == "Concat" and norms:
-        parts = [_statistics(norms.get(name), values[norms[name].input[0] if name in norms else name]) for name in proto.input]
+        parts = [
+            _statistics(norms.get(name), values[norms[name].input[0] if name in norms else name])
+            for name in proto.input
+        ]
         yield from (tensor(np.concatenate(forms, axis=1)) for forms in zip(*parts, strict=True))
 
 

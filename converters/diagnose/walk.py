@@ -8,6 +8,7 @@ there are counterparts again. An open op from which a path of open ops leads to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from converters.runtimes.protocol import Image
 Array = npt.NDArray[Any]
 _LONGEST = 64
 """The most ops that lie between two counterparts in a sound graph: a search for the second one ends here."""
+_LEAST = 1e-6
 _MOVERS = (
     "batchtospace", "broadcast", "cast", "concat", "crop", "depthtospace", "expand", "flatten", "gather", "identity",
     "mirrorpad", "pad", "reshape", "reverse", "slice", "spacetobatch", "spacetodepth", "split", "squeeze", "stack",
@@ -45,6 +47,9 @@ class Judged:
     """Its own results."""
     counterparts: list[Counterpart | None]
     """One for each output."""
+    added: float
+    """The noise that it adds itself, as a share of the power of what it should compute. That is taken as at least a
+    millionth of its inputs' power: where they cancel, or a ReLU lets nothing through, float32 has no more to give."""
 
     @property
     def is_open(self) -> bool:
@@ -56,8 +61,8 @@ class Judged:
 
     @property
     def own_db(self) -> float:
-        """The least SNR of its results that have a counterpart; infinite where none has."""
-        return min((item.own_db for item in self.counterparts if item is not None), default=np.inf)
+        """The SNR of its results against their counterparts, the least of them; infinite where they are the same."""
+        return -10 * math.log10(self.added) if self.added > 0 else math.inf
 
     @property
     def is_finite(self) -> bool:
@@ -87,7 +92,13 @@ class Walk:
             self._counterparts.of(name, tensor(value)) if name and value.dtype.kind == "f" else None
             for name, value in zip(node.outputs, outputs, strict=True)
         ]
-        return Judged(node, outputs, found)
+        power = max((_power(values[name]) for name in node.inputs), default=0.0)
+        added = [
+            _power(value - like(one.tensor, value)) / (max(_power(one.tensor.whole), _LEAST * power) or 1.0)
+            for value, one in zip(outputs, found, strict=True)
+            if one is not None and np.isfinite(value).all()
+        ]
+        return Judged(node, outputs, found, max(added, default=0.0))
 
     @staticmethod
     def _passed_on(judged: Judged) -> dict[str, Array]:
@@ -141,7 +152,9 @@ class Walk:
             if maker <= index or not self.judged[maker].is_open:
                 return self.values[name]
             node = self.judged[maker].node
-            known |= self._passed_on(self._judge(node, {item: self._healed(item, index, known) for item in node.inputs}))
+            known |= self._passed_on(
+                self._judge(node, {item: self._healed(item, index, known) for item in node.inputs})
+            )
         return known[name]
 
     def effect(self, index: int) -> float:
@@ -160,6 +173,10 @@ class Walk:
 def like(found: Tensor, own: Array) -> Array:
     """The parent's tensor in the shape and type that a graph's own has."""
     return found.whole.reshape(own.shape).astype(own.dtype)
+
+
+def _power(value: Array) -> float:
+    return float(np.square(value, dtype=np.float64).mean()) if value.dtype.kind == "f" and value.size else 0.0
 
 
 def _finite(value: Array) -> bool:
