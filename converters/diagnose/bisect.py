@@ -195,7 +195,7 @@ def _wrong(item: Judged, limit_db: float) -> Iterator[int | None]:
         if found is not None and own.ndim == 3:
             expected = found.tensor.whole.astype(np.float64)
             signal, noise = np.square(expected).mean((1, 2)), np.square(own - expected).mean((1, 2))
-            share = noise / (signal + _FAINT * signal.mean() + np.finfo(np.float64).tiny)
+            share = noise / (signal + _FAINT * signal.mean() + item.floor + np.finfo(np.float64).tiny)
             if share.max() > 10 ** ((_CHANNEL_DB - limit_db) / 10):
                 yield int(share.argmax())
 

@@ -47,9 +47,11 @@ class Judged:
     """Its own results."""
     counterparts: list[Counterpart | None]
     """One for each output."""
+    floor: float
+    """The least power that a result is taken to have, a millionth of the inputs': where they cancel, or a ReLU lets
+    nothing through, what is left has no precision to lose."""
     added: float
-    """The noise that it adds itself, as a share of the power of what it should compute. That is taken as at least a
-    millionth of its inputs' power: where they cancel, or a ReLU lets nothing through, float32 has no more to give."""
+    """The noise that it adds itself, as a share of the power of what it should compute."""
 
     @property
     def is_open(self) -> bool:
@@ -66,7 +68,7 @@ class Judged:
 
     @property
     def is_finite(self) -> bool:
-        return all(np.isfinite(value).all() for value in self.outputs if value.dtype.kind == "f")
+        return all(map(_finite, self.outputs))
 
 
 class Walk:
@@ -82,23 +84,27 @@ class Walk:
         for index, node in enumerate(graph.nodes):
             for name in dict.fromkeys(node.inputs):
                 self.readers.setdefault(name, []).append(index)
-            self._makers |= dict.fromkeys(node.outputs, index)
             self.judged.append(self._judge(node, self.values))
+            self._makers |= dict.fromkeys(node.outputs, index)
             self.values |= self._passed_on(self.judged[-1])
 
     def _judge(self, node: Node, values: Mapping[str, Array]) -> Judged:
         outputs = self.graph.run(node, values)
+        joins = only_moves(node.op) and any(self._is_open(name) for name in node.inputs)
         found = [
-            self._counterparts.of(name, tensor(value)) if name and value.dtype.kind == "f" else None
+            self._counterparts.of(name, tensor(value), each_channel=joins) if name and value.dtype.kind == "f" else None
             for name, value in zip(node.outputs, outputs, strict=True)
         ]
-        power = max((_power(values[name]) for name in node.inputs), default=0.0)
+        floor = _LEAST * max((_power(values[name]) for name in node.inputs), default=0.0)
         added = [
-            _power(value - like(one.tensor, value)) / (max(_power(one.tensor.whole), _LEAST * power) or 1.0)
+            _power(value - like(one.tensor, value)) / (max(_power(one.tensor.whole), floor) or 1.0)
             for value, one in zip(outputs, found, strict=True)
             if one is not None and np.isfinite(value).all()
         ]
-        return Judged(node, outputs, found, max(added, default=0.0))
+        return Judged(node, outputs, found, floor, max(added, default=0.0))
+
+    def _is_open(self, name: str) -> bool:
+        return name in self._makers and self.judged[self._makers[name]].is_open
 
     @staticmethod
     def _passed_on(judged: Judged) -> dict[str, Array]:
@@ -107,8 +113,11 @@ class Walk:
 
     def first_not_finite(self) -> Judged | None:
         """The first op that makes of finite numbers some that are not, and that no op of the parent makes."""
+        masks = [~np.isfinite(step.output.whole) for step in self.parent if not _finite(step.output.whole)]
         for item in self.judged:
-            if not item.is_finite and item.is_open and all(_finite(self.values[name]) for name in item.node.inputs):
+            made = [tensor(value).whole for value in item.outputs if not _finite(value)]
+            intended = all(any(np.array_equal(~np.isfinite(value), mask) for mask in masks) for value in made)
+            if made and not intended and all(_finite(self.values[name]) for name in item.node.inputs):
                 return item
         return None
 
@@ -159,15 +168,15 @@ class Walk:
 
     def effect(self, index: int) -> float:
         """How far an op's own error moves the graph's output: the root of the mean square."""
-        item = self.judged[index]
-        changed = dict(zip(item.node.outputs, item.outputs, strict=True))
-        for later in self.graph.nodes[index + 1 :]:
-            if any(name in changed for name in later.inputs):
-                values = {name: changed.get(name, self.values[name]) for name in later.inputs}
-                changed |= dict(zip(later.outputs, self.graph.run(later, values), strict=True))
+        own = dict(zip(self.judged[index].node.outputs, self.judged[index].outputs, strict=True))
+        right = {name: self.values[name] for name in own}
+        for node in self.graph.nodes[index + 1 :]:
+            if any(name in own for name in node.inputs):
+                for changed in (own, right):
+                    values = {name: changed.get(name, self.values[name]) for name in node.inputs}
+                    changed |= dict(zip(node.outputs, self.graph.run(node, values), strict=True))
         name = self.graph.outputs[0]
-        moved = np.asarray(changed[name], np.float64) - self.values[name] if name in changed else np.zeros(1)
-        return float(np.sqrt(np.square(moved).mean()))
+        return math.sqrt(_power(own[name] - right[name])) if name in own else 0.0
 
 
 def like(found: Tensor, own: Array) -> Array:
