@@ -120,7 +120,8 @@ def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
             if step.output.shape == own.shape and len(own.shape) > 1:
                 mine, other = own.values.astype(np.float64), step.output.values.astype(np.float64)
                 factor = float((mine * other).sum()) / (float(np.square(other).sum()) or 1.0)
-                if snr_db(own, Tensor(np.asarray(step.output.whole * factor, np.float32))) >= EXACT_DB:
+                noise = float(np.square(mine - factor * other).sum())
+                if noise < 10 ** (-EXACT_DB / 10) * float(np.square(mine).sum()):
                     found.add(float(np.float32(factor)))
     return sorted(found, key=lambda factor: abs(math.log(abs(factor) or 1)))
 

@@ -75,12 +75,12 @@ def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image) -> list[Drift
         reason: Reason = "accumulated drift"
         detail = "its inputs are as far off"
         if own_db < whole_db + _INHERITED_DB:
-            reason, detail = _why(own, Tensor(np.asarray(like(counterpart.tensor, own.whole), np.float32)))
+            reason, detail = why(own, Tensor(np.asarray(like(counterpart.tensor, own.whole), np.float32)))
         rows.append(Drift(item.node.name, item.node.op, whole_db, own_db, item.added, reason, detail))
     return rows
 
 
-def _why(own: Tensor, expected: Tensor) -> tuple[Reason, str]:
+def why(own: Tensor, expected: Tensor) -> tuple[Reason, str]:
     """The reason for what an op adds itself, and what shows it."""
     mine, should = own.whole.astype(np.float64), expected.whole.astype(np.float64)
     noise = np.square(mine - should)

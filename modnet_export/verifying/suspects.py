@@ -62,13 +62,13 @@ def suspect(
         return None
     return Suspect(
         artefact=artefact.file,
+        rounding=found.kind == "rounding",
         parent=parent_name,
         op=f"{found.op.op} {found.op.name}",
         tensor=found.op.outputs[0],
         reader="" if found.reader is None else f"{found.reader.op} {found.reader.name}",
         parent_op="" if found.parent_op is None else f"{found.parent_op.op} {found.parent_op.name}",
         snr_db=round(found.own_db, 1) if math.isfinite(found.own_db) else None,
-        inputs_snr_db=None,
         explanation=_explanation(found, artefact, parent_name),
     )
 

@@ -2,54 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 
 from converters.diagnose.bisect import EXACT_DB, diverge
 from converters.diagnose.rerun import open_graph
 from converters.diagnose.tracing import trace
-from tests.graphs import model, node
-
-RNG = np.random.default_rng(3)
-IMAGE = RNG.random((1, 16, 24, 3), np.float32)
-INPUT = {"x": [1, 3, 16, 24]}
-
-
-def normal(*shape):
-    return (RNG.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
-
-
-@dataclass
-class Net:
-    """A graph to be built, and its constants to be spoiled."""
-
-    nodes: list
-    constants: dict = field(default_factory=dict)
-
-    def save(self, path, **changes):
-        proto = model(self.nodes, inputs=INPUT, outputs=["y"], constants={**self.constants, **changes})
-        onnx.save(proto, path)
-        return path
-
-
-CHAIN = Net(
-    [
-        node("Conv", "x w1 b1", "a", pads=[1, 1, 1, 1]),
-        node("Relu", "a", "r"),
-        node("Conv", "r w2 b2", "b", pads=[1, 1, 1, 1]),
-        node("Sub", "b shift", "s"),
-        node("Conv", "s w3 b3", "c"),
-        node("Sigmoid", "c", "y"),
-    ],
-    {
-        "w1": normal(8, 3, 3, 3), "b1": normal(8), "w2": normal(8, 8, 3, 3), "b2": normal(8), "shift": np.float32(0.1),
-        "w3": normal(1, 8, 1, 1), "b3": normal(1),
-    },
-)  # fmt: skip
+from tests.converters.diagnose.nets import CHAIN, IMAGE, Net, at, normal, rounded
+from tests.graphs import node
 
 
 def found(tmp_path, graph, parent, limit_db=EXACT_DB, **changes):
@@ -62,12 +23,6 @@ def blamed(*arguments, **changes):
     result = found(*arguments, **changes)
     assert result is not None
     return result.op.name, result.kind
-
-
-def at(array, index, value):
-    changed = array.copy()
-    changed[index] = value
-    return changed
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
@@ -216,11 +171,6 @@ def test_a_fault_within_a_norm_that_the_parent_has_whole_is_placed(tmp_path, con
     assert blamed(tmp_path, graph, parent, **{constant: spoiled}) == (op, "leaves")
 
 
-def rounded(weights, steps):
-    scale = np.abs(weights).max() / steps
-    return np.rint(weights / scale).astype(np.float32) * np.float32(scale)
-
-
 def test_rounding_is_called_rounding_and_placed_where_it_moves_the_output_most(tmp_path):
     result = found(tmp_path, CHAIN, CHAIN, 20, w2=rounded(CHAIN.constants["w2"], 60))
     assert result is not None
@@ -282,10 +232,3 @@ def test_one_faint_channel_is_told_from_rounding(tmp_path, factor):
 def test_the_first_of_two_faults_is_named(tmp_path):
     changes = {"w1": CHAIN.constants["w1"][:, ::-1].copy(), "w3": -CHAIN.constants["w3"]}
     assert blamed(tmp_path, CHAIN, CHAIN, **changes) == ("a", "leaves")
-
-
-def test_weights_are_read_back_as_saved(tmp_path):
-    """The helpers above spoil what they say."""
-    spoiled = CHAIN.constants["w1"] * np.float32(2)
-    saved = onnx.load(CHAIN.save(tmp_path / "graph.onnx", w1=spoiled)).graph.initializer
-    np.testing.assert_array_equal(numpy_helper.to_array(next(item for item in saved if item.name == "w1")), spoiled)
