@@ -30,7 +30,7 @@ _LARGEST = 256.0
 _SHARE = 0.5
 # Operators through which a channel's scale passes unchanged.
 _PASSING = ("ADD", "RESIZE_BILINEAR", "PAD", "AVERAGE_POOL_2D")
-_METADATA = "modnet_export.equalisation"
+_METADATA = "equalisation"
 
 
 @dataclass(frozen=True)

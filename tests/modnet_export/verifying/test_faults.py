@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modnet_export import Size
-from tests.fault_sweep import ALL, judged
+from tests.faults.__main__ import ALL, judged
 
 MISPLACED: set[tuple[str, int]] = set()
 

@@ -1,6 +1,6 @@
-"""``python -m tests.fault_sweep DIST [FILE ...]``: seeds all faults into an export, and prints the table of ``docs/verification.md``.
+"""``python -m tests.faults DIST [FILE ...]``: seeds all faults into an export, and prints the table of ``docs/verification.md``.
 
-``DIST`` is what ``modnet-export export --formats onnx,tflite,coreml --precisions fp32 --coreml-io multiarray`` writes.
+``DIST``: ``modnet-export export --formats onnx,tflite,coreml --precisions fp32 --coreml-io multiarray``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,12 +23,18 @@ from modnet_export.model import checkpoint
 from modnet_export.model.reference import open_reference
 from modnet_export.record import files, manifest
 from modnet_export.record.contract import Size
-from tests.faults import KINDS, Seeded, open_ops, seed
+from tests.faults.coreml_ops import CoreMlOps
+from tests.faults.onnx_ops import OnnxOps
+from tests.faults.seeding import KINDS, Ops, Seeded, seed
+from tests.faults.tflite_ops import TfliteOps
 
 _PARENTS = {"modnet_fp32.onnx": None, "modnet_opt_fp32.onnx": "modnet_fp32.onnx"}
 SEEDED = {"modnet_fp32.onnx": 12, "modnet_opt_fp32.onnx": 24, "modnet_fp32.tflite": 36, "modnet_fp32.mlpackage": 30}
 """How many faults each artefact gets."""
 ALL = [(file, number) for file, count in SEEDED.items() for number in range(count)]
+
+
+_FORMATS: dict[str, Callable[[Path], Ops]] = {".onnx": OnnxOps, ".tflite": TfliteOps, ".mlpackage": CoreMlOps}
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def judged(sound: Path, file: str, number: int, folder: Path) -> Judged:
     parent = _PARENTS.get(file, "modnet_opt_fp32.onnx")
     if parent is not None:
         (folder / parent).symlink_to(sound / parent)
-    ops = open_ops(sound / file)
+    ops = _FORMATS[Path(file).suffix](sound / file)
     seeded = seed(ops, number)
     ops.write(folder / file)
     recorded = manifest.load(sound)
