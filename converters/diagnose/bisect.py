@@ -13,11 +13,11 @@ from converters.diagnose.counterparts import ByName, ByValue
 from converters.diagnose.rerun import Graph, Node
 from converters.diagnose.snr import snr_db
 from converters.diagnose.tracing import Step, Tensor, tensor
-from converters.diagnose.walk import Array, Judged, Walk, like, only_moves
+from converters.diagnose.walk import Array, Walk, like, only_moves
 from converters.runtimes.protocol import Image
 
 EXACT_DB = 95.0
-"""What every op of a float32 graph reaches on the same inputs: the least seen is 106 dB."""
+"""What every op of a float32 graph reaches on the same inputs: the least seen is 106 dB, but for sums (``walk``)."""
 _CANDIDATES, _TESTS = 8, 200
 _WORST = 8
 _CHANNEL_DB = 20.0
@@ -60,7 +60,7 @@ def diverge(graph: Graph, parent: Sequence[Step], image_nhwc: Image, limit_db: f
     walk = Walk(graph, named if by_name else ByValue(parent, limit_db), image_nhwc)
     broken = walk.first_not_finite()
     if broken is not None:
-        return _divergence(walk, walk.judged.index(broken), "not finite")
+        return _divergence(walk, broken, "not finite")
     if by_name:
         return _worst_of_named(walk, limit_db)
     unresolved = walk.unresolved()
@@ -72,13 +72,13 @@ def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
     missing, factors = _missing(walk), _factors(walk, unresolved)
     tests = 0
     for index in unresolved:
-        item = walk.judged[index]
-        if len(item.outputs) > 1:
+        (own, *others) = walk.result(index)
+        if others:
             continue
-        for step, result in _candidates(item, walk, missing, factors):
+        for step, result in _candidates(walk, walk.judged[index].node, own, missing, factors):
             tests += 1
             if walk.heals(index, result):
-                own_db = snr_db(tensor(item.outputs[0]), tensor(result))
+                own_db = snr_db(tensor(own), tensor(result))
                 return _divergence(walk, index if step is None else _blamed(walk, index), "leaves", step, own_db)
         if tests > _TESTS:
             break
@@ -115,7 +115,7 @@ def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
     into the weights behind them."""
     found = {1.0}
     for index in unresolved:
-        own = tensor(walk.judged[index].outputs[0])
+        own = tensor(walk.values[walk.judged[index].node.outputs[0]])
         for step in walk.parent:
             if step.output.shape == own.shape and len(own.shape) > 1:
                 mine, other = own.values.astype(np.float64), step.output.values.astype(np.float64)
@@ -127,15 +127,15 @@ def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
 
 
 def _candidates(
-    item: Judged, walk: Walk, missing: Sequence[int], factors: Sequence[float]
+    walk: Walk, node: Node, own: Array, missing: Sequence[int], factors: Sequence[float]
 ) -> Iterator[tuple[int | None, Array]]:
     """What the op may have had to compute, and the step of the parent that computes it: the op with its inputs in
     another order, or a tensor of the parent."""
-    own, op = item.outputs[0], item.node.op.lower()
+    op = node.op.lower()
     if op.startswith("sub"):
         yield None, -own
-    if op.startswith("concat") and len(item.node.inputs) == 2:
-        first, second = (walk.values[name] for name in item.node.inputs)
+    if op.startswith("concat") and len(node.inputs) == 2:
+        first, second = (walk.values[name] for name in node.inputs)
         for one, other in ((first, second), (second, first)):
             yield None, np.concatenate([one, other], 1 if own.ndim == 4 else -1)
     shape = tensor(own).shape
@@ -178,7 +178,7 @@ def _is_convolution(node: Node) -> bool:
 
 def _worst_of_named(walk: Walk, limit_db: float) -> Divergence | None:
     """The op that is further from its counterpart than rounding takes it, and moves the output most."""
-    wrong = {index: channel for index, item in enumerate(walk.judged) for channel in _wrong(item, limit_db)}
+    wrong = {index: channel for index in range(len(walk.judged)) for channel in _wrong(walk, index, limit_db)}
     if not wrong:
         return _rounding(walk)
     least = sorted(wrong, key=lambda index: walk.judged[index].own_db)[:_WORST]
@@ -186,12 +186,13 @@ def _worst_of_named(walk: Walk, limit_db: float) -> Divergence | None:
     return _divergence(walk, index, "leaves", channel=wrong[index])
 
 
-def _wrong(item: Judged, limit_db: float) -> Iterator[int | None]:
+def _wrong(walk: Walk, index: int, limit_db: float) -> Iterator[int | None]:
     """The channel that is wrong, None for a whole tensor, and nothing for a sound op."""
+    item = walk.judged[index]
     if item.own_db < limit_db:
         yield None
         return
-    for value, found in zip(item.outputs, item.counterparts, strict=True):
+    for value, found in zip(walk.result(index), item.counterparts, strict=True):
         own = tensor(value).whole.astype(np.float64)
         if found is not None and own.ndim == 3:
             expected = found.tensor.whole.astype(np.float64)

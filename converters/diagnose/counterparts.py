@@ -31,10 +31,11 @@ class Counterparts(Protocol):
 
     parent: Sequence[Step]
 
-    def of(self, name: str, found: Tensor, *, each_channel: bool = False) -> Counterpart | None:
+    def of(self, name: str, found: Tensor, *, each_channel: bool = False, slack_db: float = 0.0) -> Counterpart | None:
         """The counterpart of a graph's tensor; None where the parent has none.
 
         ``each_channel``: no channel may be far from it, as what was moved there may be small beside the others.
+        ``slack_db``: how much further away than others it may be.
         """
         ...
 
@@ -49,14 +50,15 @@ class ByValue:
             for tensor in (step.output, *step.inner):
                 self._by_shape.setdefault(tensor.shape, []).append((index, tensor))
 
-    def of(self, name: str, found: Tensor, *, each_channel: bool = False) -> Counterpart | None:
+    def of(self, name: str, found: Tensor, *, each_channel: bool = False, slack_db: float = 0.0) -> Counterpart | None:
         del name
+        limit_db = self._limit_db - slack_db
         near = [(snr_db(found, tensor), index, tensor) for index, tensor in self._by_shape.get(found.shape, [])]
         best_db, index, tensor = max(near, key=lambda item: item[0], default=(-math.inf, -1, found))
-        if each_channel and best_db >= self._limit_db and len(found.shape) == 3:
+        if each_channel and best_db >= limit_db and len(found.shape) == 3:
             channels = zip(found.whole, tensor.whole, strict=True)
             best_db = min(snr_db(Tensor(mine), Tensor(other)) for mine, other in channels)
-        return Counterpart(index, tensor) if best_db >= self._limit_db else None
+        return Counterpart(index, tensor) if best_db >= limit_db else None
 
 
 class ByName:
@@ -66,8 +68,8 @@ class ByName:
         self.parent, self._factors = parent, graph.factors
         self._named = {name: index for index, step in enumerate(parent) for name in (step.name, step.tensor)}
 
-    def of(self, name: str, found: Tensor, *, each_channel: bool = False) -> Counterpart | None:
-        del each_channel
+    def of(self, name: str, found: Tensor, *, each_channel: bool = False, slack_db: float = 0.0) -> Counterpart | None:
+        del each_channel, slack_db
         index = self._named.get(origin(name))
         if index is None or self.parent[index].output.shape != found.shape:
             return None

@@ -63,7 +63,7 @@ def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image) -> list[Drift
         )
     values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
     rows: list[Drift] = []
-    for item in walk.judged:
+    for index, item in enumerate(walk.judged):
         found = graph.run(item.node, values)
         values |= dict(zip(item.node.outputs, found, strict=True))
         counterpart = item.counterparts[0]
@@ -71,7 +71,7 @@ def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image) -> list[Drift
             continue
         whole_db = min(max(snr_db(tensor(found[0]), counterpart.tensor), -EXACT_DB), EXACT_DB)
         own_db = min(max(item.own_db, -EXACT_DB), EXACT_DB)
-        own = tensor(item.outputs[0])
+        own = tensor(walk.result(index)[0])
         reason: Reason = "accumulated drift"
         detail = "its inputs are as far off"
         if own_db < whole_db + _INHERITED_DB:

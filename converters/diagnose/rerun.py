@@ -127,6 +127,7 @@ class OnnxGraph(Graph):
             options = ort.SessionOptions()
             options.log_severity_level = 3
             options.intra_op_num_threads = 1  # so that no session starts threads of its own
+            options.enable_cpu_mem_arena = False  # nor keeps memory
             # As written: an optimiser has nothing to do, and takes most of the time.
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             self._sessions[key] = ort.InferenceSession(
@@ -163,7 +164,7 @@ class TfliteGraph(Graph):
         self._constants: dict[str, Array] = {}
         self._ops: dict[str, Any] = {}
         self.factors = read_factors(self._model)
-        self._interpreters: dict[str, Any] = {}
+        self._models: dict[str, bytes] = {}
         reached = {self._input}
         for op in graph.operators:
             read = [names[index] for index in op.inputs if index >= 0]
@@ -187,10 +188,9 @@ class TfliteGraph(Graph):
         """Run an op on values as its tensors hold them."""
         from converters.tflite.interpreter import interpreter
 
-        if node.name not in self._interpreters:
-            single = self._builder.cut(self._model, [self._ops[node.name]])
-            self._interpreters[node.name], _ = interpreter(single, None, xnnpack=False)
-        loaded = self._interpreters[node.name]
+        if node.name not in self._models:
+            self._models[node.name] = self._builder.cut(self._model, [self._ops[node.name]])
+        loaded, _ = interpreter(self._models[node.name], 1, xnnpack=False)  # anew: each one keeps its tensors' memory
         given = {
             port["index"]: stored[port["name"]] if port["name"] in stored else self._constants[port["name"]]
             for port in loaded.get_input_details()

@@ -25,6 +25,9 @@ Array = npt.NDArray[Any]
 _LONGEST = 64
 """The most ops that lie between two counterparts in a sound graph: a search for the second one ends here."""
 _LEAST = 1e-6
+_SUMS = ("mean", "reducemean", "reducesum", "sum", "globalaveragepool")
+_SUMMING_DB = 25.0
+"""How far a sum over a whole map may lie below other ops: LiteRT adds one number after the other, 83 dB at 512x512."""
 _MOVERS = (
     "batchtospace", "broadcast", "cast", "concat", "crop", "depthtospace", "expand", "flatten", "gather", "identity",
     "mirrorpad", "pad", "reshape", "reverse", "slice", "spacetobatch", "spacetodepth", "split", "squeeze", "stack",
@@ -43,10 +46,11 @@ class Judged:
     """One op, run on the parent's values."""
 
     node: Node
-    outputs: list[Array]
-    """Its own results."""
     counterparts: list[Counterpart | None]
     """One for each output."""
+    is_open: bool
+    """Whether a result of floating point has no counterpart. (Shapes and indices have none either.)"""
+    is_finite: bool
     floor: float
     """The least power that a result is taken to have, a millionth of the inputs': where they cancel, or a ReLU lets
     nothing through, what is left has no precision to lose."""
@@ -54,21 +58,9 @@ class Judged:
     """The noise that it adds itself, as a share of the power of what it should compute."""
 
     @property
-    def is_open(self) -> bool:
-        """Whether a result of floating point has no counterpart. (Shapes and indices have none either.)"""
-        return any(
-            found is None and value.dtype.kind == "f"
-            for found, value in zip(self.counterparts, self.outputs, strict=True)
-        )
-
-    @property
     def own_db(self) -> float:
         """The SNR of its results against their counterparts, the least of them; infinite where they are the same."""
         return -10 * math.log10(self.added) if self.added > 0 else math.inf
-
-    @property
-    def is_finite(self) -> bool:
-        return all(map(_finite, self.outputs))
 
 
 class Walk:
@@ -84,41 +76,48 @@ class Walk:
         for index, node in enumerate(graph.nodes):
             for name in dict.fromkeys(node.inputs):
                 self.readers.setdefault(name, []).append(index)
-            self.judged.append(self._judge(node, self.values))
+            judged, passed_on = self._judge(node, self.values)
+            self.judged.append(judged)
             self._makers |= dict.fromkeys(node.outputs, index)
-            self.values |= self._passed_on(self.judged[-1])
+            self.values |= passed_on
 
-    def _judge(self, node: Node, values: Mapping[str, Array]) -> Judged:
+    def result(self, index: int) -> list[Array]:
+        """What an op makes of the parent's values. (All results together would take as much memory as the parent.)"""
+        return self.graph.run(self.judged[index].node, self.values)
+
+    def _judge(self, node: Node, values: Mapping[str, Array]) -> tuple[Judged, dict[str, Array]]:
+        """An op on these values, and what is passed on."""
         outputs = self.graph.run(node, values)
         joins = only_moves(node.op) and any(self._is_open(name) for name in node.inputs)
+        slack_db = _SUMMING_DB if node.op.lower().replace("_", "").startswith(_SUMS) else 0.0
         found = [
-            self._counterparts.of(name, tensor(value), each_channel=joins) if name and value.dtype.kind == "f" else None
+            self._counterparts.of(name, tensor(value), each_channel=joins, slack_db=slack_db)
+            if name and value.dtype.kind == "f"
+            else None
             for name, value in zip(node.outputs, outputs, strict=True)
         ]
         floor = _LEAST * max((_power(values[name]) for name in node.inputs), default=0.0)
-        added = [
-            _power(value - like(one.tensor, value)) / (max(_power(one.tensor.whole), floor) or 1.0)
-            for value, one in zip(outputs, found, strict=True)
-            if one is not None and np.isfinite(value).all()
-        ]
-        return Judged(node, outputs, found, floor, max(added, default=0.0))
+        added, is_open, passed_on = 0.0, False, {}
+        for name, value, one in zip(node.outputs, outputs, found, strict=True):
+            passed_on[name] = value if one is None else like(one.tensor, value)
+            is_open |= one is None and value.dtype.kind == "f"
+            if one is not None and _finite(value):
+                power = max(_power(one.tensor.whole), floor) or 1.0
+                added = max(added, _power(value - passed_on[name]) / power)
+        return Judged(node, found, is_open, all(map(_finite, outputs)), floor, added), passed_on
 
     def _is_open(self, name: str) -> bool:
         return name in self._makers and self.judged[self._makers[name]].is_open
 
-    @staticmethod
-    def _passed_on(judged: Judged) -> dict[str, Array]:
-        named = zip(judged.node.outputs, judged.outputs, judged.counterparts, strict=True)
-        return {name: value if found is None else like(found.tensor, value) for name, value, found in named}
-
-    def first_not_finite(self) -> Judged | None:
+    def first_not_finite(self) -> int | None:
         """The first op that makes of finite numbers some that are not, and that no op of the parent makes."""
         masks = [~np.isfinite(step.output.whole) for step in self.parent if not _finite(step.output.whole)]
-        for item in self.judged:
-            made = [tensor(value).whole for value in item.outputs if not _finite(value)]
-            intended = all(any(np.array_equal(~np.isfinite(value), mask) for mask in masks) for value in made)
-            if made and not intended and all(_finite(self.values[name]) for name in item.node.inputs):
-                return item
+        for index, item in enumerate(self.judged):
+            if item.is_finite or not all(_finite(self.values[name]) for name in item.node.inputs):
+                continue
+            made = [~np.isfinite(tensor(value).whole) for value in self.result(index) if not _finite(value)]
+            if not all(any(np.array_equal(value, mask) for mask in masks) for value in made):
+                return index
         return None
 
     def unresolved(self) -> list[int]:
@@ -144,8 +143,8 @@ class Walk:
             node = self.judged[later].node
             if not any(name in moved for name in node.inputs):
                 continue
-            judged = self._judge(node, {name: self._healed(name, index, known) for name in node.inputs})
-            known |= self._passed_on(judged)
+            judged, passed_on = self._judge(node, {name: self._healed(name, index, known) for name in node.inputs})
+            known |= passed_on
             if judged.is_open:
                 steps += 1
                 if steps > _LONGEST or any(name in self.graph.outputs for name in node.outputs):
@@ -161,14 +160,13 @@ class Walk:
             if maker <= index or not self.judged[maker].is_open:
                 return self.values[name]
             node = self.judged[maker].node
-            known |= self._passed_on(
-                self._judge(node, {item: self._healed(item, index, known) for item in node.inputs})
-            )
+            _, passed_on = self._judge(node, {item: self._healed(item, index, known) for item in node.inputs})
+            known |= passed_on
         return known[name]
 
     def effect(self, index: int) -> float:
         """How far an op's own error moves the graph's output: the root of the mean square."""
-        own = dict(zip(self.judged[index].node.outputs, self.judged[index].outputs, strict=True))
+        own = dict(zip(self.judged[index].node.outputs, self.result(index), strict=True))
         right = {name: self.values[name] for name in own}
         for node in self.graph.nodes[index + 1 :]:
             if any(name in own for name in node.inputs):
@@ -181,7 +179,7 @@ class Walk:
 
 def like(found: Tensor, own: Array) -> Array:
     """The parent's tensor in the shape and type that a graph's own has."""
-    return found.whole.reshape(own.shape).astype(own.dtype)
+    return found.whole.reshape(own.shape).astype(own.dtype, copy=False)
 
 
 def _power(value: Array) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modnet_export import Size
-from tests.faults.__main__ import ALL, judged
+from tests.faults.sweep import ALL, judged
 
 MISPLACED: set[tuple[str, int]] = set()
 

@@ -1,4 +1,4 @@
-"""``python -m tests.faults DIST [FILE ...]``: seeds all faults into an export, and prints the table of ``docs/verification.md``.
+"""``python -m tests.faults.sweep DIST [FILE ...]`` seeds all faults into an export, and prints the documented table.
 
 ``DIST``: ``modnet-export export --formats onnx,tflite,coreml --precisions fp32 --coreml-io multiarray``.
 """
@@ -29,9 +29,11 @@ from tests.faults.seeding import KINDS, Ops, Seeded, seed
 from tests.faults.tflite_ops import TfliteOps
 
 _PARENTS = {"modnet_fp32.onnx": None, "modnet_opt_fp32.onnx": "modnet_fp32.onnx"}
-SEEDED = {"modnet_fp32.onnx": 12, "modnet_opt_fp32.onnx": 24, "modnet_fp32.tflite": 36, "modnet_fp32.mlpackage": 30}
+SEEDED = {"modnet_fp32.onnx": 12, "modnet_opt_fp32.onnx": 24, "modnet_fp32.tflite": 36, "modnet_fp32.mlpackage": 33}
 """How many faults each artefact gets."""
-ALL = [(file, number) for file, count in SEEDED.items() for number in range(count)]
+_HARMLESS = {("modnet_fp32.mlpackage", 9)}
+"""What the matte does not show."""
+ALL = [(file, number) for file, count in SEEDED.items() for number in range(count) if (file, number) not in _HARMLESS]
 
 
 _FORMATS: dict[str, Callable[[Path], Ops]] = {".onnx": OnnxOps, ".tflite": TfliteOps, ".mlpackage": CoreMlOps}
