@@ -12,7 +12,7 @@ import numpy as np
 from converters.diagnose.counterparts import ByName, ByValue
 from converters.diagnose.rerun import Graph, Node
 from converters.diagnose.snr import snr_db
-from converters.diagnose.tracing import Step, Tensor, tensor
+from converters.diagnose.tracing import Step, tensor
 from converters.diagnose.walk import Array, Walk, like, only_moves
 from converters.runtimes.protocol import Image
 
@@ -68,14 +68,17 @@ def diverge(graph: Graph, parent: Sequence[Step], image_nhwc: Image, limit_db: f
 
 
 def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
-    """The first op whose result, replaced by one of the parent's, makes all counterparts behind it return."""
+    """The first op whose result, replaced by one of the parent's, makes all counterparts behind it return.
+
+    It may have a counterpart, but the wrong one: without its activation it gives what the parent has before that.
+    """
     missing, factors = _missing(walk), _factors(walk, unresolved)
     tests = 0
-    for index in unresolved:
+    for index in sorted({*unresolved, *walk.before(unresolved)}):
         (own, *others) = walk.result(index)
         if others:
             continue
-        for step, result in _candidates(walk, walk.judged[index].node, own, missing, factors):
+        for step, result in _candidates(walk, index, own, missing, factors):
             tests += 1
             if walk.heals(index, result):
                 own_db = snr_db(tensor(own), tensor(result))
@@ -127,30 +130,31 @@ def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
 
 
 def _candidates(
-    walk: Walk, node: Node, own: Array, missing: Sequence[int], factors: Sequence[float]
+    walk: Walk, index: int, own: Array, missing: Sequence[int], factors: Sequence[float]
 ) -> Iterator[tuple[int | None, Array]]:
     """What the op may have had to compute, and the step of the parent that computes it: the op with its inputs in
     another order, or a tensor of the parent."""
-    op = node.op.lower()
+    node, counterpart = walk.judged[index].node, walk.judged[index].counterparts[0]
+    op, shape = node.op.lower().replace("_", ""), tensor(own).shape
+    if counterpart is not None:  # the parent may go on where this op ends
+        missing = [step for step in missing if counterpart.step in walk.parent[step].inputs]
+        outputs = [(step, walk.parent[step].output) for step in missing]
+        yield from ((step, like(output, own)) for step, output in outputs if output.shape == shape)
+        return
     if op.startswith("sub"):
         yield None, -own
     if op.startswith("concat") and len(node.inputs) == 2:
         first, second = (walk.values[name] for name in node.inputs)
         for one, other in ((first, second), (second, first)):
             yield None, np.concatenate([one, other], 1 if own.ndim == 4 else -1)
-    shape = tensor(own).shape
-    found = [(index, form) for index in missing for form in _forms(walk, index) if form.shape == shape]
-    for index, form in found[:_CANDIDATES]:
+    forms = [(step, form) for step in missing for form in (walk.parent[step].output, *walk.parent[step].inner)]
+    found = [(step, form) for step, form in forms if form.shape == shape]
+    for step, form in found[:_CANDIDATES]:
         for factor in factors:
-            yield index, like(form, own) * own.dtype.type(factor)
-    if not found and op.replace("_", "") in ("mean", "reducemean") and own.ndim == 4:  # over other axes
-        channels = own.shape[1]
-        means = [(i, form) for i in missing for form in _forms(walk, i) if form.shape == (channels,)]
-        yield from ((i, form.whole.reshape(1, channels, 1, 1).astype(own.dtype)) for i, form in means[:_CANDIDATES])
-
-
-def _forms(walk: Walk, step: int) -> tuple[Tensor, ...]:
-    return (walk.parent[step].output, *walk.parent[step].inner)
+            yield step, like(form, own) * own.dtype.type(factor)
+    if not found and op in ("mean", "reducemean") and own.ndim == 4:  # over other axes
+        found = [(step, form) for step, form in forms if form.shape == own.shape[1:2]][:_CANDIDATES]
+        yield from ((step, form.whole.reshape(1, -1, 1, 1)) for step, form in found)
 
 
 def _open_before(walk: Walk, index: int) -> list[int]:

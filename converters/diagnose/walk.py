@@ -9,7 +9,7 @@ there are counterparts again. An open op from which a path of open ops leads to 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,11 @@ class Walk:
             ):
                 found.add(index)
         return sorted(found)
+
+    def before(self, unresolved: Sequence[int]) -> set[int]:
+        """The ops that are read by those that begin the unresolved ones."""
+        read = {index: {self._makers.get(name, -1) for name in self.judged[index].node.inputs} for index in unresolved}
+        return {maker for makers in read.values() if not makers & set(unresolved) for maker in makers if maker >= 0}
 
     def heals(self, index: int, result: Array) -> bool:
         """Whether counterparts return on every path behind an op when ``result`` takes the place of its own.

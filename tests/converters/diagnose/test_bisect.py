@@ -88,6 +88,11 @@ def test_a_pad_that_moves_wrongly_is_blamed(tmp_path):
     assert blamed(tmp_path, PADDED, CHAIN, pads=np.array([0, 0, 2, 1, 0, 0, 0, 1])) == ("p", "leaves")
 
 
+def test_an_op_without_its_activation_is_blamed_though_the_parent_has_what_it_gives(tmp_path):
+    nodes = [node("Identity", "a", "r") if item.op_type == "Relu" else item for item in CHAIN.nodes]
+    assert blamed(tmp_path, Net(nodes, CHAIN.constants), CHAIN) == ("r", "leaves")
+
+
 def test_inputs_in_the_wrong_order_are_found_where_the_parent_has_no_such_tensor(tmp_path):
     """The graph has the scale of one input in the weights behind: its joined tensor is none of the parent's."""
     nodes = [
