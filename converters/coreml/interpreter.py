@@ -6,8 +6,8 @@ programs show fp16's rounding. What a device's own kernels round within an opera
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections import ChainMap, Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -63,7 +63,7 @@ class Evaluator:
                 known[item.outputs[0].name] = self._rounded(item, 0, self._call(item.type, arguments))
         return known
 
-    def _argument(self, argument: Any, values: dict[str, Value]) -> Value:
+    def _argument(self, argument: Any, values: Mapping[str, Value]) -> Value:
         bindings = [
             values[binding.name] if binding.WhichOneof("binding") == "name" else self.package.value(binding.value)
             for binding in argument.arguments
@@ -95,22 +95,29 @@ class Evaluator:
         name and the value of every output of every operation. Raises ExportError for an operation in a form that is
         not known here.
         """
-        values = {**self._constants, **inputs}
+        values: dict[str, Value] = dict(inputs)
         with torch.inference_mode():
             for position, item in enumerate(self.package.operations):
                 if item.outputs[0].name in self._constants:
                     continue
-                arguments = {key: self._argument(argument, values) for key, argument in item.inputs.items()}
-                if item.type == "concat" and not isinstance(arguments["values"], list):
-                    arguments["values"] = [arguments["values"]]
-                result = self._call(item.type, arguments)
-                outputs = result if isinstance(result, list) else [result]
-                for index, output in enumerate(item.outputs):
-                    values[output.name] = self._rounded(item, index, outputs[index])
-                    observe(output.name, values[output.name])
+                found = self.evaluate(item, values)
+                for output, value in zip(item.outputs, found, strict=True):
+                    values[output.name] = value
+                    observe(output.name, value)
                 for name in self._last_read.get(position, ()):  # large maps need not outlive their last reader
                     values.pop(name, None)
-        return {name: values[name].float() for name in self.package.output_names}
+        return {name: ChainMap(values, self._constants)[name].float() for name in self.package.output_names}
+
+    def evaluate(self, item: Any, values: dict[str, Value]) -> list[Tensor]:
+        """What one operation of the program makes of the activations in ``values``: its outputs, in order."""
+        known = ChainMap(values, self._constants)
+        with torch.inference_mode():
+            arguments = {key: self._argument(argument, known) for key, argument in item.inputs.items()}
+            if item.type == "concat" and not isinstance(arguments["values"], list):
+                arguments["values"] = [arguments["values"]]
+            result = self._call(item.type, arguments)
+            outputs = result if isinstance(result, list) else [result]
+            return [self._rounded(item, index, outputs[index]) for index in range(len(item.outputs))]
 
 
 def _wide(value: Value) -> Value:

@@ -1,160 +1,237 @@
-"""Where two graphs diverge: the first op of one of them that computes something else than the other graph does.
-
-The graphs need not have the same ops or names. A step's *counterpart* is a tensor of the other graph that has the same
-shape (as ``tracing`` gives shapes) and nearly the same values on the same input. A step without a counterpart is not
-wrong for that alone: the other graph may write the same computation with other ops. But then something that depends on
-the step has a counterpart again, because right values were passed on. So a step is *sound* when it has a counterpart or
-something that depends on it has one. A step that is a tensor of the other graph times some number is sound too, as a
-norm behind it may take the number out again. The graphs diverge at the first step that is not sound although all steps
-that it reads are.
-"""
+"""The op at which a graph goes wrong, by its own error: ``docs/verification.md`` says how in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from converters.diagnose.snr import EXACT_DB, by_name, inputs_db, snr_db
-from converters.diagnose.tracing import Step, Tensor
+from converters.diagnose.counterparts import ByName, ByValue
+from converters.diagnose.rerun import Graph, Node
+from converters.diagnose.snr import snr_db
+from converters.diagnose.tracing import Step, tensor
+from converters.diagnose.walk import Array, Walk, like, only_moves
+from converters.runtimes.protocol import Image
 
-_MARGIN_DB = 30.0
-"""Precision further above the limit than this is not missed when it is lost."""
-_TELLING = 512
-"""The least number of elements whose values identify a tensor: fewer may agree by chance."""
+EXACT_DB = 95.0
+"""What every op of a float32 graph reaches on the same inputs: the least seen is 106 dB, but for sums (``walk``)."""
+_CANDIDATES, _TESTS = 8, 200
+_WORST = 8
+_CHANNEL_DB = 20.0
+"""How far a single channel may lie below the limit: all channels of an int8 tensor have the noise of the strongest."""
+_FAINT = 0.01
+"""A channel's noise is compared with at least this share of the mean channel's signal: a silent one has none."""
+_CONVOLUTIONS = ("conv", "depthwiseconv", "gemm", "matmul", "batchmatmul", "linear", "fullyconnected", "transposeconv")
 
-Kind = Literal["leaves", "scales", "drops"]
+Kind = Literal["not finite", "leaves", "rounding"]
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """The op at which a graph leaves its parent. SNRs are in dB."""
+    """The op at which a graph leaves its parent."""
 
-    op: Step
-    reader: Step | None
-    """The first step that reads the result; the one to blame where the op only moves numbers."""
+    op: Node
+    beside: tuple[Node, ...]
+    """The ops before it that the parent writes differently: with them it is one computation there."""
+    reader: Node | None
+    """The first op that reads the result."""
     parent_op: Step | None
-    """The first unsound step of the parent, compared with the graph; None where there is none."""
-    snr_db: float
-    """Of the op's result against its nearest tensor in the parent."""
-    inputs_snr_db: float
-    """The least SNR of what the op reads."""
+    """The op of the parent that computes what this one should; None where that is not known."""
+    own_db: float
+    """The SNR of the op's result, run on the parent's values, against what the parent has."""
     kind: Kind
-    """``leaves``: neither the result nor anything that depends on it has a counterpart. ``scales``: the result is a
-    multiple of what the parent has. ``drops``: all is sound, and the largest loss of precision is in this op."""
+    """``not finite``: it makes NaN or infinity. ``leaves``: its result is wrong. ``rounding``: no op is wrong, and this
+    is the one whose rounding moves the graph's output most."""
+    channel: int | None = None
+    """The channel that is wrong, where not all are alike."""
 
 
-def diverge(graph: Sequence[Step], parent: Sequence[Step], limit_db: float) -> Divergence | None:
-    """Where ``graph`` leaves ``parent``; None where no op loses precision.
+def diverge(graph: Graph, parent: Sequence[Step], image_nhwc: Image, limit_db: float) -> Divergence | None:
+    """Where ``graph`` leaves ``parent``, whose steps are of the same image; None where no op loses anything.
 
-    ``limit_db``: the least SNR at which two tensors are taken for the same.
+    ``limit_db``: what the result of every sound op reaches when it is run on the parent's values; ``EXACT_DB`` for
+    graphs in float32.
     """
-    named = by_name(graph, parent)
-    if named is not None:
-        return _largest_loss(graph, parent, named, limit_db)
-    compared = _Comparison(graph, parent, limit_db)
-    first = compared.first_unsound()
-    if first is not None:
-        missing = _Comparison(parent, graph, limit_db).first_unsound()
-        return _divergence(graph, first, None if missing is None else parent[missing], compared.nearest_db, "leaves")
-    scaled = compared.first_scaled()
-    if scaled is not None:
-        return _divergence(graph, scaled, None, compared.nearest_db, "scales")
-    # All is sound, so a step without a counterpart is only written differently, and loses nothing.
-    near = [value if value >= limit_db else math.nan for value in compared.nearest_db]
-    return _largest_loss(graph, parent, near, limit_db)
+    named = ByName(graph, parent)
+    by_name = limit_db < EXACT_DB and named.has_most_of(graph)
+    walk = Walk(graph, named if by_name else ByValue(parent, limit_db), image_nhwc)
+    broken = walk.first_not_finite()
+    if broken is not None:
+        return _divergence(walk, broken, "not finite")
+    if by_name:
+        return _worst_of_named(walk, limit_db)
+    unresolved = walk.unresolved()
+    return _leaving(walk, unresolved) if unresolved else _rounding(walk)
 
 
-class _Comparison:
-    """Every step of a graph beside the other graph's tensors of the same shape."""
+def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
+    """The first op whose result, replaced by one of the parent's, makes all counterparts behind it return.
 
-    def __init__(self, steps: Sequence[Step], others: Sequence[Step], limit_db: float) -> None:
-        by_shape: dict[tuple[int, ...], list[Tensor]] = {}
-        for other in others:
-            by_shape.setdefault(other.output.shape, []).append(other.output)
-        self._steps, self._limit_db = steps, limit_db
-        self.nearest_db: list[float] = []
-        """The SNR of every step against the nearest tensor; minus infinity where none has its shape."""
-        self._multiple: list[bool] = []
-        """Whether the step is a tensor of the other graph times some number."""
-        for step in steps:
-            same = by_shape.get(step.output.shape, [])
-            self.nearest_db.append(max((snr_db(step.output, other) for other in same), default=-math.inf))
-            scaled = max((_up_to_scale_db(step.output, other) for other in same), default=-math.inf)
-            self._multiple.append(scaled >= limit_db)
-        sound = self._passed_on()
-        self._sound = [one or other for one, other in zip(sound, self._multiple, strict=True)]
-
-    def _passed_on(self) -> list[bool]:
-        """Whether a step, or one that depends on it, has a counterpart whose values identify it."""
-        sound = [
-            value >= self._limit_db and step.output.values.size >= _TELLING and bool(step.output.values.any())
-            for step, value in zip(self._steps, self.nearest_db, strict=True)
-        ]
-        for index in range(len(self._steps) - 1, -1, -1):
-            if sound[index]:
-                for source in self._steps[index].inputs:
-                    sound[source] = True
-        return sound
-
-    def first_unsound(self) -> int | None:
-        """The first step that is not sound although all steps that it reads are."""
-        return next(
-            (
-                index
-                for index, step in enumerate(self._steps)
-                if not self._sound[index] and all(self._sound[source] for source in step.inputs)
-            ),
-            None,
-        )
-
-    def first_scaled(self) -> int | None:
-        """The first step that is only a multiple of its counterpart although all that it reads has counterparts."""
-        return next(
-            (
-                index
-                for index, step in enumerate(self._steps)
-                if self._multiple[index]
-                and self.nearest_db[index] < self._limit_db
-                and all(self.nearest_db[source] >= self._limit_db for source in step.inputs)
-            ),
-            None,
-        )
-
-
-def _up_to_scale_db(found: Tensor, expected: Tensor) -> float:
-    """``snr_db`` after multiplying ``found`` with the factor that brings it nearest to ``expected``."""
-    f, e = found.values.astype(np.float64), expected.values.astype(np.float64)
-    product, energy = float((f * e).sum()), float(np.square(f).sum())
-    if not math.isfinite(product) or not math.isfinite(energy) or energy == 0:
-        return -math.inf
-    return snr_db(Tensor(found.shape, (f * (product / energy)).astype(np.float32)), expected)
-
-
-def _largest_loss(
-    graph: Sequence[Step], parent: Sequence[Step], own_db: Sequence[float], limit_db: float
-) -> Divergence | None:
-    """The op whose SNR is furthest below the least of what it reads; None where no op's is.
-
-    Ops that read only tensors above the limit come before all others.
+    It may have a counterpart, but the wrong one: without its activation it gives what the parent has before that.
     """
-    losses = [
-        (inputs >= limit_db, min(inputs, limit_db + _MARGIN_DB) - max(own, -EXACT_DB), index)
-        for index, (inputs, own) in enumerate(zip(inputs_db(graph, own_db), own_db, strict=True))
-        if not math.isnan(own)
-    ]
-    _, loss, index = max(losses, default=(False, 0.0, 0))
-    if loss <= 0:
-        return None
-    counterpart = next((item for item in parent if item.name == graph[index].origin), None)
-    return _divergence(graph, index, counterpart, own_db, "leaves" if own_db[index] < limit_db else "drops")
+    missing, factors = _missing(walk), _factors(walk, unresolved)
+    tests = 0
+    for index in sorted({*unresolved, *walk.before(unresolved)}):
+        (own, *others) = walk.result(index)
+        if others:
+            continue
+        for step, result in _candidates(walk, index, own, missing, factors):
+            tests += 1
+            if walk.heals(index, result):
+                own_db = snr_db(tensor(own), tensor(result))
+                return _divergence(walk, index if step is None else _blamed(walk, index), "leaves", step, own_db)
+        if tests > _TESTS:
+            break
+    first = next((index for index in unresolved if not only_moves(walk.judged[index].node.op)), unresolved[0])
+    return _divergence(walk, first, "leaves")
+
+
+def _missing(walk: Walk) -> list[int]:
+    """The parent's steps that the graph should have counterparts of and has not, those that depend on fewest others
+    first."""
+    parent = walk.parent
+    claimed = {
+        found.step
+        for item in walk.judged
+        for found in item.counterparts
+        if found is not None and found.tensor is parent[found.step].output
+    }
+    readers: dict[int, list[int]] = {}
+    for index, step in enumerate(parent):
+        for source in step.inputs:
+            readers.setdefault(source, []).append(index)
+    wanted: set[int] = set()
+    for index in reversed(range(len(parent))):
+        if index not in claimed and (index == len(parent) - 1 or wanted & set(readers.get(index, ()))):
+            wanted.add(index)
+    depth: dict[int, int] = {}
+    for index in sorted(wanted):
+        depth[index] = 1 + max((depth.get(source, 0) for source in parent[index].inputs), default=0)
+    return sorted(wanted, key=lambda index: (depth[index], index))
+
+
+def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
+    """The factors by which whole tensors of the graph differ from tensors of the parent: a pass may have moved a scale
+    into the weights behind them."""
+    found = {1.0}
+    for index in unresolved:
+        own = tensor(walk.values[walk.judged[index].node.outputs[0]])
+        for step in walk.parent:
+            if step.output.shape == own.shape and len(own.shape) > 1:
+                mine, other = own.values.astype(np.float64), step.output.values.astype(np.float64)
+                factor = float((mine * other).sum()) / (float(np.square(other).sum()) or 1.0)
+                noise = float(np.square(mine - factor * other).sum())
+                if noise < 10 ** (-EXACT_DB / 10) * float(np.square(mine).sum()):
+                    found.add(float(np.float32(factor)))
+    return sorted(found, key=lambda factor: abs(math.log(abs(factor) or 1)))
+
+
+def _candidates(
+    walk: Walk, index: int, own: Array, missing: Sequence[int], factors: Sequence[float]
+) -> Iterator[tuple[int | None, Array]]:
+    """What the op may have had to compute, and the step of the parent that computes it: the op with its inputs in
+    another order, or a tensor of the parent."""
+    node, counterpart = walk.judged[index].node, walk.judged[index].counterparts[0]
+    op, shape = node.op.lower().replace("_", ""), tensor(own).shape
+    if counterpart is not None:  # the parent may go on where this op ends
+        missing = [step for step in missing if counterpart.step in walk.parent[step].inputs]
+        outputs = [(step, walk.parent[step].output) for step in missing]
+        yield from ((step, like(output, own)) for step, output in outputs if output.shape == shape)
+        return
+    if op.startswith("sub"):
+        yield None, -own
+    if op.startswith("concat") and len(node.inputs) == 2:
+        first, second = (walk.values[name] for name in node.inputs)
+        for one, other in ((first, second), (second, first)):
+            yield None, np.concatenate([one, other], 1 if own.ndim == 4 else -1)
+    forms = [(step, form) for step in missing for form in (walk.parent[step].output, *walk.parent[step].inner)]
+    found = [(step, form) for step, form in forms if form.shape == shape]
+    for step, form in found[:_CANDIDATES]:
+        for factor in factors:
+            yield step, like(form, own) * own.dtype.type(factor)
+    if not found and op in ("mean", "reducemean") and own.ndim == 4:  # over other axes
+        found = [(step, form) for step, form in forms if form.shape == own.shape[1:2]][:_CANDIDATES]
+        yield from ((step, form.whole.reshape(1, -1, 1, 1)) for step, form in found)
+
+
+def _open_before(walk: Walk, index: int) -> list[int]:
+    """The open ops that lead to an op, in order."""
+    made = {name: place for place, item in enumerate(walk.judged) for name in item.node.outputs}
+    found, waiting = set[int](), [index]
+    while waiting:
+        for name in walk.judged[waiting.pop()].node.inputs:
+            place = made.get(name)
+            if place is not None and place not in found and walk.judged[place].is_open:
+                found.add(place)
+                waiting.append(place)
+    return sorted(found)
+
+
+def _blamed(walk: Walk, index: int) -> int:
+    """The op to name where the parent has nothing for the ops that lead to one: the first of them with weights."""
+    group = [index] if _is_convolution(walk.judged[index].node) else [*_open_before(walk, index), index]
+    return next((place for place in group if _is_convolution(walk.judged[place].node)), index)
+
+
+def _is_convolution(node: Node) -> bool:
+    return node.op.lower().replace("_", "").startswith(_CONVOLUTIONS)
+
+
+def _worst_of_named(walk: Walk, limit_db: float) -> Divergence | None:
+    """The op that is further from its counterpart than rounding takes it, and moves the output most."""
+    wrong = {index: channel for index in range(len(walk.judged)) for channel in _wrong(walk, index, limit_db)}
+    if not wrong:
+        return _rounding(walk)
+    least = sorted(wrong, key=lambda index: walk.judged[index].own_db)[:_WORST]
+    index = max(least, key=walk.effect) if len(least) > 1 else least[0]
+    return _divergence(walk, index, "leaves", channel=wrong[index])
+
+
+def _wrong(walk: Walk, index: int, limit_db: float) -> Iterator[int | None]:
+    """The channel that is wrong, None for a whole tensor, and nothing for a sound op."""
+    item = walk.judged[index]
+    if item.own_db < limit_db:
+        yield None
+        return
+    for value, found in zip(walk.result(index), item.counterparts, strict=True):
+        own = tensor(value).whole.astype(np.float64)
+        if found is not None and own.ndim == 3:
+            expected = found.tensor.whole.astype(np.float64)
+            signal, noise = np.square(expected).mean((1, 2)), np.square(own - expected).mean((1, 2))
+            share = noise / (signal + _FAINT * signal.mean() + item.floor + np.finfo(np.float64).tiny)
+            if share.max() > 10 ** ((_CHANNEL_DB - limit_db) / 10):
+                yield int(share.argmax())
+
+
+def _rounding(walk: Walk) -> Divergence | None:
+    """The op whose own error moves the output most, where none is wrong."""
+    order = sorted(range(len(walk.judged)), key=lambda index: walk.judged[index].own_db)
+    lossy = [index for index in order if math.isfinite(walk.judged[index].own_db)][:_WORST]
+    return _divergence(walk, max(lossy, key=walk.effect), "rounding") if lossy else None
 
 
 def _divergence(
-    graph: Sequence[Step], index: int, counterpart: Step | None, own_db: Sequence[float], kind: Kind
+    walk: Walk,
+    index: int,
+    kind: Kind,
+    step: int | None = None,
+    own_db: float | None = None,
+    channel: int | None = None,
 ) -> Divergence:
-    reader = next((item for item in graph if index in item.inputs), None)
-    return Divergence(graph[index], reader, counterpart, own_db[index], inputs_db(graph, own_db)[index], kind)
+    item = walk.judged[index]
+    found = next((one for one in item.counterparts if one is not None), None)
+    if step is None and found is not None:
+        step = found.step
+    readers = [reader for name in item.node.outputs for reader in walk.readers.get(name, ())]
+    return Divergence(
+        item.node,
+        tuple(walk.judged[place].node for place in _open_before(walk, index)),
+        walk.judged[readers[0]].node if readers else None,
+        None if step is None else walk.parent[step],
+        -math.inf if not item.is_finite else item.own_db if own_db is None else own_db,
+        kind,
+        channel,
+    )

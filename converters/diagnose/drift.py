@@ -1,28 +1,34 @@
-"""How far every op of a compressed graph is from the same op of the graph that it was made from, and why."""
+"""How much noise every op of a compressed graph adds to what the float graph computes, and why."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from converters.diagnose.snr import EXACT_DB, by_name, inputs_db
-from converters.diagnose.tracing import Step, Tensor
+from converters.diagnose.counterparts import ByName, ByValue
+from converters.diagnose.rerun import Graph
+from converters.diagnose.snr import EXACT_DB, snr_db
+from converters.diagnose.tracing import Step, Tensor, tensor
+from converters.diagnose.walk import Walk, like
 from converters.errors import ExportError
+from converters.runtimes.protocol import Image
 
 Reason = Literal["accumulated drift", "outlier channel", "range", "rounding"]
-# An op that loses less than this is as near as what it reads: the rest was lost before.
-_LOSS_DB = 1.0
+# An op whose own noise is this far below what its result has in the whole graph inherited the rest.
+_INHERITED_DB = 6.0
 # A channel that holds more than this share of the noise is an outlier.
 _SHARE = 0.4
+# A factor explains a channel's noise when less than this share of it is left.
+_LEFT = 0.1
 # A tensor whose largest value is this many standard deviations away spends most of its 255 steps on a few values.
 _PEAK = 20.0
-# The share of an int8 graph's ops that the parent must have too. It has no QUANTIZE and DEQUANTIZE, and ``_aligned``
-# leaves vectors out.
-_MOST_OF_INT8 = 0.5
+# How near a tensor of another graph is for it to be the same one: fp16 reaches 60 dB.
+_SAME_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -32,79 +38,65 @@ class Drift:
     name: str
     op: str
     snr_db: float
-    """Of its output against the parent's, from -120 to 120."""
-    loss_db: float
-    """How far that is below the least SNR of what it reads; at least 0."""
+    """Of its output against the parent's when the whole graph runs, from -120 to 120."""
+    own_db: float
+    """The same when the op alone runs, on the parent's values: what it loses itself."""
     added: float
     """The noise that the op itself adds, as a share of its output's power."""
     reason: Reason
     detail: str
 
 
-def _worst_channel(found: Tensor, expected: Tensor) -> tuple[int, float] | None:
-    """The channel of a C x H x W tensor with the most noise, and its share; None for others, and for exact ones."""
-    if len(found.shape) != 3:
-        return None
-    count, area = math.prod(found.shape), found.shape[1] * found.shape[2]
-    channel = found.places(count) // area
-    noise = np.square(found.values.astype(np.float64) - expected.values)
-    if not noise.sum() > 0:
-        return None
-    shares = np.bincount(channel, noise, found.shape[0]) / noise.sum()
-    return int(shares.argmax()), float(shares.max())
+def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image) -> list[Drift]:
+    """Every op of ``graph`` that the parent has a counterpart of, in order. ``parent``: its steps on the same image.
+
+    Raises ExportError when the two are not forms of one graph: their results are not alike, and their ops have other
+    names.
+    """
+    named = ByName(graph, parent)
+    walk = Walk(graph, named if named.has_most_of(graph) else ByValue(parent, _SAME_DB), image_nhwc)
+    if walk.judged[-1].is_open:
+        raise ExportError(
+            "these two models do not compute the same",
+            expected="a compressed model and the one that it was made from",
+            next_step="choose the float model of the same checkpoint and size as `against`",
+        )
+    values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
+    rows: list[Drift] = []
+    for index, item in enumerate(walk.judged):
+        found = graph.run(item.node, values)
+        values |= dict(zip(item.node.outputs, found, strict=True))
+        counterpart = item.counterparts[0]
+        if counterpart is None:
+            continue
+        whole_db = min(max(snr_db(tensor(found[0]), counterpart.tensor), -EXACT_DB), EXACT_DB)
+        own_db = min(max(item.own_db, -EXACT_DB), EXACT_DB)
+        own = tensor(walk.result(index)[0])
+        reason: Reason = "accumulated drift"
+        detail = "its inputs are as far off"
+        if own_db < whole_db + _INHERITED_DB:
+            reason, detail = why(own, Tensor(np.asarray(like(counterpart.tensor, own.whole), np.float32)))
+        rows.append(Drift(item.node.name, item.node.op, whole_db, own_db, item.added, reason, detail))
+    return rows
 
 
-def _why(mine: Tensor, parents: Tensor, loss_db: float) -> tuple[Reason, str]:
-    """The reason for the difference between an op's output and its parent's, and what shows it."""
-    if loss_db < _LOSS_DB:
-        return "accumulated drift", "its inputs are as far off"
-    worst = _worst_channel(mine, parents)
-    if worst is not None and worst[1] > max(_SHARE, 4 / mine.shape[0]):
-        return "outlier channel", f"channel {worst[0]} of {mine.shape[0]} holds {worst[1]:.0%} of the noise"
-    spread = float(parents.values.std())
-    peak = float(np.abs(parents.values).max()) / spread if spread > 0 else 0.0
+def why(own: Tensor, expected: Tensor) -> tuple[Reason, str]:
+    """The reason for what an op adds itself, and what shows it."""
+    mine, should = own.whole.astype(np.float64), expected.whole.astype(np.float64)
+    noise = np.square(mine - should)
+    if mine.ndim == 3 and noise.sum() > 0:
+        shares = noise.sum((1, 2)) / noise.sum()
+        channel = int(shares.argmax())
+        if shares[channel] > max(_SHARE, 4 / len(shares)):
+            text = f"channel {channel} of {len(shares)} holds {shares[channel]:.0%} of the noise"
+            power = float(np.square(should[channel]).sum())
+            factor = float((mine[channel] * should[channel]).sum()) / (power or math.inf)
+            left = np.square(mine[channel] - factor * should[channel]).sum()
+            if left < _LEFT * noise[channel].sum():
+                text += f": it is {factor:.3g} times what it should be"
+            return "outlier channel", text
+    spread = float(should.std())
+    peak = float(np.abs(should).max()) / spread if spread > 0 else 0.0
     if peak > _PEAK:
         return "range", f"the largest value is {peak:.0f} deviations away"
     return "rounding", "spread over the whole tensor"
-
-
-def _aligned(step: Step, expected: Tensor | None) -> Step:
-    """A step of an int8 graph with every channel brought to the parent's scale: equalisation has changed it.
-
-    The scale is taken from a channel's map. A step without maps gets a name that no step of the parent has.
-    """
-    found = step.output
-    if expected is None or found.shape != expected.shape:
-        return step
-    if len(found.shape) != 3:
-        return replace(step, name=f"{step.name}/evened")
-    channel = found.places(math.prod(found.shape)) // (found.shape[1] * found.shape[2])
-    own, other = found.values.astype(np.float64), expected.values.astype(np.float64)
-    power = np.bincount(channel, own * own, found.shape[0])
-    factor = np.bincount(channel, own * other, found.shape[0]) / np.where(power > 0, power, 1)
-    return replace(step, output=Tensor(found.shape, (own * factor[channel]).astype(np.float32)))
-
-
-def drift(graph: Sequence[Step], parent: Sequence[Step]) -> list[Drift]:
-    """Every op that both graphs have, in order; raises ExportError when they are not two forms of one graph."""
-    named = {step.name: step.output for step in parent}
-    if any(step.op == "QUANTIZE" for step in graph):
-        graph = [_aligned(step, named.get(step.origin)) for step in graph]
-        own_db = by_name(graph, parent, _MOST_OF_INT8)
-    else:
-        own_db = by_name(graph, parent)
-    if own_db is None:
-        raise ExportError(
-            "these two models do not have the same ops",
-            expected="a compressed model and the one that it was made from",
-            next_step="choose the float model of the same format as `against`",
-        )
-    found: list[Drift] = []
-    for step, snr, inputs in zip(graph, own_db, inputs_db(graph, own_db), strict=True):
-        if math.isnan(snr):
-            continue
-        snr, inputs = (min(max(value, -EXACT_DB), EXACT_DB) for value in (snr, inputs))
-        loss, added = max(inputs - snr, 0.0), max(10 ** (-snr / 10) - 10 ** (-inputs / 10), 0.0)
-        reason, detail = _why(step.output, named[step.origin], loss)
-        found.append(Drift(step.name, step.op, snr, loss, added, reason, detail))
-    return found

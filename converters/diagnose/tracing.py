@@ -1,37 +1,44 @@
 """Every intermediate tensor of a model on one input, for .onnx, .tflite and .mlpackage alike.
 
 So that tensors of different graphs can be compared, all are NCHW without axes of size 1 (a vector then equals a 1 x 1
-map), and large ones are sampled at places that depend on their size alone.
+map), and large ones are compared at places that depend on their size alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from converters.eight_bit import to_bytes
-from converters.errors import ExportError
+from converters.diagnose.rerun import Node, OnnxGraph, Values, open_graph
 from converters.runtimes.protocol import Image
 
 Array = npt.NDArray[np.float32]
 _SAMPLED = 1 << 16
-# ONNX Runtime keeps every output that it is asked for, so it is asked for this many at a time.
-_BATCH = 24
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One op's output."""
+    """What an op computes."""
 
-    shape: tuple[int, ...]
-    """Of the whole tensor, without axes of size 1."""
-    values: Array
-    """All elements, or a sample of them; see ``places``."""
+    whole: npt.NDArray[Any]
+    """All elements, without axes of size 1."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Without axes of size 1."""
+        return self.whole.shape
+
+    @cached_property
+    def values(self) -> Array:
+        """All elements, or a sample of at most 65536 of them; see ``places``."""
+        flat = self.whole.reshape(-1)
+        return np.asarray(flat if flat.size <= _SAMPLED else flat[self.places(flat.size)], np.float32)
 
     @staticmethod
     def places(size: int) -> npt.NDArray[np.int64]:
@@ -44,41 +51,33 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Step:
-    """One op of a graph."""
+    """One op of a graph, or one of its outputs where it has several."""
 
     name: str
     op: str
     tensor: str
-    """The name of its first output."""
+    """The name of the output."""
     inputs: tuple[int, ...]
     """The indices of the steps that it reads."""
     output: Tensor
+    inner: tuple[Tensor, ...] = field(default=(), repr=False)
+    """What the op computes on its way: another graph may have an op for it."""
 
     @property
     def origin(self) -> str:
         """The step's name in the float graph: fp16 programs and int8 tensors have a suffix."""
-        return self.name.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
+        return origin(self.name)
 
 
-def sample(array_nchw: npt.NDArray[Any]) -> Tensor:
-    """At most 65536 elements, spread over the whole tensor and the same for every tensor of its shape."""
-    shape = tuple(size for size in array_nchw.shape if size != 1)
-    flat = np.ascontiguousarray(array_nchw, np.float32).reshape(-1)
-    return Tensor(shape, flat[Tensor.places(flat.size)])
+def origin(name: str) -> str:
+    """The name in the float graph of an op or a tensor of a compressed one."""
+    return name.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
 
 
-def _nchw(array_nhwc: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return array_nhwc.transpose(0, 3, 1, 2) if array_nhwc.ndim == 4 else array_nhwc
-
-
-def _steps(items: Iterable[tuple[str, str, Sequence[str], str, Tensor]]) -> list[Step]:
-    """From (name, op, inputs, output, value) in the graph's order."""
-    made: dict[str, int] = {}
-    steps: list[Step] = []
-    for name, op, inputs, output, value in items:
-        steps.append(Step(name, op, output, tuple(sorted({made[item] for item in inputs if item in made})), value))
-        made[output] = len(steps) - 1
-    return steps
+def tensor(array_nchw: npt.NDArray[Any]) -> Tensor:
+    """An op's output, to be compared with others."""
+    whole = np.asarray(array_nchw, np.float32)
+    return Tensor(whole.reshape([size for size in whole.shape if size != 1]))
 
 
 def trace(path: Path, image_nhwc: Image) -> list[Step]:
@@ -86,87 +85,53 @@ def trace(path: Path, image_nhwc: Image) -> list[Step]:
 
     Raises ExportError for a file of another format.
     """
-    tracers: dict[str, Callable[[Path, Image], Iterator[tuple[str, str, Sequence[str], str, Tensor]]]] = {
-        ".onnx": _trace_onnx,
-        ".tflite": _trace_tflite,
-        ".mlpackage": _trace_coreml,
+    graph = open_graph(path)
+    values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
+    steps: list[Step] = []
+    made: dict[str, int] = {}
+    for node in graph.nodes:
+        found = graph.run(node, values)
+        inputs = tuple(sorted({made[name] for name in node.inputs if name in made}))
+        values |= dict(zip(node.outputs, found, strict=True))
+        inner = tuple(_inner(graph, node, values)) if isinstance(graph, OnnxGraph) else ()
+        for name, value in zip(node.outputs, found, strict=True):
+            if name and value.dtype.kind == "f":
+                made[name] = len(steps)
+                steps.append(Step(node.name, node.op, name, inputs, tensor(value), inner))
+    return steps
+
+
+def _inner(graph: OnnxGraph, node: Node, values: Values) -> Iterator[Tensor]:
+    """What an ONNX op computes on its way, in the forms in which other graphs have ops for it.
+
+    A convolution pads its input. An instance norm subtracts the mean and divides by the deviation; where a Concat joins
+    its result to other channels, a graph may treat all as one, with a mean of 0 and a deviation of 1 for the others.
+    """
+    proto = graph.protos[node.outputs[0]]
+    attributes = {item.name: list(item.ints) for item in proto.attribute}
+    if node.op == "Conv" and any(attributes.get("pads", [])):
+        image, pads = values[proto.input[0]], attributes["pads"]
+        around = [(0, 0), (0, 0), *zip(pads[: len(pads) // 2], pads[len(pads) // 2 :], strict=True)]
+        yield tensor(np.pad(image, around))
+    norms = {
+        name: graph.protos[name]
+        for name in proto.input
+        if name in graph.protos and graph.protos[name].op_type == "InstanceNormalization"
     }
-    if path.suffix.lower() not in tracers:
-        raise ExportError(f"cannot trace {path.name}", where=path, expected=", ".join(tracers))
-    return _steps(tracers[path.suffix.lower()](path, image_nhwc))
+    if node.op == "Concat" and norms:
+        parts = [
+            _statistics(norms.get(name), values[norms[name].input[0] if name in norms else name])
+            for name in proto.input
+        ]
+        yield from (tensor(np.concatenate(forms, axis=1)) for forms in zip(*parts, strict=True))
 
 
-def _trace_onnx(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Sequence[str], str, Tensor]]:
-    import onnx
-    import onnxruntime as ort
-
-    model = onnx.load(path)
-    del model.graph.value_info[:]
-    nodes, ports = list(model.graph.node), [output.name for output in model.graph.output]
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    # As written: what ONNX Runtime fuses has no output of its own.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    feed = {model.graph.input[0].name: np.ascontiguousarray(image_nhwc.transpose(0, 3, 1, 2))}
-    for start in range(0, len(nodes), _BATCH):
-        batch = [node for node in nodes[start : start + _BATCH] if node.output]
-        names = [node.output[0] for node in batch]
-        del model.graph.output[:]
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys([*names, *ports]))
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        for node, value in zip(batch, session.run(names, feed), strict=True):
-            yield node.name or node.output[0], node.op_type, list(node.input), node.output[0], sample(np.asarray(value))
-
-
-def _trace_tflite(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Sequence[str], str, Tensor]]:
-    from converters.runtimes.litert import Ports
-    from converters.tflite import builder as fb
-    from converters.tflite.interpreter import interpreter
-
-    model = fb.read(path.read_bytes())
-    graph = model.subgraphs[0]
-    loaded, _ = interpreter(path, None, xnnpack=False, preserve=True)
-    ports = Ports(path, loaded.get_input_details(), loaded.get_output_details())
-    loaded.set_tensor(loaded.get_input_details()[0]["index"], ports.encode(image_nhwc))
-    loaded.invoke()
-    for op in graph.operators:
-        operator = fb.op_name(model, op)
-        if fb.reads_only_constants(model, graph, op):
-            continue
-        index = op.outputs[0]
-        tensor = graph.tensors[index]
-        value = fb.real_values(tensor, loaded.get_tensor(index))
-        name = tensor.name.decode()
-        inputs = [graph.tensors[item].name.decode() for item in op.inputs if item >= 0]
-        yield name, operator, inputs, name, sample(_nchw(value))
-
-
-def _trace_coreml(path: Path, image_nhwc: Image) -> Iterator[tuple[str, str, Sequence[str], str, Tensor]]:
-    import torch
-
-    from converters.coreml.interpreter import Evaluator
-    from converters.coreml.package import Package
-
-    package = Package(path)
-    port = package.spec.description.input[0]
-    rgb = to_bytes(image_nhwc) if port.type.WhichOneof("Type") == "imageType" else image_nhwc
-    found: dict[str, Tensor] = {}
-
-    # An image port is in 0 to 255; in other graphs the tensor that it corresponds to is in [0, 1].
-    pictures = {item.name for item in package.spec.description.output if item.type.WhichOneof("Type") == "imageType"}
-
-    def observe(name: str, value: Any) -> None:
-        found[name] = sample(value.float().numpy() / (255 if name in pictures else 1))
-
-    feed = torch.from_numpy(np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32))
-    Evaluator(package).run({port.name: feed}, observe)
-    for item in package.operations:
-        output = item.outputs[0].name
-        if output in found:
-            inputs = [
-                binding.name
-                for argument in item.inputs.values()
-                for binding in argument.arguments
-                if binding.WhichOneof("binding") == "name"
-            ]
-            yield output, item.type, inputs, output, found[output]
+def _statistics(norm: Any, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """A norm's input, its mean, the centred input, and the statistics up to the inverse deviation."""
+    epsilon = next((item.f for item in norm.attribute if item.name == "epsilon"), 1e-5) if norm is not None else 1.0
+    axes = tuple(range(2, x.ndim))
+    wide = x.astype(np.float64)
+    mean = wide.mean(axes, keepdims=True) * (norm is not None)
+    variance = np.square(wide - mean).mean(axes, keepdims=True) * (norm is not None)
+    deviation = np.sqrt(variance + epsilon)
+    return [wide, mean, wide - mean, variance, variance + epsilon, deviation, 1 / deviation]

@@ -102,6 +102,14 @@ def real_values(tensor: Any, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32
     return (stored.astype(np.float32) - zero_point) * scale
 
 
+def read_metadata(model: Any, name: str) -> bytes | None:
+    """What a model carries under this name; None where it carries nothing."""
+    for item in model.metadata or []:
+        if (item.name.decode() if isinstance(item.name, bytes) else item.name) == name:
+            return bytes(np.asarray(model.buffers[item.buffer].data, np.uint8))
+    return None
+
+
 def quantization(scale: npt.ArrayLike, zero_point: int = 0, axis: int = 0) -> Any:
     """A tensor's quantization parameters, value = scale * (q - zero point).
 
@@ -195,6 +203,12 @@ class Builder:
         buffer.data = data
         self.model.buffers.append(buffer)
         return len(self.model.buffers) - 1
+
+    def add_metadata(self, name: str, data: bytes) -> None:
+        """Let the model carry data that no engine reads."""
+        item = schema.MetadataT()
+        item.name, item.buffer = name.encode(), self._add_buffer(np.frombuffer(data, np.uint8))
+        self.model.metadata = [*(self.model.metadata or []), item]
 
     def make_activation(self, index: int) -> None:
         """Turn a constant into a tensor that an op computes; its data goes unless another tensor shares it."""

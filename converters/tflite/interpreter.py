@@ -7,6 +7,7 @@ in ``converters.tflite`` imports ``converters.runtimes``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from converters.quiet import native_stderr
 Array = npt.NDArray[np.float32]
 
 
+@cache
 def _interpreter_module() -> tuple[Any, str]:
     from importlib import import_module
     from importlib.metadata import version

@@ -16,9 +16,12 @@ from modnet_export.terminal.options import JsonOption, command
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    model: Annotated[Path, typer.Argument(help="A compressed .tflite or .mlpackage.")]
+    model: Annotated[Path, typer.Argument(help="A compressed .tflite, .mlpackage or .onnx.")]
     against: Annotated[
-        Path | None, typer.Option(help="The float model that it was made from. Default: modnet_fp32 beside it.")
+        Path | None,
+        typer.Option(
+            help="The float model that it was made from. Default: modnet_fp32 (of ONNX modnet_opt_fp32) beside it."
+        ),
     ] = None
     image: Annotated[Path | None, typer.Option(help="A photo, instead of the built-in one.")] = None
     images: Annotated[
@@ -33,6 +36,7 @@ def explain(options: ExplainOptions) -> None:
     from dataclasses import asdict
 
     from converters.diagnose.drift import drift
+    from converters.diagnose.rerun import open_graph
     from converters.diagnose.tracing import trace
     from converters.runtimes import open_runtime
     from modnet_export.images import inputs
@@ -54,7 +58,8 @@ def explain(options: ExplainOptions) -> None:
         say_coverage(model, options.images, as_json=options.as_json)
         return
     writable_file(plot, "plot")
-    parent = options.against or model.with_name(f"modnet_fp32{model.suffix}")
+    floats = "modnet_opt_fp32.onnx" if model.suffix == ".onnx" else f"modnet_fp32{model.suffix}"
+    parent = options.against or model.with_name(floats)
     height, width = open_runtime(model).size
     other = open_runtime(parent).size
     if other != (height, width):
@@ -66,27 +71,27 @@ def explain(options: ExplainOptions) -> None:
         )
     photo = inputs.builtin()[0] if options.image is None else inputs.images([options.image])[0]
     image_nhwc, _ = photo.load(Size(height=height, width=width))
-    found = drift(trace(model, image_nhwc), trace(parent, image_nhwc))
+    found = drift(open_graph(model), trace(parent, image_nhwc), image_nhwc)
     if plot is not None:
         write_bytes(plot, plots.snr(found, f"{model.name} against {parent.name}"))
     if options.as_json:
         say_json(json.dumps([asdict(item) for item in found], indent=2))
         return
-    shown = table(("op", "tensor"), ("SNR dB", "lost dB"))
+    shown = table(("op", "tensor"), ("SNR dB", "own dB"))
     shown.add_column("why")
     for item in sorted(found, key=lambda item: -item.added)[:10]:
         shown.add_row(
             item.op,
             escape(item.name),
             f"{item.snr_db:.0f}",
-            f"{item.loss_db:.0f}",
+            f"{item.own_db:.0f}",
             item.reason if item.reason == "rounding" else f"{item.reason}: {item.detail}",
         )
     say(f"[bold]{escape(model.name)}[/] against {escape(parent.name)} on {escape(photo.name)}")
     show(shown)
     say(
         f"At the matte: {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
-        "lost: how far they are below their worst input."
+        f"own: what is left of their results when they alone run, on the values of {escape(parent.name)}."
     )
     if plot is not None:
         say(f"Wrote {escape(str(plot))}.")

@@ -127,7 +127,7 @@ def say_verification(result: Verification) -> None:
             f"{number(safety.worst_mad, 'not finite')} on {escape(safety.worst_input)}."
         )
     for suspect in result.suspects:
-        say(f"[bold]{escape(suspect.artefact)}[/] leaves {escape(suspect.parent)} at [bold]{escape(suspect.op)}[/]:")
+        say(f"{escape(suspect.headline)} [bold]{escape(suspect.op)}[/]:")
         say(f"  {escape(suspect.explanation)}.")
     for engine in {link.engine: None for link in result.links if link.engine}:
         say(f"  {escape(engine)}")

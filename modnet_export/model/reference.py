@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from converters.diagnose.tracing import Step, sample, trace
+from converters.diagnose.tracing import Step, tensor, trace
 from converters.errors import ExportError, reason
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source, load
@@ -83,7 +83,7 @@ def _trace_torch(network: nn.Module, run: Callable[[], object]) -> list[Step]:
                 if operator == "lift_fresh":  # a NumPy array that becomes a tensor
                     continue
                 name = f"{inside[-1] if inside else 'network'}/{operator}"
-                steps.append(Step(name, operator, name, sources, sample(value.detach().numpy())))
+                steps.append(Step(name, operator, name, sources, tensor(value.detach().numpy().copy())))
                 made[id(value)] = len(steps) - 1
             return result
 

@@ -24,6 +24,7 @@ Fit = Literal["released", "letterbox", "stretch"]
 Stage = Literal[
     "ONNX export",
     "graph passes",
+    "ONNX weight compression",
     "TFLite lowering",
     "TFLite weight compression",
     "Core ML lowering",

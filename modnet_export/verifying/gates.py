@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Verdict
 from modnet_export.record.measures import MEASURES, Measurement, Tolerance, short_name
-from modnet_export.verifying.result import Verification
+from modnet_export.verifying.result import Link, Verdict, Verification
 
 
 def require(result: Verification) -> None:
@@ -22,8 +22,7 @@ def require(result: Verification) -> None:
             "\n  ".join([f"{len(problems)} check(s) failed:", *problems[:20]]),
             next_step=None
             if guilty is None
-            else f"{guilty.artefact} is the first in the chain that differs: look at {guilty.stage}"
-            + ("" if result.suspects else ", or verify again with `bisect`, which finds the op"),
+            else f"{guilty.artefact} is the first in the chain that differs: {_look_at(result, guilty)}",
         )
     if result.unreadable:
         shown = [text.replace("\n", "\n  ") for text in list(result.unreadable.values())[:8]]
@@ -54,6 +53,14 @@ def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolera
     )
     fault = "; ".join(filter(None, [describe(measurements, tolerance), *untaken]))
     return "failed" if fault else "not run" if gap else "passed", "; ".join(filter(None, [fault, gap]))
+
+
+def _look_at(result: Verification, guilty: Link) -> str:
+    """Where a failure is to be looked for."""
+    if any(item.rounding and item.artefact == guilty.artefact for item in result.suspects):
+        return "no op of it is wrong, its rounding is too coarse: `explain` lists the ops that lose most"
+    found = "" if result.suspects else ", or verify again with `bisect`, which finds the op"
+    return f"look at {guilty.stage}{found}"
 
 
 def describe(measurements: Sequence[Measurement], tolerance: Tolerance) -> str:

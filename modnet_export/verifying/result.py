@@ -155,9 +155,11 @@ class Fp16Safety(Strict):
 
 
 class Suspect(Strict):
-    """The first op of a failing artefact whose output leaves its parent's."""
+    """The op of a failing artefact that is to blame, each op judged by itself on its parent's values."""
 
     artefact: str
+    rounding: bool = False
+    """No op is wrong: rounding is the cause, and this op's moves the matte most."""
     parent: str
     op: str
     tensor: str
@@ -166,9 +168,15 @@ class Suspect(Strict):
     parent_op: str
     """The op of the parent that computes what is missing; empty where that is not known."""
     snr_db: float | None
-    """Of the nearest tensor of the parent."""
-    inputs_snr_db: float | None
+    """Of its result on the parent's values, against what the parent has."""
+    inputs_snr_db: float | None = None
+    """Of what it read, in files of older versions."""
     explanation: str
+
+    @property
+    def headline(self) -> str:
+        """What is wrong, in a few words before the op's name."""
+        return f"{self.artefact} {'loses most' if self.rounding else f'leaves {self.parent}'} at"
 
 
 class Regression(Strict):

@@ -14,6 +14,7 @@ from pathlib import Path
 from converters.choices import ComputeUnit, Delegate
 from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
+from converters.runtimes import Image
 from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
@@ -252,12 +253,14 @@ def _fp16_safety(
 def _suspects(
     subject: _Subject, links: Sequence[Link], measured: Results, readable: Sequence[Input], progress: Progress
 ) -> list[Suspect]:
-    """The op that is to blame for each failed artefact whose parent is sound, on the first input."""
-    if not readable:
-        return []
-    image_nhwc = measured.sample(readable[0]).image_nhwc
+    """The op that is to blame for each failed artefact whose parent is sound."""
+    by_name = {item.name: item for item in readable}
     reference = partial(tasks.reference, subject.source)
-    return suspects(subject.folder, subject.manifest, links, reference, image_nhwc, progress)
+
+    def image_of(name: str) -> Image:
+        return measured.sample(by_name[name]).image_nhwc
+
+    return suspects(subject.folder, subject.manifest, links, reference, image_of, progress)
 
 
 def _environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from modnet_export.verifying.result import Link, Suspect
 
 if TYPE_CHECKING:
     from converters.diagnose.bisect import Divergence
+    from converters.diagnose.rerun import Graph
     from converters.diagnose.tracing import Step
 
 
@@ -23,65 +24,68 @@ def suspects(
     recorded: Manifest,
     links: Sequence[Link],
     reference: Callable[[], Reference],
-    image_nhwc: Image,
+    image_of: Callable[[str], Image],
     progress: Progress = silent,
 ) -> list[Suspect]:
-    """For every failed artefact whose parent is sound, the op at which the two part.
+    """For every failed artefact whose parent is sound, the op at which the two part, on the first input that failed.
 
-    ``reference`` loads the reference, which is the parent of the first artefacts; ``image_nhwc`` is run through both
-    graphs.
+    ``reference`` loads the reference, which is the parent of the first artefacts; ``image_of`` gives an input by name.
     """
+    from converters.diagnose.rerun import open_graph
     from converters.diagnose.tracing import trace
 
-    failed = {link.artefact for link in links if link.verdict == "failed" and link.delegate == "cpu"}
+    failed = {link.artefact: link for link in links if link.verdict == "failed" and link.delegate == "cpu"}
     found: list[Suspect] = []
     for artefact in recorded.artefacts:
         parent = recorded.parent_of(artefact)
-        if artefact.file not in failed or (parent is not None and parent.file in failed):
+        link = failed.get(artefact.file)
+        missed = None if link is None else next((item.input for item in link.measurements if not item.passed), None)
+        if missed is None or (parent is not None and parent.file in failed):
             continue
         progress(f"looking for the op in {artefact.file}")
+        image_nhwc = image_of(missed)
         steps = reference().trace(image_nhwc) if parent is None else trace(folder / parent.file, image_nhwc)
         name = "the reference" if parent is None else parent.file
-        one = suspect(artefact, trace(folder / artefact.file, image_nhwc), name, steps)
+        one = suspect(artefact, open_graph(folder / artefact.file), name, steps, image_nhwc)
         found += [] if one is None else [one]
     return found
 
 
-def suspect(artefact: Artefact, graph: Sequence[Step], parent_name: str, parent: Sequence[Step]) -> Suspect | None:
-    """The first op at which an artefact's graph leaves its parent's; None where they are alike throughout."""
+def suspect(
+    artefact: Artefact, graph: Graph, parent_name: str, parent: Sequence[Step], image_nhwc: Image
+) -> Suspect | None:
+    """The op at which an artefact's graph leaves its parent's; None where every op computes exactly the same."""
     from converters.diagnose.bisect import diverge
 
-    found = diverge(graph, parent, artefact.recipe.least_snr_db)
+    found = diverge(graph, parent, image_nhwc, artefact.recipe.least_snr_db)
     if found is None:
         return None
     return Suspect(
         artefact=artefact.file,
+        rounding=found.kind == "rounding",
         parent=parent_name,
-        op=_named(found.op),
-        tensor=found.op.tensor,
-        reader=_named(found.reader),
-        parent_op=_named(found.parent_op),
-        snr_db=_finite(found.snr_db),
-        inputs_snr_db=_finite(found.inputs_snr_db),
-        explanation=_explanation(found, parent_name),
+        op=f"{found.op.op} {found.op.name}",
+        tensor=found.op.outputs[0],
+        reader="" if found.reader is None else f"{found.reader.op} {found.reader.name}",
+        parent_op="" if found.parent_op is None else f"{found.parent_op.op} {found.parent_op.name}",
+        snr_db=round(found.own_db, 1) if math.isfinite(found.own_db) else None,
+        explanation=_explanation(found, artefact, parent_name),
     )
 
 
-def _named(step: Step | None) -> str:
-    return "" if step is None else f"{step.op} {step.name}"
-
-
-def _explanation(found: Divergence, parent_name: str) -> str:
-    if found.kind == "drops":
-        return "all tensors correspond; the largest loss of precision is in this op"
-    reads = f"everything that it reads agrees with {parent_name}"
-    if found.kind == "scales":
-        return f"{reads}, but its result is a multiple of what it should be"
-    text = f"{reads}, but its result does not: compare it with {_named(found.parent_op)}"
-    if found.parent_op is None:
-        text = f"{reads}, but its result equals no tensor there"
-    return text + (f", or look at {_named(found.reader)}, which reads it" if found.reader is not None else "")
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 1) if math.isfinite(value) else None
+def _explanation(found: Divergence, artefact: Artefact, parent_name: str) -> str:
+    given = f"run on {parent_name}'s own values"
+    if found.kind == "rounding":
+        return (
+            f"no op is wrong: {given}, every one agrees with {parent_name} as well as {artefact.precision} can. "
+            f"The difference is rounding, and this op's moves the matte most ({found.own_db:.0f} dB)"
+        )
+    if found.kind == "not finite":
+        return f"{given}, which are finite, it makes NaN or infinity"
+    where = "" if found.channel is None else f" in channel {found.channel}"
+    text = f"{given}, its result is wrong{where}"
+    if found.parent_op is not None:
+        text += f": it should be that of {found.parent_op.op} {found.parent_op.name}"
+    if found.beside:
+        text += f" (together with {', '.join(f'{node.op} {node.name}' for node in found.beside[-3:])})"
+    return text

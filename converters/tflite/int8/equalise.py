@@ -4,10 +4,14 @@ A tensor has one scale for all channels, so a channel that is much smaller than 
 Scaling the weights that compute a channel by c, and those that read it by 1/c, changes nothing else where only linear
 operators that treat every channel alike stand between (Nagel et al., "Data-Free Quantization", ICCV 2019). An instance
 norm takes any scale out of its input by itself; there only its epsilon must be scaled too.
+
+The factors are written into the model (``read_factors``), so that whoever compares its tensors with those of the model
+that it was made from need not guess what was intended.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +30,7 @@ _LARGEST = 256.0
 _SHARE = 0.5
 # Operators through which a channel's scale passes unchanged.
 _PASSING = ("ADD", "RESIZE_BILINEAR", "PAD", "AVERAGE_POOL_2D")
+_METADATA = "equalisation"
 
 
 @dataclass(frozen=True)
@@ -119,10 +124,51 @@ class _Weights:
         self.store(index, 1, weight / factors)
 
 
+class _Record:
+    """By what the channels of tensors were multiplied."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._sets: list[dict[str, Any]] = []
+
+    def add(self, factors: Array, powers: Mapping[int, float]) -> None:
+        """``powers``: tensors, and the power of the factors that each was multiplied with."""
+        if not np.all(factors == 1):
+            names = {
+                self._graph.model.subgraphs[0].tensors[item].name.decode(): powers[item] for item in sorted(powers)
+            }
+            self._sets.append({"factors": [float(f"{value:.9g}") for value in factors], "powers": names})
+
+    def dump(self) -> bytes:
+        return json.dumps(self._sets, separators=(",", ":")).encode()
+
+
+def read_factors(model: Any) -> dict[str, npt.NDArray[np.float64]]:
+    """What ``equalise`` multiplied the channels of a model's tensors with, by the tensor's name in the float model."""
+    stored = fb.read_metadata(model, _METADATA)
+    return {
+        name: np.asarray(item["factors"]) ** power
+        for item in ([] if stored is None else json.loads(stored))
+        for name, power in item["powers"].items()
+    }
+
+
+def _powers(graph: Graph, norm: _Norm) -> dict[int, float]:
+    """The tensors of a norm whose channels are scaled with those that it reads, and by which power of the factors."""
+    powers = {graph.output(norm.convolution): 1.0}
+    for index in range(norm.convolution + 1, len(graph.names)):
+        known = [powers[item] for item in graph.inputs(index) if item in powers]
+        if known:
+            power = {"MUL": sum(known), "SQRT": known[0] / 2, "DIV": -known[0]}.get(graph.names[index], known[0])
+            if power:  # the last multiplication takes the factors out
+                powers[graph.output(index)] = power
+    return powers
+
+
 def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
     """The same function with evened channels, wherever that is exact up to rounding; ``spreads`` are of its tensors."""
     graph = Graph(fb.read(data))
-    weights = _Weights(graph)
+    weights, record = _Weights(graph), _Record(graph)
     for norm in _norms(graph):
         tensor = graph.output(norm.convolution)
         if tensor not in spreads:
@@ -134,6 +180,7 @@ def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
         assert epsilon is not None
         weights.produce(norm.convolution, factors)
         weights.store(norm.add_epsilon, place, epsilon * np.square(factors))
+        record.add(factors, _powers(graph, norm))
     for tensors in _linear(graph, weights):
         known = [spreads[item] for item in tensors if item in spreads]
         if not known:
@@ -146,6 +193,8 @@ def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
         for index in {reader for item in tensors for reader in graph.readers[item]}:
             if graph.names[index] in CONVOLUTIONS:
                 weights.consume(index, factors)
+        record.add(factors, dict.fromkeys(tensors, 1.0))
+    fb.Builder(graph.model).add_metadata(_METADATA, record.dump())
     return fb.write(graph.model)
 
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from converters.diagnose.snr import snr_db
+from converters.diagnose.tracing import Tensor, trace
 from converters.tflite import builder as fb
-from converters.tflite.int8.equalise import equalise
+from converters.tflite.int8.equalise import equalise, read_factors
 from converters.tflite.int8.graph import Graph
 from converters.tflite.int8.ranges import observe
 from tests.converters.tflite.networks import run, smooth, tflite
@@ -32,6 +34,25 @@ def test_the_function_stays_and_channels_are_evened(modnet_fp32, prepared, image
     assert unevenness(prepared.graph, prepared.spreads) > 1.5
     assert unevenness(after, spreads) < 1.01
     assert len(evened) < 1.02 * len(modnet_fp32)
+
+
+def test_every_tensor_is_what_it_was_times_the_factors_that_the_model_records(modnet_fp32, prepared, images, tmp_path):
+    """None is fitted: the float model's tensor, times the recorded factors, is the equalised one's."""
+    evened = equalise(modnet_fp32, prepared.spreads)
+    factors = read_factors(fb.read(evened))
+    paths = {"before": modnet_fp32, "after": evened}
+    for name, data in paths.items():
+        (tmp_path / f"{name}.tflite").write_bytes(data)
+    before, after = (trace(tmp_path / f"{name}.tflite", images[0]) for name in paths)
+    changed = 0
+    for was, now in zip(before, after, strict=True):
+        expected = was.output.whole
+        if now.tensor in factors:
+            expected = expected * factors[now.tensor].reshape(-1, *[1] * (expected.ndim - 1))
+            changed += 1
+        assert snr_db(now.output, Tensor(expected.astype(np.float32))) > 70, now.name
+    assert changed > 100
+    assert read_factors(fb.read(modnet_fp32)) == {}
 
 
 @pytest.mark.parametrize("op", ["Relu", "Clip"])

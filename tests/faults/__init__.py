@@ -1,0 +1,1 @@
+"""Faults seeded into exported artefacts, and what becomes of them."""
