@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Verdict
 from modnet_export.record.measures import MEASURES, Measurement, Tolerance, short_name
-from modnet_export.verifying.result import Link, Verdict, Verification
+from modnet_export.verifying.result import Link, Verification
 
 
 def require(result: Verification) -> None:
