@@ -68,13 +68,10 @@ def diverge(graph: Graph, parent: Sequence[Step], image_nhwc: Image, limit_db: f
 
 
 def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
-    """The first op whose result, replaced by one of the parent's, makes all counterparts behind it return.
-
-    It may have a counterpart, but the wrong one: without its activation it gives what the parent has before that.
-    """
+    """The first op whose result, replaced by one of the parent's, makes all counterparts behind it return."""
     missing, factors = _missing(walk), _factors(walk, unresolved)
     tests = 0
-    for index in sorted({*unresolved, *walk.before(unresolved)}):
+    for index in unresolved:
         (own, *others) = walk.result(index)
         if others:
             continue
@@ -82,11 +79,36 @@ def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
             tests += 1
             if walk.heals(index, result):
                 own_db = snr_db(tensor(own), tensor(result))
-                return _divergence(walk, index if step is None else _blamed(walk, index), "leaves", step, own_db)
+                if step is None:
+                    return _divergence(walk, index, "leaves", None, own_db)
+                short = _stopped_short(walk, index, step, missing)
+                return short or _divergence(walk, _blamed(walk, index), "leaves", step, own_db)
         if tests > _TESTS:
             break
     first = next((index for index in unresolved if not only_moves(walk.judged[index].node.op)), unresolved[0])
     return _divergence(walk, first, "leaves")
+
+
+def _stopped_short(walk: Walk, index: int, step: int, missing: Sequence[int]) -> Divergence | None:
+    """An op that this one reads and that ends too early: the parent goes on with its result before ``step``.
+
+    Without its activation, say, an op gives what the parent has before the activation: it has a counterpart, and the op
+    that reads it seems to be wrong.
+    """
+    between, waiting = set[int](), [step]
+    while waiting:
+        sources = set(walk.parent[waiting.pop()].inputs) & set(missing) - between
+        between |= sources
+        waiting += sources
+    for maker in sorted(walk.makers(index)):
+        own = walk.result(maker)[0]
+        ends = {found.step for found in walk.judged[maker].counterparts if found is not None}
+        for later in sorted(between):
+            output = walk.parent[later].output
+            goes_on = ends & set(walk.parent[later].inputs) and output.shape == tensor(own).shape
+            if goes_on and walk.heals(maker, like(output, own)):
+                return _divergence(walk, maker, "leaves", later, snr_db(tensor(own), output))
+    return None
 
 
 def _missing(walk: Walk) -> list[int]:
@@ -134,13 +156,8 @@ def _candidates(
 ) -> Iterator[tuple[int | None, Array]]:
     """What the op may have had to compute, and the step of the parent that computes it: the op with its inputs in
     another order, or a tensor of the parent."""
-    node, counterpart = walk.judged[index].node, walk.judged[index].counterparts[0]
-    op, shape = node.op.lower().replace("_", ""), tensor(own).shape
-    if counterpart is not None:  # the parent may go on where this op ends
-        missing = [step for step in missing if counterpart.step in walk.parent[step].inputs]
-        outputs = [(step, walk.parent[step].output) for step in missing]
-        yield from ((step, like(output, own)) for step, output in outputs if output.shape == shape)
-        return
+    node, shape = walk.judged[index].node, tensor(own).shape
+    op = node.op.lower().replace("_", "")
     if op.startswith("sub"):
         yield None, -own
     if op.startswith("concat") and len(node.inputs) == 2:

@@ -9,7 +9,7 @@ there are counterparts again. An open op from which a path of open ops leads to 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,10 +132,9 @@ class Walk:
                 found.add(index)
         return sorted(found)
 
-    def before(self, unresolved: Sequence[int]) -> set[int]:
-        """The ops that are read by those that begin the unresolved ones."""
-        read = {index: {self._makers.get(name, -1) for name in self.judged[index].node.inputs} for index in unresolved}
-        return {maker for makers in read.values() if not makers & set(unresolved) for maker in makers if maker >= 0}
+    def makers(self, index: int) -> set[int]:
+        """The ops that an op reads."""
+        return {self._makers[name] for name in self.judged[index].node.inputs if name in self._makers}
 
     def heals(self, index: int, result: Array) -> bool:
         """Whether counterparts return on every path behind an op when ``result`` takes the place of its own.

@@ -93,6 +93,12 @@ def test_an_op_without_its_activation_is_blamed_though_the_parent_has_what_it_gi
     assert blamed(tmp_path, Net(nodes, CHAIN.constants), CHAIN) == ("r", "leaves")
 
 
+def test_an_activation_that_clips_elsewhere_is_blamed_and_not_the_convolution_before(tmp_path):
+    nodes = [node("Clip", "a low high", "r") if item.op_type == "Relu" else item for item in CHAIN.nodes]
+    net = Net(nodes, {**CHAIN.constants, "low": np.float32(0), "high": np.float32(0.5)})
+    assert blamed(tmp_path, CHAIN, net) == ("r", "leaves")
+
+
 def test_inputs_in_the_wrong_order_are_found_where_the_parent_has_no_such_tensor(tmp_path):
     """The graph has the scale of one input in the weights behind: its joined tensor is none of the parent's."""
     nodes = [
