@@ -24,7 +24,7 @@ from converters.runtimes.protocol import Image
 Array = npt.NDArray[Any]
 _LONGEST = 64
 """The most ops that lie between two counterparts in a sound graph: a search for the second one ends here."""
-_LEAST = 1e-6
+_LEAST = 1e-6  # of the inputs' power, see Judged.floor
 _SUMS = ("mean", "reducemean", "reducesum", "sum", "globalaveragepool")
 _SUMMING_DB = 25.0
 """How far a sum over a whole map may lie below other ops: LiteRT adds one number after the other, 83 dB at 512x512."""
@@ -187,7 +187,9 @@ def like(found: Tensor, own: Array) -> Array:
 
 
 def _power(value: Array) -> float:
-    return float(np.square(value, dtype=np.float64).mean()) if value.dtype.kind == "f" and value.size else 0.0
+    """The mean square; 0 where that is not finite."""
+    power = float(np.square(value, dtype=np.float64).mean()) if value.dtype.kind == "f" and value.size else 0.0
+    return power if math.isfinite(power) else 0.0
 
 
 def _finite(value: Array) -> bool:

@@ -17,10 +17,12 @@ from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
 from modnet_export.cli import main
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
+from modnet_export.images.inputs import builtin
 from modnet_export.images.matting import MattingRequest, open_matting
 from modnet_export.record import manifest
 from modnet_export.record.recipes import RECIPES
 from modnet_export.verifying import metrics
+from modnet_export.verifying.tolerances import ToleranceChanges
 from tests.modnet_export.images.test_representative import held_out
 
 
@@ -140,6 +142,18 @@ def test_explain_finds_its_way_through_an_int8_graph(exported, capsys):
     assert 20 < found[-1]["snr_db"] < 70
     # Equalised channels are compared at their parents' scale: no tensor is unlike its parent's.
     assert min(item["snr_db"] for item in found) > 0
+
+
+def test_bisect_blames_no_op_where_rounding_is_the_cause(exported, tmp_path):
+    """Neither an intended scale nor an op that does what its parent's does."""
+    gate = tmp_path / "gate.toml"
+    gate.write_text("".join(f"[{precision}]\nmad = 1e-9\n" for precision in ("int8", "int8-mixed", "int4-weights")))
+    request = VerifyRequest(
+        exported / "dist", builtin()[:1], tolerances=ToleranceChanges.parse([str(gate)]), bisect=True
+    )
+    found = verify(request).suspects
+    assert len(found) == 4
+    assert all(item.rounding for item in found), found
 
 
 def test_most_multiplications_are_int8_and_the_manifest_says_how_that_came(exported):
