@@ -7,7 +7,8 @@ tensor's are scale * (q - zero point). What computes only with constants is run 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,11 +159,13 @@ class TfliteGraph(Graph):
         self._builder, self._path = builder, path
         self._model = builder.read(path.read_bytes())
         (graph,) = self._model.subgraphs
-        self._tensors = {tensor.name.decode(): tensor for tensor in graph.tensors}
-        names = [tensor.name.decode() for tensor in graph.tensors]
+        names = _unique([tensor.name.decode() for tensor in graph.tensors])
+        self._tensors = dict(zip(names, graph.tensors, strict=True))
         self._input, self.outputs = names[graph.inputs[0]], [names[index] for index in graph.outputs]
         self._constants: dict[str, Array] = {}
         self._ops: dict[str, Any] = {}
+        self._read: dict[str, list[str]] = {}
+        """What an op's own model takes: what it reads but for stored constants."""
         self.factors = read_factors(self._model)
         self._models: dict[str, bytes] = {}
         reached = {self._input}
@@ -171,6 +174,7 @@ class TfliteGraph(Graph):
             made = tuple(names[index] for index in op.outputs)
             node = Node(made[0], builder.op_name(self._model, op), tuple(n for n in read if n in reached), made)
             self._ops[node.name] = op
+            self._read[node.name] = [name for name in dict.fromkeys(read) if name in reached or name in self._constants]
             if node.inputs:
                 self.nodes.append(node)
                 reached.update(made)
@@ -191,9 +195,10 @@ class TfliteGraph(Graph):
         if node.name not in self._models:
             self._models[node.name] = self._builder.cut(self._model, [self._ops[node.name]])
         loaded, _ = interpreter(self._models[node.name], 1, xnnpack=False)  # anew: each one keeps its tensors' memory
+        values = {**self._constants, **stored}
         given = {
-            port["index"]: stored[port["name"]] if port["name"] in stored else self._constants[port["name"]]
-            for port in loaded.get_input_details()
+            port["index"]: values[name]
+            for port, name in zip(loaded.get_input_details(), self._read[node.name], strict=True)
         }
         shapes = {port["index"]: tuple(port["shape"]) for port in loaded.get_input_details()}
         resized = [index for index, value in given.items() if value.shape != shapes[index]]
@@ -222,6 +227,16 @@ class TfliteGraph(Graph):
         dtype: Any = {kinds.INT8: np.int8, kinds.UINT8: np.uint8, kinds.INT16: np.int16}[tensor.type]
         steps = np.rint(np.nan_to_num(native / np.float32(scale))) + zero_point
         return np.asarray(np.clip(steps, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype))
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names, a repeated one with its number: a tensor that is quantized a second time has the first one's name."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return found
 
 
 def _is_quantized(tensor: Any) -> bool:

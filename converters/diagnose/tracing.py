@@ -6,6 +6,7 @@ map), and large ones are compared at places that depend on their size alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,7 +72,8 @@ class Step:
 
 def origin(name: str) -> str:
     """The name in the float graph of an op or a tensor of a compressed one."""
-    return name.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
+    unnumbered = re.sub(r"#\d+$", "", name)
+    return unnumbered.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
 
 
 def tensor(array_nchw: npt.NDArray[Any]) -> Tensor:
