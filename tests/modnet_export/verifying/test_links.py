@@ -60,15 +60,15 @@ class TestCoverage:
 
 
 class TestBetweenFrames:
-    limits = Tolerance(flicker=0)
+    limits = Tolerance(dtssd=0)
 
     def test_first_frame_is_not_judged_by_what_it_cannot_have(self):
-        rows = {"a": made.row(GOOD), "b": made.row(GOOD | {"flicker": -0.1}), "c": made.row(GOOD | {"flicker": 0})}
+        rows = {"a": made.row(GOOD), "b": made.row(GOOD | {"dtssd": 0}), "c": made.row(GOOD | {"dtssd": 0})}
         assert link(rows, tolerance=self.limits).verdict == "passed"
 
     def test_limit_that_no_frame_was_judged_by_fails(self):
         found = link({name: made.row(GOOD) for name in "abc"}, tolerance=self.limits)
-        assert (found.verdict, found.reason) == ("failed", "flicker was taken on no input")
+        assert (found.verdict, found.reason) == ("failed", "dtssd was taken on no input")
 
 
 class TestNotFinite:
