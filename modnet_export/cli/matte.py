@@ -15,8 +15,9 @@ from converters.errors import ExportError
 from converters.progress import counted
 from modnet_export.cli.inputs import ComputeUnitOption, InputRangeOption
 from modnet_export.record.choices import Fit
+from modnet_export.record.files import real
 from modnet_export.terminal.console import escape, say, say_json
-from modnet_export.terminal.options import JsonOption, command
+from modnet_export.terminal.options import MOST, JsonOption, command
 from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class MatteOptions:
         Fit | None,
         typer.Option(help="How an image meets the model's size. Default: letterbox; released for a checkpoint."),
     ] = None
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine.")] = None
+    threads: Annotated[int | None, typer.Option(min=1, max=MOST, help="Threads of the engine.")] = None
     compute_unit: ComputeUnitOption = "ALL"
     input_range: InputRangeOption = None
     as_json: JsonOption = False
@@ -57,9 +58,9 @@ def matte(options: MatteOptions) -> None:
 
     behind = None if options.background is None else Background.parse(options.background)
     out = options.out
-    paths = list({path.resolve(): path for path in list_images(options.images)}.values())
-    if out.resolve() not in {path.resolve() for path in options.images}:  # earlier results below a given folder
-        paths = [path for path in paths if path in options.images or out.resolve() not in path.resolve().parents]
+    paths = list({real(path): path for path in list_images(options.images)}.values())
+    if real(out) not in {real(path) for path in options.images}:  # earlier results below a given folder
+        paths = [path for path in paths if path in options.images or real(out) not in real(path).parents]
     to_file = bool(out.suffix) and not out.is_dir()
     if to_file and out.suffix.lower() != ".png":
         raise ExportError(
@@ -122,8 +123,8 @@ def _targets(paths: list[Path], folder: Path) -> list[Path]:
 
 def _keep_inputs(paths: list[Path], targets: list[Path]) -> None:
     """Raise ExportError where a result would replace one of the images that it is made from."""
-    inputs = {path.resolve() for path in paths}
-    lost = [target for target in targets if target.resolve() in inputs]
+    inputs = {real(path) for path in paths}
+    lost = [target for target in targets if real(target) in inputs]
     if lost:
         raise ExportError(
             f"{len(lost)} of the images would be replaced by a matte",

@@ -22,7 +22,7 @@ from modnet_export.cli.inputs import (
 )
 from modnet_export.record.choices import Convention, Engine
 from modnet_export.terminal.console import say_json
-from modnet_export.terminal.options import JsonOption, choices, command
+from modnet_export.terminal.options import MOST, JsonOption, choices, command
 from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ class VerifyOptions:
     ] = False
     baseline: Annotated[Path | None, typer.Option(help="An earlier --json result: what is worse now fails.")] = None
     junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one for a few inputs, else up to 4.")] = (
-        None
-    )
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Processes. Default: one for a few inputs, else up to 4.")
+    ] = None
     engine: Annotated[Engine, typer.Option(help="What runs the work: this machine's processes, or dask.")] = "processes"
     cluster: Annotated[str | None, typer.Option(help="The scheduler of a running dask cluster, tcp://HOST:PORT.")] = (
         None

@@ -16,6 +16,7 @@ from converters.errors import ExportError
 from modnet_export.images.imaging import SUFFIXES, Pixels, Placement, demo_photo, fit_image, list_images, read_image
 from modnet_export.images.video import count_frames, read_frames
 from modnet_export.record.contract import Size
+from modnet_export.record.files import real
 from modnet_export.record.recipes import NOISE
 
 _RANDOM_SEED = 0
@@ -42,7 +43,7 @@ class Input:
         parts: list[object] = [self.kind, self.name, self.frame, self.follows]
         for path in filter(None, (self.path if self.kind in ("image", "frame") else None, self.truth)):
             state = path.stat() if path.exists() else None
-            parts += [path.resolve(), *((state.st_mtime_ns, state.st_size) if state else ())]
+            parts += [real(path), *((state.st_mtime_ns, state.st_size) if state else ())]
         return hashlib.sha256(repr(list(map(str, parts))).encode()).hexdigest()[:32]
 
     def read(self) -> Pixels:

@@ -35,6 +35,11 @@ def cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "modnet-export"
 
 
+def real(path: Path) -> Path:
+    """A path without symbolic links; unlike ``Path.resolve``, also of a link that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
 def files_in(folder: Path) -> list[Path]:
     """Every file below a folder, sorted."""
     return sorted(item for item in folder.rglob("*") if item.is_file())
@@ -131,7 +136,7 @@ _SCRATCH = "modnet-export-"
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file under a temporary name beside it, then rename it into place; a symbolic link stays one."""
-    path = Path(os.path.realpath(path))
+    path = real(path)
     _clear_files(path.parent)
     temporary, handle = _locked(lambda: _new_file(path.parent))
     try:
@@ -220,7 +225,7 @@ def replaced_folder(folder: Path, *, keep: set[str]) -> Iterator[Path]:
     ``keep`` names the entries of the present folder that move along (a caller's own files). A symbolic link stays one:
     the folder that it leads to is replaced. Raises ExportError while another process fills the same folder.
     """
-    folder = Path(os.path.realpath(folder))
+    folder = real(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.new-"
     # Fixed widths, so that names sort by when they were made.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -18,6 +19,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 _UNBOUNDED = 10_000
+if not re.fullmatch(r"[2-9][0-9]|[1-9][0-9]{2,4}", os.environ.get("COLUMNS", "80")):
+    del os.environ["COLUMNS"]  # of less than 20, or of what is no number, rich makes nothing at all, or a traceback
 OUT = Console()
 ERR = Console(stderr=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
@@ -14,6 +15,9 @@ from converters.errors import ExportError
 
 O = TypeVar("O")  # noqa: E741
 C = TypeVar("C", bound=str)
+
+MOST = 512
+"""The largest number of threads or processes: engines abort the whole program where a system cannot start them."""
 
 _FLAGS: dict[str, str] = {}
 """How the command line spells each setting."""
@@ -44,6 +48,9 @@ def command(
             _FLAGS.setdefault(field.name, _flag(field.name, hints[field.name]))
 
         def run(**values: Any) -> None:
+            for setting, value in values.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ExportError(f"{value} is not a finite number", where=f"`{setting}`", expected="a number")
             function(options(**values))
 
         run.__name__, run.__doc__ = function.__name__, function.__doc__
@@ -95,8 +102,10 @@ def choices(text: str, setting: str, allowed: tuple[C, ...]) -> tuple[C, ...]:
 
 
 def numbers(text: str, setting: str) -> list[int]:
-    """Comma-separated whole numbers from 1; raises ExportError."""
+    """Comma-separated whole numbers from 1 to ``MOST``; raises ExportError."""
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdecimal() and len(word) < 10 and int(word) for word in words):
-        raise ExportError(f"'{text}' is not a list of numbers", where=f"`{setting}`", expected="for example 1,2,4")
+    if not all(word.isascii() and word.isdecimal() and len(word) < 10 and 1 <= int(word) <= MOST for word in words):
+        raise ExportError(
+            f"'{text}' is not a list of numbers from 1 to {MOST}", where=f"`{setting}`", expected="for example 1,2,4"
+        )
     return [int(word) for word in words]

@@ -121,7 +121,7 @@ def scratch(found: dict[str, str]) -> set[str]:
 
 
 def killed(command: str, world: Path, dist: Path, points: int) -> int:
-    """Kill a command at so many points; the number of them at which it was."""
+    """Kill a command at so many points of those that there are; how many they were."""
     if command == "report":
         result = subprocess.run(
             [sys.executable, "-m", "modnet_export", "verify", dist, "--json"], cwd=ROOT, capture_output=True, check=True
@@ -155,17 +155,19 @@ def killed(command: str, world: Path, dist: Path, points: int) -> int:
         assert set(old) & set(new) <= set(found), item["point"]
     assert last["status"] == 0
     assert not scratch(last["found"]), last
-    return sum(item["status"] == 9 for item in rest)
+    count = sum(item["status"] == 9 for item in rest)
+    assert count >= 0.9 * min(points, first["count"]) - 1
+    return count
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", ["matte"])
 def test_a_killed_command_leaves_the_old_or_the_new(command, world, dist):
-    assert killed(command, world, dist, 8) >= 6
+    killed(command, world, dist, 8)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("command", "points"), [("export", 60), ("matte", 90), ("report", 20), ("bench", 40)])
+@pytest.mark.parametrize(("command", "points"), [("export", 70), ("matte", 80), ("report", 10), ("bench", 50)])
 def test_commands_killed_at_two_hundred_points(command, points, world, dist):
-    assert killed(command, world, dist, points) >= 0.9 * min(points, 20)
+    killed(command, world, dist, points)

@@ -17,30 +17,34 @@ EVERY = range(COUNT)
 TENTH = EVERY[::11]  # 11 has no divisor in common with the number of kinds
 
 
-def problems(seed: int, world: Path, dist: Path, capfd) -> list[str]:
-    """What is wrong with how a command took its input."""
-    made = hostile.case(seed, world, dist)
-    before = hostile.tree(world)
+def outcome(arguments: list[str], environment: dict[str, str], capfd) -> tuple[int, str, str, str]:
+    """Exit code, stdout, stderr, and the traceback of what was not to be raised."""
     previous = os.environ.copy()
-    os.environ.update(made.environment)
-    code: object = "none"
-    raised = ""
+    os.environ.update(environment)
+    code, raised = -1, ""
     try:
-        main(made.arguments)
+        main(arguments)
     except SystemExit as stop:
-        code = stop.code or 0
+        code = int(stop.code or 0)
     except BaseException:
         raised = traceback.format_exc()[-1500:]
     finally:
         os.environ.clear()
         os.environ.update(previous)
-    out, err = capfd.readouterr()
+    return code, *capfd.readouterr(), raised
+
+
+def problems(seed: int, world: Path, dist: Path, capfd) -> list[str]:
+    """What is wrong with how a command took its input."""
+    made = hostile.case(seed, world, dist)
+    before = hostile.tree(world)
+    code, out, err, raised = outcome(made.arguments, made.environment, capfd)
     found = [f"raised {raised}"] if raised else []
     if not raised and code not in made.right:
         found.append(f"exit code {code}, not {made.right}: {err[-600:]}")
     if "Traceback" in out + err:
         found.append(f"prints a traceback: {err[-1500:]}")
-    if code not in (0, "none") and "error" not in err.lower():
+    if code not in (0, -1) and "error" not in err.lower():
         found.append(f"does not say what is wrong: {err[-600:]}")
     after = hostile.tree(world)
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
