@@ -31,12 +31,13 @@ def test_counts_weight_types(dist):
 
 
 @pytest.mark.parametrize("arithmetic", ["float", "dynamic"])
-def test_a_weight_of_4_bits_counts_as_one_parameter(tmp_path, arithmetic):
-    from converters.tflite.weights import int8_weights
+def test_a_weight_of_4_bits_counts_as_one_parameter(tmp_path, monkeypatch, arithmetic):
+    from converters.tflite import weights
     from tests.converters.tflite.networks import small_network, tflite
 
     data = tflite(small_network(np.random.default_rng(0)))
-    small = int8_weights(data, {}, arithmetic, bits=4, keep_small=False)
+    monkeypatch.setattr(weights, "_SMALL", 0)
+    small = weights.int8_weights(data, {}, arithmetic, bits=4, keep_small=False)
     summaries = []
     for name, content in (("fp32", data), ("int4", small)):
         (tmp_path / f"{name}.tflite").write_bytes(content)
