@@ -15,7 +15,6 @@ from converters.errors import ExportError
 from converters.progress import counted
 from modnet_export.cli.inputs import ComputeUnitOption, InputRangeOption
 from modnet_export.record.choices import Fit
-from modnet_export.record.files import real
 from modnet_export.terminal.console import escape, say, say_json
 from modnet_export.terminal.options import MOST, JsonOption, command
 from modnet_export.terminal.progress import stages
@@ -55,6 +54,7 @@ def matte(options: MatteOptions) -> None:
     from modnet_export.images.compositing import Background, composite, save_image
     from modnet_export.images.imaging import list_images, read_image
     from modnet_export.images.matting import open_matting
+    from modnet_export.record.files import real
 
     behind = None if options.background is None else Background.parse(options.background)
     out = options.out
@@ -123,6 +123,8 @@ def _targets(paths: list[Path], folder: Path) -> list[Path]:
 
 def _keep_inputs(paths: list[Path], targets: list[Path]) -> None:
     """Raise ExportError where a result would replace one of the images that it is made from."""
+    from modnet_export.record.files import real
+
     inputs = {real(path) for path in paths}
     lost = [target for target in targets if real(target) in inputs]
     if lost:
