@@ -17,6 +17,8 @@ HOST = "host"
 """The name of the target that is this machine."""
 FUNCTIONAL = "functional only"
 """Marks the latencies of an emulator, which say nothing about those of a phone."""
+EVALUATED = "evaluated, not run by Core ML"
+"""Marks the latencies of the evaluator that runs Core ML packages without a Mac."""
 THROTTLED = "throttled"
 SCHEMA_VERSION: Literal[2] = 2
 

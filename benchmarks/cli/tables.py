@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.results import FUNCTIONAL, Bench, Run
+from benchmarks.results import EVALUATED, FUNCTIONAL, Bench, Run
 from benchmarks.shown import interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
 from modnet_export.terminal.console import escape, number, say, show, table
@@ -64,6 +64,8 @@ def _say_notes(run: Run) -> None:
         say(f"[yellow]*[/] {name}: {escape(', '.join(run.marks))}")
         if FUNCTIONAL in run.marks:
             say("  Latencies of an emulator say nothing about those of a phone.")
+        if EVALUATED in run.marks:
+            say("  Its latency is the evaluator's and says nothing about Core ML's: measure on a Mac or an iPhone.")
     if run.pss_bytes:
         say(f"{name}: PSS up to {megabytes(max(run.pss_bytes))} MB in {len(run.pss_bytes)} samples")
     if run.energy is not None:

@@ -21,7 +21,7 @@ from benchmarks.host.conditions import host_conditions
 from benchmarks.host.profile import profile
 from benchmarks.plan import Plan, Subject
 from benchmarks.record import TargetRecord
-from benchmarks.results import HOST, Run
+from benchmarks.results import EVALUATED, HOST, Run
 from converters.errors import ExportError, ExportWarning
 from modnet_export.record.choices import Format
 from modnet_export.record.files import scratch_folder
@@ -172,7 +172,8 @@ def _begun(subject: Subject, plan: Plan, worker: _Worker, record: TargetRecord) 
         "engine": worker.started["engine"],
     }
     started = {name: worker.started[name] for name in ("init_ms", "first_ms", "allocated_bytes")}
-    return replace(record.begun(subject, conditions), **started)
+    marks = (EVALUATED,) if str(worker.started["engine"]).startswith("evaluated") else ()
+    return replace(record.begun(subject, conditions), **started, marks=marks)
 
 
 def _rounds(plan: Plan, record: TargetRecord, stop: threading.Event, measured: list[_Measured]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.cli.tables import say_bench
-from benchmarks.results import Bench, Block, Energy, OpTime
+from benchmarks.results import EVALUATED, Bench, Block, Energy, OpTime
 
 HOST = {"target": "host", "cpu": "EPYC"}
 TOOL = {"target": "adb", "device": "Google Pixel 8", "tool": "benchmark_model 0123456789ab"}
@@ -45,6 +45,13 @@ def test_every_number_says_what_measured_it(printed, make_run):
     assert "Google Pixel 8, by benchmark_model 0123456789ab: each sample is the mean" in text
     assert "Google Pixel 8, by dev.modnet.demo/.Bench: each sample is one run" in text
     assert "benchmark_model" not in printed(app)
+
+
+def test_a_latency_of_the_evaluator_is_not_taken_for_core_mls(printed, make_run):
+    text = printed(make_run("m", conditions=HOST, marks=(EVALUATED,)))
+    assert "m *" in text
+    assert "* m: evaluated, not run by Core ML" in text
+    assert "says nothing about Core ML's" in text
 
 
 def test_marks_memory_energy_and_ops_are_told(printed, make_run):

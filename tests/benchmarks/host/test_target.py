@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import formats, session
 from benchmarks.host import target as host
 from benchmarks.plan import Plan
-from benchmarks.record import Record
+from benchmarks.record import Record, TargetRecord
+from benchmarks.results import EVALUATED
 from converters.errors import ExportWarning
 
 
@@ -132,3 +134,14 @@ def test_a_worker_runs_by_hand_too(subject, image_nhwc, tmp_path):
     loaded, answer = done.stdout.splitlines()
     assert '"engine"' in loaded
     assert '"samples_ms"' in answer
+
+
+@pytest.mark.parametrize(
+    ("engine", "marks"), [("evaluated in PyTorch, not by Core ML", (EVALUATED,)), ("predicted by Core ML, ALL", ())]
+)
+def test_an_evaluators_latency_is_marked(subject, image_nhwc, engine, marks):
+    model = subject("modnet_opt_fp32.onnx")
+    plan = Plan((model,), image_nhwc, runs=2)
+    worker = SimpleNamespace(started={"engine": engine, "init_ms": 1.0, "first_ms": 1.0, "allocated_bytes": 1})
+    record = TargetRecord(Record(), host.HOST, "")
+    assert host._begun(model, plan, worker, record).marks == marks
