@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     errors.show_warnings()
     console.take_any_name()
+    console.take_any_width()
     progress.heed_interrupts()
     if not app.registered_commands:
         _mount()

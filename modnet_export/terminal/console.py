@@ -19,8 +19,15 @@ from rich.measure import Measurement
 from rich.table import Table
 
 _UNBOUNDED = 10_000
-if not re.fullmatch(r"[2-9][0-9]|[1-9][0-9]{2,4}", os.environ.get("COLUMNS", "80")):
-    del os.environ["COLUMNS"]  # of less than 20, or of what is no number, rich makes nothing at all, or a traceback
+
+
+def take_any_width() -> None:
+    """Forget a width below 20, and one that is no number: rich makes nothing at all of it, or a traceback."""
+    if not re.fullmatch(r"[2-9][0-9]|[1-9][0-9]{2,4}", os.environ.get("COLUMNS", "80")):
+        del os.environ["COLUMNS"]
+
+
+take_any_width()
 OUT = Console()
 ERR = Console(stderr=True)
 
