@@ -35,12 +35,15 @@ def check_comparable(
     for what, before, now in conditions:
         if before != now:
             raise _refusal(f"the baseline is of another {what}: {before}", f"{what} {now}, as this run has")
-    _refuse_missing("artefact", _names(baseline.links), links)
+    _check_links(baseline, links)
     _refuse_missing("input", baseline.inputs, inputs)
 
 
-def _names(links: Sequence[Link]) -> list[str]:
-    return [link.name for link in links]
+def _check_links(baseline: Verification, now: Collection[str]) -> None:
+    _refuse_missing("artefact", [link.name for link in baseline.links], now)
+    empty = [link.name for link in baseline.links if not link.measurements]
+    if empty:
+        raise _refusal(f"the baseline has no result of {', '.join(empty)}", "one of every artefact that it names")
 
 
 def _refuse_missing(what: str, before: Sequence[str], now: Collection[str]) -> None:
@@ -70,10 +73,10 @@ def regressions(
     A measure is worse where its error on one input is more than half as large again, or where its mean or its largest
     over all inputs is more than a tenth larger; by more than its noise, too. ``unreadable`` inputs, and links that were
     not run, do not pass anyway and are left out. A measure that was taken before and is not now is worse. Raises
-    ExportError where the baseline has a link that is not there.
+    ExportError where the baseline has a link that is not there, or one without a result.
     """
-    _refuse_missing("artefact", _names(baseline.links), _names(links))
     now = {link.name: link for link in links}
+    _check_links(baseline, now)
     thousand_pixels = baseline.size.height * baseline.size.width / 1000
     found: list[Regression] = []
     for before in baseline.links:

@@ -122,6 +122,12 @@ def test_link_that_vanished_is_refused():
         against([made(artefact="another.onnx")])
 
 
+def test_baseline_without_a_result_is_refused():
+    nothing = made(verdict="not run", reason="no GPU", measurements=(), expected=("0.png",))
+    with pytest.raises(ExportError, match=r"the baseline has no result of modnet_fp32\.onnx"):
+        against([made()], before=nothing)
+
+
 class TestVerify:
     @pytest.fixture(scope="class")
     def result(self, dist):
