@@ -8,17 +8,17 @@ demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a
 	$(BIN)/modnet-export demo --out dist
 
 quick: $(VENV)/installed-dev  ## what a minute can tell: no TensorFlow, no export, no search
-	$(BIN)/python -m pytest -n 2 --dist worksteal --quick $(PYTEST)
+	$(BIN)/python -m pytest -n 4 --dist worksteal --quick $(PYTEST)
 
 test: $(VENV)/installed-dev  ## the whole suite; of long sweeps a fixed tenth
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 test-slow: $(VENV)/installed-dev  ## the long sweeps whole, and the peers in virtual environments of their own
-	$(BIN)/python -m pytest -m slow $(PYTEST)
+	DRAWS=300 $(BIN)/python -m pytest -m "slow or drawn" $(PYTEST)
 
 coverage: $(VENV)/installed-dev  ## the lines that `make quick` runs, with a floor
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist worksteal --quick $(PYTEST)
+	$(BIN)/coverage run -m pytest -n 4 --dist worksteal --quick $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 

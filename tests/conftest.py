@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import sys
 from dataclasses import replace
 from importlib.abc import MetaPathFinder
@@ -42,6 +43,13 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell ignores the signal for what it starts in the background, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        # Each process on a core of its own: with as many threads as the machine has cores, they wait for each other.
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     if config.getoption("--quick"):
         sys.meta_path.insert(0, _NotQuick())
 
@@ -97,6 +105,32 @@ def shared(tmp_path_factory):
     for folder in used:
         listing = folder.with_name(f"{folder.name}.files")
         assert _listing(folder) == listing.read_text(), f"a test has changed {folder}"
+
+
+@pytest.fixture(autouse=True)
+def network_in_onnx_once(request, monkeypatch):
+    """torch takes seconds to export a network: within one run, the same network at the same size is exported once.
+
+    Tests that change what is exported, and not only weights, override this fixture.
+    """
+    if request.config.getoption("--quick"):
+        return
+    import onnx
+
+    from modnet_export.exporting import onnx as exporting
+
+    export = exporting.from_network
+
+    def once(modnet, size):
+        weights = hashlib.sha256(str(size).encode())
+        for name, tensor in modnet.state_dict().items():
+            weights.update(name.encode() + tensor.numpy().tobytes())
+        shared = request.getfixturevalue("shared")
+        name = f"network-{weights.hexdigest()[:16]}"
+        folder = shared(name, lambda fresh: onnx.save(export(modnet, size), fresh / "modnet.onnx"))
+        return onnx.load(folder / "modnet.onnx")
+
+    monkeypatch.setattr(exporting, "from_network", once)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("converters", "modnet_export", "benchmarks")
 LONGEST = 400
+# They run in the environments of other converters, and start when they are imported.
+SCRIPTS = ("benchmarks.peers.convert_", "benchmarks.peers.run_", "benchmarks.peers.__main__", "modnet_export.__main__")
 # A command line option, or a command of this program.
 COMMANDS = r"(?<![\w-])--[a-z]|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|demo|doctor)\b"
 
@@ -100,27 +102,18 @@ class TestPublicNames:
         assert not set(module.__all__) & {item.name for item in pkgutil.iter_modules(module.__path__)}
 
     def test_they_are_the_same_before_and_after_every_module(self, package):
+        """In a process of its own, where nothing has been imported yet."""
         code = f"""
 import importlib, pkgutil, types
 import {package} as package
 before = {{name: getattr(package, name) for name in package.__all__}}
-for item in pkgutil.iter_modules(package.__path__, "{package}."):
-    if not item.name.endswith("__main__"):
-        importlib.import_module(item.name)
-assert not [name for name, value in before.items() if isinstance(value, types.ModuleType)]
-assert {{name: getattr(package, name) for name in package.__all__}} == before
-"""
-        run_fresh(code)
-
-    def test_they_can_be_imported_after_every_module(self, package):
-        code = f"""
-import importlib, pkgutil, types
-import {package} as package
-for item in pkgutil.iter_modules(package.__path__, "{package}."):
-    if not item.name.endswith("__main__"):
+for item in pkgutil.walk_packages(package.__path__, "{package}."):
+    if not item.name.startswith({SCRIPTS!r}):
         importlib.import_module(item.name)
 from {package} import *
-assert not [name for name in package.__all__ if isinstance(globals()[name], types.ModuleType)]
+assert not [name for name, value in before.items() if isinstance(value, types.ModuleType)]
+assert {{name: getattr(package, name) for name in package.__all__}} == before
+assert {{name: globals()[name] for name in package.__all__}} == before
 """
         run_fresh(code)
 

@@ -41,6 +41,7 @@ def failing(simulations: int, studies: list[simulate.Study]) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_a_tenth_of_the_simulations_holds_what_is_claimed():
     assert not failing(SIMULATIONS // 10, [study for study in STUDIES if study.claimed and study.equal])
 

@@ -22,6 +22,7 @@ def test_the_profile_is_kept_as_the_tool_wrote_it(phones, run, tmp_path):
     assert csv.read_bytes() == benchmark_model.PROFILE.read_bytes()
 
 
+@pytest.mark.long
 def test_energy_is_estimated_on_battery_only(phones, run, monkeypatch):
     monkeypatch.setattr("benchmarks.android.observe._ENERGY_SECONDS", 0.05)
     options = {"energy": True, "tool_options": {"sleep": 2.0}, "runs": 2}

@@ -87,6 +87,7 @@ def test_measuring_waits_for_a_cool_device(phones, run):
     assert not any("started warm" in mark for mark in one.marks)
 
 
+@pytest.mark.long
 def test_four_devices_take_about_as_long_as_one(phones, run):
     devices = [phones(back=False) for _ in range(4)]
     options = {"tool_options": {"sleep": 1.5}, "runs": 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
@@ -12,8 +14,14 @@ from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nh
 from tests.converters.lowered import run_in_litert
 from tests.graphs import feeds, model, node, run
 
-# A conversion takes a tenth of a second: few examples, the same ones in every run.
-drawn = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# A conversion takes a tenth of a second: few examples, and the same ones in every run; many in `make test-slow`.
+pytestmark = pytest.mark.drawn
+drawn = settings(
+    max_examples=int(os.environ.get("DRAWS", "6")),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 sizes = st.integers(1, 9)
 
 

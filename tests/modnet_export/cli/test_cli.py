@@ -199,6 +199,7 @@ def test_many_images_into_one_file_is_refused(run, dist, photos, tmp_path):
     assert "a folder" in err
 
 
+@pytest.mark.long
 def test_full_disk_is_one_clear_message(tmp_path):
     """A real one: a file-size limit of 5 MB that the kernel enforces."""
     code = (
@@ -214,11 +215,23 @@ def test_full_disk_is_one_clear_message(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_interruption_leaves_nothing_behind(tmp_path):
     import signal
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "modnet_export", "export", "--size", "64", "--out", str(tmp_path / "dist")],
+        [
+            sys.executable,
+            "-m",
+            "modnet_export",
+            "export",
+            "--size",
+            "64",
+            "--formats",
+            "onnx",
+            "--out",
+            tmp_path / "dist",
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -44,12 +45,32 @@ def exported(shared):
     return shared("integer", make)
 
 
+# That of ``small_onnx``: each search builds and measures some ten models.
+SMALL = Size(height=96, width=128)
+
+
 @pytest.fixture
-def cache(exported, tmp_path, monkeypatch):
-    """What that export found, for another one to go on with."""
-    shutil.copytree(exported / "cache", tmp_path / "cache")
+def searched(shared, small_onnx, tmp_path, monkeypatch):
+    """``int8-mixed`` at a size and with photographs that suit a second search; its state for that one to go on with."""
+
+    def make(folder):
+        onnx.save(small_onnx, folder / "modnet.onnx")
+        (folder / "photos").mkdir()
+        for number, photo in enumerate(held_out()):
+            save_image(folder / "photos" / f"{number}.png", photo)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MODNET_EXPORT_CACHE", str(folder / "cache"))
+            assert call("export", *again(folder), "--out", folder / "dist", "--budget", "mad<=0.002") == 0
+
+    folder = shared("searched", make)
+    shutil.copytree(folder / "cache", tmp_path / "cache")
     monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return folder
+
+
+def again(searched):
+    wanted = ["--formats", "tflite", "--precisions", "int8-mixed", "--size", str(SMALL)]
+    return ["--checkpoint", searched / "modnet.onnx", *wanted, "--calibration", searched / "photos"]
 
 
 def artefact(exported, precision, kind="tflite"):
@@ -78,8 +99,6 @@ def test_the_matte_of_held_out_photographs_stays(exported, kind, precision, limi
 
 
 def test_onnx_has_integer_convolutions_and_byte_weights(exported):
-    import onnx
-
     graph = onnx.load(exported / "dist" / "modnet_int8.onnx").graph
     made = {name: node for node in graph.node for name in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
@@ -169,33 +188,37 @@ def test_pareto_is_a_picture_and_numbers(exported):
     assert numbers["modnet_int8.tflite"]["chosen"]["integer_macs"] > 0.5
 
 
-def test_a_search_goes_on_with_what_it_had_found(exported, cache, tmp_path):
-    (state,) = (cache / "search").glob("*.json")
+def test_a_search_goes_on_with_what_it_had_found(searched, tmp_path):
+    (state,) = (tmp_path / "cache" / "search").glob("*.json")
     before = json.loads(state.read_text())
     out = tmp_path / "dist"
-    common = ["--formats", "tflite", "--precisions", "int8-mixed", "--size", "160x192", "--out", out]
-    assert call("export", *common, "--budget", "mad<=0.01") == 0
+    assert call("export", *again(searched), "--out", out, "--budget", "mad<=0.01") == 0
     after = json.loads(state.read_text())
     assert after["sensitivities"] == before["sensitivities"]
     assert after["points"]["int8-mixed"][: len(before["points"]["int8-mixed"])] == before["points"]["int8-mixed"]
     (item,) = manifest.load(out).artefacts
     assert (item.search.budget, item.tolerance.mad) == ("mad<=0.01", 0.02)
-    assert item.search.chosen.integer_macs > artefact(exported, "int8-mixed").search.chosen.integer_macs
+    assert item.search.chosen.integer_macs > artefact(searched, "int8-mixed").search.chosen.integer_macs
 
 
-def test_a_budget_that_cannot_be_held_fails_and_writes_nothing(cache, tmp_path, capsys):
+def test_a_budget_that_cannot_be_held_fails_and_writes_nothing(searched, tmp_path, capsys):
     out = tmp_path / "dist"
-    common = ["--formats", "tflite", "--precisions", "int8-mixed", "--size", "160x192", "--out", out]
-    assert call("export", *common, "--budget", "mad<=1e-7") == 1
+    assert call("export", *again(searched), "--out", out, "--budget", "mad<=1e-7") == 1
     assert "no choice of int8 holds mad<=1e-07" in (text := capsys.readouterr().err)
     assert "the nearest: mad" in text
     assert not out.exists()
 
 
-def test_the_usual_budget_is_a_warning_where_it_is_not_held(cache, tmp_path, monkeypatch):
+def test_the_usual_budget_is_a_warning_where_it_is_not_held(searched, tmp_path, monkeypatch):
     tight = [replace(row, budget="mad<=1e-7") if row.precision == "int8" and row.budget else row for row in RECIPES]
     monkeypatch.setattr("modnet_export.exporting.request.RECIPES", tight)
-    request = ExportRequest(size=Size(height=160, width=192), formats=("tflite",), precisions=("int8",))
+    request = ExportRequest(
+        checkpoint=str(searched / "modnet.onnx"),
+        size=SMALL,
+        formats=("tflite",),
+        precisions=("int8",),
+        calibration=searched / "photos",
+    )
     with pytest.warns(ExportWarning, match="does not hold its usual mad<=1e-07"):
         assert not export(replace(request, out=tmp_path / "dist")).artefacts[0].search.held
 
