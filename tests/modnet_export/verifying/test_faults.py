@@ -9,7 +9,8 @@ import pytest
 from modnet_export import Size
 from tests.faults.sweep import ALL, judged
 
-MISPLACED: set[tuple[str, int]] = set()
+# Slices among the 25 that stand for one convolution of the parent.
+MISPLACED = {("modnet_opt_fp32.onnx", 11), ("modnet_opt_fp32.onnx", 23)}
 
 
 @pytest.fixture(scope="module")
