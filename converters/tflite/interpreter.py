@@ -7,7 +7,6 @@ in ``converters.tflite`` imports ``converters.runtimes``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from converters.quiet import native_stderr
 Array = npt.NDArray[np.float32]
 
 
-@cache
 def _interpreter_module() -> tuple[Any, str]:
     from importlib import import_module
     from importlib.metadata import version
