@@ -19,8 +19,15 @@ from rich.measure import Measurement
 from rich.table import Table
 
 _UNBOUNDED = 10_000
-if not re.fullmatch(r"[2-9][0-9]|[1-9][0-9]{2,4}", os.environ.get("COLUMNS", "80")):
-    del os.environ["COLUMNS"]  # of less than 20, or of what is no number, rich makes nothing at all, or a traceback
+
+
+def forget_odd_width() -> None:
+    """Leave a width to rich that is less than 20, or no number: it would print nothing at all, or a traceback."""
+    if not re.fullmatch(r"[2-9][0-9]|[1-9][0-9]{2,4}", os.environ.get("COLUMNS", "80")):
+        del os.environ["COLUMNS"]
+
+
+forget_odd_width()  # before there are consoles
 OUT = Console()
 ERR = Console(stderr=True)
 
