@@ -51,8 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     errors.show_warnings()
+    console.forget_odd_width()
     console.take_any_name()
-    console.take_any_width()
     progress.heed_interrupts()
     if not app.registered_commands:
         _mount()

@@ -127,14 +127,16 @@ def settled(source: Source, asked: InputRange | None) -> Source:
 
     A graph that normalises its input takes 0..1. Any other one takes -1..1, as released, unless its matte of the
     built-in portrait is right for 0..1 only; a warning says so where that decides, and where neither matte is right.
-    Raises ExportError for a model that does not load, and where a range is asked for that is no ONNX model's.
+    Raises ExportError for a file that is no such model, and where a range is asked for that is no ONNX model's.
     """
     if source.kind != "onnx":
         _refuse_range(asked, source.name)
         return source
-    reference = OnnxReference(source.path, asked)
-    if asked is not None or reference.ports.normalises:
-        return replace(source, input_range=reference.ports.input_range)
+    from modnet_export.model.onnx_ports import ports, read_onnx
+
+    told = ports(read_onnx(source.path, checked=False), source.path, asked)
+    if asked is not None or told.normalises:
+        return replace(source, input_range=told.input_range)
     released, inside = (_off(source, item) for item in ("-1..1", "0..1"))
     found: InputRange = "0..1" if inside < min(_ALIKE, released / 2) else "-1..1"
     if found == "0..1" or _ALIKE < released < math.inf:

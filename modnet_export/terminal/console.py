@@ -21,13 +21,13 @@ from rich.table import Table
 _UNBOUNDED = 10_000
 
 
-def take_any_width() -> None:
-    """Forget a width below 20, and one that is no number: rich makes nothing at all of it, or a traceback."""
+def forget_odd_width() -> None:
+    """Leave a width to rich that is less than 20, or no number: it would print nothing at all, or a traceback."""
     if not re.fullmatch(r"[2-9][0-9]|[1-9][0-9]{2,4}", os.environ.get("COLUMNS", "80")):
         del os.environ["COLUMNS"]
 
 
-take_any_width()
+forget_odd_width()  # before there are consoles
 OUT = Console()
 ERR = Console(stderr=True)
 

