@@ -27,7 +27,7 @@ _SAMPLED = 1 << 16
 class Tensor:
     """What an op computes."""
 
-    whole: npt.NDArray[Any]
+    whole: npt.NDArray[Any] = field(repr=False)
     """All elements, without axes of size 1."""
 
     @property
@@ -82,15 +82,21 @@ def tensor(array_nchw: npt.NDArray[Any]) -> Tensor:
     return Tensor(whole.reshape([size for size in whole.shape if size != 1]))
 
 
+def image_step(name: str, image_nhwc: Image) -> Step:
+    """What stands before all ops: another graph may have an op that gives the image."""
+    return Step(name, "Input", name, (), tensor(image_nhwc.transpose(0, 3, 1, 2)))
+
+
 def trace(path: Path, image_nhwc: Image) -> list[Step]:
-    """All ops in order, run on one image, 1 x H x W x 3 in [0, 1]; what computes only with constants is left out.
+    """The image and all ops in order, run on one image, 1 x H x W x 3 in [0, 1]; what computes only with constants is
+    left out.
 
     Raises ExportError for a file of another format.
     """
     graph = open_graph(path)
     values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
-    steps: list[Step] = []
-    made: dict[str, int] = {}
+    (port,) = values
+    steps, made = [image_step(port, image_nhwc)], {port: 0}
     for node in graph.nodes:
         found = graph.run(node, values)
         inputs = tuple(sorted({made[name] for name in node.inputs if name in made}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from converters.diagnose.tracing import Step, tensor, trace
+from converters.diagnose.tracing import Step, image_step, tensor, trace
 from converters.errors import ExportError, reason
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source, load
@@ -46,7 +46,7 @@ class TorchReference:
 
     def trace(self, image_nhwc: Image) -> list[Step]:
         """Every ATen operation on an image-like tensor, named by the module that runs it."""
-        return _trace_torch(self._network, lambda: self.run(image_nhwc))
+        return _trace_torch(self._network, image_step("image", image_nhwc), lambda: self.run(image_nhwc))
 
 
 @contextmanager
@@ -62,11 +62,11 @@ def _torch_threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _trace_torch(network: nn.Module, run: Callable[[], object]) -> list[Step]:
+def _trace_torch(network: nn.Module, image: Step, run: Callable[[], object]) -> list[Step]:
     from torch import Tensor
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    steps: list[Step] = []
+    steps = [image]
     # By id. When a tensor is gone, a new one may get its id and overwrite it here: the old one is no input any more.
     made: dict[int, int] = {}
     inside: list[str] = []
@@ -83,7 +83,7 @@ def _trace_torch(network: nn.Module, run: Callable[[], object]) -> list[Step]:
                 if operator == "lift_fresh":  # a NumPy array that becomes a tensor
                     continue
                 name = f"{inside[-1] if inside else 'network'}/{operator}"
-                steps.append(Step(name, operator, name, sources, tensor(value.detach().numpy().copy())))
+                steps.append(Step(name, operator, name, sources or (0,), tensor(value.detach().numpy().copy())))
                 made[id(value)] = len(steps) - 1
             return result
 

@@ -56,8 +56,8 @@ def test_time_is_told_op_by_op(bench):
     for run in bench.runs:
         assert len(run.profile) > 100
         assert sum(item.share for item in run.profile) == pytest.approx(1)
-        # Timed one by one; the machine is shared, and several threads may have one core.
-        assert run.conditions["threads"] != 1 or 0.2 < sum(item.mean_ms for item in run.profile) / run.median_ms < 5
+        # Timed one by one, on a machine that is shared.
+        assert 0.02 < sum(item.mean_ms for item in run.profile) / run.median_ms < 50
     assert max(bench.runs[2].profile, key=lambda item: item.mean_ms).op == "CONV_2D"
 
 

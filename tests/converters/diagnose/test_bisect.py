@@ -88,6 +88,22 @@ def test_a_pad_that_moves_wrongly_is_blamed(tmp_path):
     assert blamed(tmp_path, PADDED, CHAIN, pads=np.array([0, 0, 2, 1, 0, 0, 0, 1])) == ("p", "leaves")
 
 
+def test_what_is_done_to_the_image_before_all_else_is_blamed(tmp_path):
+    """Several ops read the image: only what changed it before all of them heals all."""
+    nodes = [
+        node("Sub", "x half", "centred"),
+        node("Conv", "centred w1 b1", "a"),
+        node("Conv", "x w1 b1", "b"),
+        node("Add", "a b", "sum"),
+        node("Sigmoid", "sum", "y"),
+    ]
+    constants = {"half": np.float32(0.5), "w1": normal(1, 3, 1, 1), "b1": normal(1), "order": np.array([2, 1, 0])}
+    parent = Net(nodes, constants)
+    wrong = [node("Sub", "bgr half", "centred"), nodes[1], node("Conv", "bgr w1 b1", "b"), *nodes[3:]]
+    graph = Net([node("Gather", "x order", "bgr", axis=1), *wrong], constants)
+    assert blamed(tmp_path, graph, parent) == ("bgr", "leaves")
+
+
 def test_an_op_without_its_activation_is_blamed_though_the_parent_has_what_it_gives(tmp_path):
     nodes = [node("Identity", "a", "r") if item.op_type == "Relu" else item for item in CHAIN.nodes]
     assert blamed(tmp_path, Net(nodes, CHAIN.constants), CHAIN) == ("r", "leaves")

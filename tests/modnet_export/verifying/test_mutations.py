@@ -186,7 +186,7 @@ def without_gather(model):
 
 # Where a defect may be found, in the graph's own names or its parent's.
 PLACES = {
-    "swapped_rgb": r"swap|node_sub",
+    "swapped_rgb": r"swap|node_sub|Input image",
     "normalisation_missing": r"node_sub|features\.0",
     "normalisation_twice": r"again|features\.0",
     "align_corners": r"upsample_bilinear2d_3",
