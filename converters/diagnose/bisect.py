@@ -141,14 +141,21 @@ def _factors(walk: Walk, unresolved: Sequence[int]) -> list[float]:
     found = {1.0}
     for index in unresolved:
         own = tensor(walk.values[walk.judged[index].node.outputs[0]])
-        for step in walk.parent:
-            if step.output.shape == own.shape and len(own.shape) > 1:
-                mine, other = own.values.astype(np.float64), step.output.values.astype(np.float64)
-                factor = float((mine * other).sum()) / (float(np.square(other).sum()) or 1.0)
-                noise = float(np.square(mine - factor * other).sum())
-                if noise < 10 ** (-EXACT_DB / 10) * float(np.square(mine).sum()):
-                    found.add(float(np.float32(factor)))
+        for other in (step.output for step in walk.parent if step.output.shape == own.shape and len(own.shape) > 1):
+            factor = _factor(own.values.astype(np.float64), other.values.astype(np.float64))
+            found |= set() if factor is None else {factor}
     return sorted(found, key=lambda factor: abs(math.log(abs(factor) or 1)))
+
+
+def _factor(own: Array, other: Array) -> float | None:
+    """By what one tensor is a multiple of another; None where it is none."""
+    with np.errstate(invalid="ignore"):  # a mask may hold infinity
+        factor = float((own * other).sum()) / (float(np.square(other).sum()) or 1.0)
+        noise, limit = (
+            float(np.square(own - factor * other).sum()),
+            10 ** (-EXACT_DB / 10) * float(np.square(own).sum()),
+        )
+    return float(np.float32(factor)) if noise < limit else None
 
 
 def _candidates(
