@@ -169,8 +169,11 @@ def _candidates(
         yield None, -own
     if op.startswith("concat") and len(node.inputs) == 2:
         first, second = (walk.values[name] for name in node.inputs)
+        # Channels, unless the sizes of another axis differ.
+        differ = [axis for axis, sizes in enumerate(zip(first.shape, second.shape, strict=True)) if len(set(sizes)) > 1]
+        axis = differ[0] if differ else 1 if own.ndim == 4 else -1
         for one, other in ((first, second), (second, first)):
-            yield None, np.concatenate([one, other], 1 if own.ndim == 4 else -1)
+            yield None, np.concatenate([one, other], axis)
     forms = [(step, form) for step in missing for form in (walk.parent[step].output, *walk.parent[step].inner)]
     found = [(step, form) for step, form in forms if form.shape == shape]
     for step, form in found[:_CANDIDATES]:
