@@ -225,10 +225,13 @@ def _stored_as(item: Any, stored: Mapping[str, str]) -> str:
     """The type that a constant, or a compressed weight, is stored in; ``stored`` are those of the constants so far."""
     from coremltools.proto import MIL_pb2
 
-    kinds = {
-        name: MIL_pb2.DataType.Name(value.type.tensorType.dataType).lower() for name, value in item.attributes.items()
-    }
-    kinds |= {name: stored.get(value.arguments[0].name, "?") for name, value in item.inputs.items()}
+    def kind(value: Any) -> str:
+        return str(MIL_pb2.DataType.Name(value.type.tensorType.dataType).lower())
+
+    kinds = {name: kind(value) for name, value in item.attributes.items()}
+    for name, argument in item.inputs.items():  # from iOS 18 on, a value or the name of one
+        (binding,) = argument.arguments
+        kinds[name] = kind(binding.value) if binding.WhichOneof("binding") == "value" else stored.get(binding.name, "?")
     if "lut" in item.attributes:  # iOS 16 packs indices of any width into bytes
         return f"uint{max(math.prod(_dimensions(item.attributes['lut'].type)).bit_length() - 1, 1)}"
     names = ("val", "indices", "quantized_data", "data", "nonzero_data", "source_val")

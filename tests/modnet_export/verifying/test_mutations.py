@@ -193,7 +193,7 @@ PLACES = {
     "batch_norm_left_out": r"conv_hr4x\.0\.layers\.1",
     "transposed_weights": r"conv_enc2x\.layers",
     "off_by_one_padding": r"conv_lr16x\.layers",
-    "matte_shifted": r"shift|SLICE Slice|slice_by_index",
+    "matte_shifted": r"shift|SLICE Slice|slice_by_index|CONCATENATION matte",
 }
 
 
