@@ -19,7 +19,7 @@ quick: $(VENV)/installed-dev  ## what a minute can tell: no TensorFlow, no expor
 	$(BIN)/python -m pytest -n 4 --dist worksteal --quick $(PYTEST)
 
 test: $(VENV)/installed-dev  ## the whole suite; of long sweeps a fixed tenth
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 test-slow: $(VENV)/installed-dev  ## the long sweeps whole, and the peers in virtual environments of their own
 	DRAWS=300 $(BIN)/python -m pytest -m "slow or drawn" $(PYTEST)
