@@ -27,8 +27,10 @@ _interrupted = False
 def heed_interrupts() -> None:
     """Let Ctrl-C end the program even where Python drops the exception, as it does in callbacks of libraries.
 
-    It is then raised again at the next word of progress.
+    It is then raised again at the next word of progress. What interrupted an earlier run in this process is forgotten.
     """
+    global _interrupted
+    _interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         global _interrupted

@@ -154,5 +154,8 @@ def test_an_interrupt_that_a_library_drops_is_raised_again(monkeypatch):
                 signal.raise_signal(signal.SIGINT)
             with pytest.raises(KeyboardInterrupt):
                 tell("working on")
+        progress.heed_interrupts()  # the next run of the command line, in the same process
+        with progress.stages() as tell:
+            tell("working")
     finally:
         signal.signal(signal.SIGINT, before)
