@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Where Python may not keep what it compiled, every process of a test run compiles 300 files anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # PyTorch's CPU build, a fifteenth of the CUDA one: taken where pip's own index or this one offers it. An index that does
 # not answer costs three seconds; TORCH_INDEX= leaves the choice to pip.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu

@@ -46,8 +46,9 @@ def pytest_configure(config):
     # A shell ignores the signal for what it starts in the background, and its children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker and hasattr(os, "sched_setaffinity"):
+    if worker and hasattr(os, "sched_setaffinity") and not config.getoption("--quick"):
         # Each process on a core of its own: with as many threads as the machine has cores, they wait for each other.
+        # A quick run has more processes than cores, and many of its tests wait for a device.
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     if config.getoption("--quick"):

@@ -90,6 +90,7 @@ def test_all_brings_every_extra_and_so_does_dev():
         ]
 
 
+@pytest.mark.long
 def test_core_ml_is_refused_before_any_work(tmp_path):
     done = hidden(EXTRAS["coreml"], command("export", "--formats", "coreml", "--out", "dist"), tmp_path)
     assert_ends_clearly(done, "coreml", "coremltools")
@@ -97,6 +98,7 @@ def test_core_ml_is_refused_before_any_work(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["inspect", "matte", "explain"])
 def test_a_package_cannot_be_read_without_coremltools(tmp_path, name):
     (tmp_path / "modnet_fp16.mlpackage").mkdir()

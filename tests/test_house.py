@@ -101,6 +101,7 @@ class TestPublicNames:
         assert module.__all__
         assert not set(module.__all__) & {item.name for item in pkgutil.iter_modules(module.__path__)}
 
+    @pytest.mark.long
     def test_they_are_the_same_before_and_after_every_module(self, package):
         """In a process of its own, where nothing has been imported yet."""
         code = f"""

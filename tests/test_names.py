@@ -51,6 +51,7 @@ def assert_one_screen(text: str, *parts: object) -> None:
         assert str(part) in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("start", [("-c", COMMAND), ("-m", "modnet_export", "--help")], ids=["script", "module"])
 def test_the_command_ends_with_one_screen(tmp_path, name, start):

@@ -14,6 +14,8 @@ from converters.errors import ExportError
 from tests.fakes.adbd import Fault
 from tests.fakes.phone import asked, left_behind
 
+pytestmark = pytest.mark.long
+
 
 def test_a_device_that_comes_back_goes_on(phones, run):
     device = phones()

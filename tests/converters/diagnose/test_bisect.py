@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from converters.diagnose.bisect import EXACT_DB, diverge
+from converters.diagnose import EXACT_DB
+from converters.diagnose.bisect import diverge
 from converters.diagnose.rerun import open_graph
 from converters.diagnose.tracing import trace
 from tests.converters.diagnose.nets import CHAIN, IMAGE, Net, at, normal, rounded
@@ -61,7 +62,7 @@ def test_an_op_before_which_precision_returns_is_not_blamed(tmp_path):
         {
             **CHAIN.constants,
             "small": np.float32(0.05),
-            "w": np.concatenate([normal(1, 8, 1, 1), 40 * normal(1, 8, 1, 1)], 1),
+            "w": normal(1, 16, 1, 1) * np.repeat(np.float32([1, 40]), 8).reshape(1, 16, 1, 1),
         },
     )
     spoiled = Net([node("Conv", "x w4 b1", "a", pads=[1, 1, 1, 1]), *net.nodes[1:]], net.constants)

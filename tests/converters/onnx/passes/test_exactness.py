@@ -56,6 +56,7 @@ def test_passes_are_exact(proto):
     assert_exact(proto, True)
 
 
+@pytest.mark.long
 @drawn
 @given(proto=graphs(), cut=st.integers(0, 6), flag=st.booleans())
 def test_passes_are_exact_inside_branches(proto, cut, flag):
