@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -54,6 +54,11 @@ def reason(error: Exception) -> str:
     """What another library's error says, in one line of at most 200 characters; never empty."""
     text = _BEFORE_THE_REASON.sub("", str(error).strip(), count=1).strip()
     return (text.splitlines() or [type(error).__name__])[0][:200]
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first ``most`` of some names, and how many more there are, for one line of a message."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class UnsupportedError(Exception):

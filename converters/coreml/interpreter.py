@@ -96,16 +96,15 @@ class Evaluator:
         not known here.
         """
         values: dict[str, Value] = dict(inputs)
-        with torch.inference_mode():
-            for position, item in enumerate(self.package.operations):
-                if item.outputs[0].name in self._constants:
-                    continue
-                found = self.evaluate(item, values)
-                for output, value in zip(item.outputs, found, strict=True):
-                    values[output.name] = value
-                    observe(output.name, value)
-                for name in self._last_read.get(position, ()):  # large maps need not outlive their last reader
-                    values.pop(name, None)
+        for position, item in enumerate(self.package.operations):
+            if item.outputs[0].name in self._constants:
+                continue
+            found = self.evaluate(item, values)
+            for output, value in zip(item.outputs, found, strict=True):
+                values[output.name] = value
+                observe(output.name, value)
+            for name in self._last_read.get(position, ()):  # large maps need not outlive their last reader
+                values.pop(name, None)
         return {name: ChainMap(values, self._constants)[name].float() for name in self.package.output_names}
 
     def evaluate(self, item: Any, values: dict[str, Value]) -> list[Tensor]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from converters.diagnose import EXACT_DB
 from converters.diagnose.counterparts import ByName, ByValue
 from converters.diagnose.rerun import Graph, Node
 from converters.diagnose.snr import snr_db
@@ -16,8 +17,6 @@ from converters.diagnose.tracing import Step, tensor
 from converters.diagnose.walk import Array, Walk, like, only_moves
 from converters.runtimes.protocol import Image
 
-EXACT_DB = 95.0
-"""What every op of a float32 graph reaches on the same inputs: the least seen is 106 dB, but for sums (``walk``)."""
 _CANDIDATES, _TESTS = 8, 200
 _WORST = 8
 _CHANNEL_DB = 20.0
@@ -85,7 +84,7 @@ def _leaving(walk: Walk, unresolved: Sequence[int]) -> Divergence:
                 return short or _divergence(walk, _blamed(walk, index), "leaves", step, own_db)
         if tests > _TESTS:
             break
-    first = next((index for index in unresolved if not only_moves(walk.judged[index].node.op)), unresolved[0])
+    first = next((index for index in unresolved if not only_moves(walk.judged[index].node)), unresolved[0])
     return _divergence(walk, first, "leaves")
 
 
@@ -164,10 +163,9 @@ def _candidates(
     """What the op may have had to compute, and the step of the parent that computes it: the op with its inputs in
     another order, or a tensor of the parent."""
     node, shape = walk.judged[index].node, tensor(own).shape
-    op = node.op.lower().replace("_", "")
-    if op.startswith("sub"):
+    if node.kind.startswith("sub"):
         yield None, -own
-    if op.startswith("concat") and len(node.inputs) == 2:
+    if node.kind.startswith("concat") and len(node.inputs) == 2:
         first, second = (walk.values[name] for name in node.inputs)
         # Channels, unless the sizes of another axis differ.
         differ = [axis for axis, sizes in enumerate(zip(first.shape, second.shape, strict=True)) if len(set(sizes)) > 1]
@@ -179,21 +177,18 @@ def _candidates(
     for step, form in found[:_CANDIDATES]:
         for factor in factors:
             yield step, like(form, own) * own.dtype.type(factor)
-    if not found and op in ("mean", "reducemean") and own.ndim == 4:  # over other axes
+    if not found and node.kind in ("mean", "reducemean") and own.ndim == 4:  # over other axes
         found = [(step, form) for step, form in forms if form.shape == own.shape[1:2]][:_CANDIDATES]
         yield from ((step, form.whole.reshape(1, -1, 1, 1)) for step, form in found)
 
 
 def _open_before(walk: Walk, index: int) -> list[int]:
     """The open ops that lead to an op, in order."""
-    made = {name: place for place, item in enumerate(walk.judged) for name in item.node.outputs}
     found, waiting = set[int](), [index]
     while waiting:
-        for name in walk.judged[waiting.pop()].node.inputs:
-            place = made.get(name)
-            if place is not None and place not in found and walk.judged[place].is_open:
-                found.add(place)
-                waiting.append(place)
+        before = {place for place in walk.makers(waiting.pop()) if walk.judged[place].is_open} - found
+        found |= before
+        waiting += before
     return sorted(found)
 
 
@@ -204,7 +199,7 @@ def _blamed(walk: Walk, index: int) -> int:
 
 
 def _is_convolution(node: Node) -> bool:
-    return node.op.lower().replace("_", "").startswith(_CONVOLUTIONS)
+    return node.kind.startswith(_CONVOLUTIONS)
 
 
 def _worst_of_named(walk: Walk, limit_db: float) -> Divergence | None:

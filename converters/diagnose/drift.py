@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from converters.diagnose.counterparts import ByName, ByValue
 from converters.diagnose.rerun import Graph
-from converters.diagnose.snr import EXACT_DB, snr_db
+from converters.diagnose.snr import snr_db
 from converters.diagnose.tracing import Step, Tensor, tensor
 from converters.diagnose.walk import Walk, like
 from converters.errors import ExportError
@@ -27,6 +27,8 @@ _SHARE = 0.4
 _LEFT = 0.1
 # A tensor whose largest value is this many standard deviations away spends most of its 255 steps on a few values.
 _PEAK = 20.0
+# What two float32 computations of the same values reach; more than this is chance.
+_MOST_DB = 120.0
 # How near a tensor of another graph is for it to be the same one: fp16 reaches 60 dB.
 _SAME_DB = 40.0
 
@@ -69,8 +71,8 @@ def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image) -> list[Drift
         counterpart = item.counterparts[0]
         if counterpart is None:
             continue
-        whole_db = min(max(snr_db(tensor(found[0]), counterpart.tensor), -EXACT_DB), EXACT_DB)
-        own_db = min(max(item.own_db, -EXACT_DB), EXACT_DB)
+        whole_db = min(max(snr_db(tensor(found[0]), counterpart.tensor), -_MOST_DB), _MOST_DB)
+        own_db = min(max(item.own_db, -_MOST_DB), _MOST_DB)
         own = tensor(walk.result(index)[0])
         reason: Reason = "accumulated drift"
         detail = "its inputs are as far off"

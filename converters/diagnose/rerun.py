@@ -34,6 +34,11 @@ class Node:
     """The activations that it reads, in order."""
     outputs: tuple[str, ...]
 
+    @property
+    def kind(self) -> str:
+        """The operator's name, spelled alike in all formats: ``depthwiseconv2d``."""
+        return self.op.lower().replace("_", "")
+
 
 class Graph(ABC):
     """A model's ops in order. Values are named by the tensors that hold them."""
@@ -156,7 +161,7 @@ class TfliteGraph(Graph):
         from converters.tflite import builder
         from converters.tflite.int8.equalise import read_factors
 
-        self._builder, self._path = builder, path
+        self._builder = builder
         self._model = builder.read(path.read_bytes())
         (graph,) = self._model.subgraphs
         names = _unique([tensor.name.decode() for tensor in graph.tensors])

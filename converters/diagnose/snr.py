@@ -8,9 +8,6 @@ import numpy as np
 
 from converters.diagnose.tracing import Tensor
 
-EXACT_DB = 120.0
-"""What two float32 computations of the same values reach; more than this is chance."""
-
 
 def snr_db(found: Tensor, expected: Tensor) -> float:
     """10 log10(|expected|^2 / |found - expected|^2).

@@ -38,8 +38,7 @@ class Tensor:
     @cached_property
     def values(self) -> Array:
         """All elements, or a sample of at most 65536 of them; see ``places``."""
-        flat = self.whole.reshape(-1)
-        return np.asarray(flat if flat.size <= _SAMPLED else flat[self.places(flat.size)], np.float32)
+        return np.asarray(self.whole.reshape(-1)[self.places(self.whole.size)], np.float32)
 
     @staticmethod
     def places(size: int) -> npt.NDArray[np.int64]:

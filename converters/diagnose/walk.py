@@ -35,10 +35,9 @@ _MOVERS = (
 )  # fmt: skip
 
 
-def only_moves(op: str) -> bool:
-    """Whether an operator only moves numbers: a wrong number in its result was wrong before."""
-    name = op.lower().replace("_", "")
-    return name.startswith(_MOVERS) and not name.startswith("transposeconv")
+def only_moves(node: Node) -> bool:
+    """Whether an op only moves numbers: a wrong number in its result was wrong before."""
+    return node.kind.startswith(_MOVERS) and not node.kind.startswith("transposeconv")
 
 
 @dataclass
@@ -88,8 +87,8 @@ class Walk:
     def _judge(self, node: Node, values: Mapping[str, Array]) -> tuple[Judged, dict[str, Array]]:
         """An op on these values, and what is passed on."""
         outputs = self.graph.run(node, values)
-        joins = only_moves(node.op) and any(self._is_open(name) for name in node.inputs)
-        slack_db = _SUMMING_DB if node.op.lower().replace("_", "").startswith(_SUMS) else 0.0
+        joins = only_moves(node) and any(self._is_open(name) for name in node.inputs)
+        slack_db = _SUMMING_DB if node.kind.startswith(_SUMS) else 0.0
         found = [
             self._counterparts.of(name, tensor(value), each_channel=joins, slack_db=slack_db)
             if name and value.dtype.kind == "f"
@@ -153,7 +152,7 @@ class Walk:
                 steps += 1
                 if steps > _LONGEST or any(name in self.graph.outputs for name in node.outputs):
                     return False
-            if judged.is_open or only_moves(node.op):
+            if judged.is_open or only_moves(node):
                 moved.update(node.outputs)
         return True
 

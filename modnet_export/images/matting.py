@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def open_matting(request: MattingRequest) -> Matting:
         if model.ports.size is not None:
             return Matting(model, model.ports.size, request.fit or "letterbox")
     else:
-        model = _torch(source, request.threads)
+        model = TorchReference(source, request.threads)
     if request.fit not in (None, "released"):
         raise ExportError(
             f"{path.name} runs at each image's own size, so there is nothing to {request.fit}",
@@ -102,14 +103,6 @@ def open_matting(request: MattingRequest) -> Matting:
             next_step="leave `fit` out, or take an exported model",
         )
     return Matting(model, None, "released")
-
-
-def _torch(source: Source, threads: int | None) -> TorchReference:
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return TorchReference(source)
 
 
 def _refuse_range(asked: InputRange | None, name: str) -> None:
@@ -137,7 +130,7 @@ def settled(source: Source, asked: InputRange | None) -> Source:
     told = ports(read_onnx(source.path, checked=False), source.path, asked)
     if asked is not None or told.normalises:
         return replace(source, input_range=told.input_range)
-    released, inside = (_off(source, item) for item in ("-1..1", "0..1"))
+    released, inside = _off(source, ("-1..1", "0..1"))
     found: InputRange = "0..1" if inside < min(_ALIKE, released / 2) else "-1..1"
     if found == "0..1" or _ALIKE < released < math.inf:
         warnings.warn(
@@ -150,16 +143,18 @@ def settled(source: Source, asked: InputRange | None) -> Source:
     return replace(source, input_range=found)
 
 
-def _off(source: Source, input_range: InputRange) -> float:
-    """The mean difference between a model's matte of the built-in portrait, if it takes that range, and our own."""
-    reference = OnnxReference(source.path, input_range)
-    size = reference.ports.size
+def _off(source: Source, ranges: Sequence[InputRange]) -> list[float]:
+    """The mean difference between a model's matte of the built-in portrait, if it takes each range, and our own."""
     known = TorchReference(checkpoint.resolve(checkpoint.EMBEDDED))
-    try:
-        found, expected = (
-            Matting(model, size, "released" if size is None else "letterbox").matte(demo_photo())
-            for model in (reference, known)
-        )
-    except (ExportError, ValueError):  # no matte, or no size for MODNet: export says more
-        return math.inf
-    return float(np.abs(found - expected).mean())
+    references = [OnnxReference(source.path, item) for item in ranges]
+    size = references[0].ports.size
+
+    def matte(model: Reference) -> Pixels | None:
+        try:
+            return Matting(model, size, "released" if size is None else "letterbox").matte(demo_photo())
+        except (ExportError, ValueError):  # no matte, or no size for MODNet: export says more
+            return None
+
+    expected = matte(known)
+    found = map(matte, references)
+    return [math.inf if expected is None or one is None else float(np.abs(one - expected).mean()) for one in found]

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from converters.eight_bit import from_bytes
-from converters.errors import ExportError, ExportWarning
+from converters.errors import ExportError, ExportWarning, few
 from modnet_export.images.imaging import Pixels, demo_photo, list_images, read_image, resize, restore_matte
 from modnet_export.images.inputs import fit
 from modnet_export.record.contract import Size
 
+_NAMED = 5
+"""How many images a message names."""
 COUNT = 24
 """How many images calibration looks at. Of a larger folder, so many are taken at even distances."""
 BUILT_IN = "built-in portrait"
@@ -92,20 +94,17 @@ def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]
         yield image_nhwc
     if len(useless) == len(paths):
         raise ExportError(
-            f"nothing can be calibrated with these {len(paths)} image(s): {_few(useless)}",
+            f"nothing can be calibrated with these {len(paths)} image(s): {few(useless, _NAMED)}",
             where=folder,
             expected="photographs of people",
             next_step="choose another folder, or leave `calibration` out to use the built-in set",
         )
     if useless:
-        _warn(f"{len(useless)} of {len(paths)} calibration images were left out: {_few(useless)}")
+        _warn(f"{len(useless)} of {len(paths)} calibration images were left out: {few(useless, _NAMED)}")
     if empty:
         usable = len(paths) - len(useless)
-        _warn(f"{len(empty)} of {usable} calibration images have an empty matte ({_few(empty)}): are they portraits?")
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        named = few(empty, _NAMED)
+        _warn(f"{len(empty)} of {usable} calibration images have an empty matte ({named}): are they portraits?")
 
 
 def _warn(text: str) -> None:

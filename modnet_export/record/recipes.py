@@ -9,13 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from converters.choices import Tuning
+from converters.diagnose import EXACT_DB
 from modnet_export.record.choices import Format, Precision, Stage
 from modnet_export.record.measures import Tolerance
 
 NOISE = "noise"
 """The name of the built-in input that reaches parts of the network which a portrait does not."""
 # What every sound op reaches when it is run on its parent's values; docs/verification.md has the least that was seen.
-_EXACT_DB, _FP16_DB, _INT8_DB, _COARSE_DB = 95.0, 40.0, 20.0, 8.0
+_FP16_DB, _INT8_DB, _COARSE_DB = 40.0, 20.0, 8.0
 # An 8-bit matte is rounded to the nearest of 256 values.
 _HALF_STEP = 0.5 / 255
 
@@ -82,13 +83,13 @@ _ML: Stage = "Core ML lowering"
 _ML_SMALL: Stage = "Core ML weight compression"
 
 RECIPES: tuple[Recipe, ...] = (
-    Recipe(_PLAIN, "onnx", "fp32", "ONNX export", _FP32, None, None, judged_on_noise=True, least_snr_db=_EXACT_DB),
-    Recipe(_OPTIMISED, "onnx", "fp32", "graph passes", _FP32, _PLAIN, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe(_PLAIN, "onnx", "fp32", "ONNX export", _FP32, None, None, judged_on_noise=True, least_snr_db=EXACT_DB),
+    Recipe(_OPTIMISED, "onnx", "fp32", "graph passes", _FP32, _PLAIN, judged_on_noise=True, least_snr_db=EXACT_DB),
     Recipe(
         "modnet_int8.onnx", "onnx", "int8", "ONNX weight compression", _INT8, _OPTIMISED,
         decided_by=_MIXED, integer_activations=True,
     ),
-    Recipe(_TFLITE, "tflite", "fp32", _LITE, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe(_TFLITE, "tflite", "fp32", _LITE, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=EXACT_DB),
     Recipe(
         "modnet_fp16.tflite", "tflite", "fp16", _LITE_SMALL, _FP16, _TFLITE, "gpu",
         judged_on_noise=True, least_snr_db=_FP16_DB,
@@ -109,7 +110,7 @@ RECIPES: tuple[Recipe, ...] = (
         "modnet_int4_weights.tflite", "tflite", "int4-weights", _LITE_SMALL, _COARSE, _TFLITE,
         integer_activations=True, least_snr_db=_COARSE_DB,
     ),
-    Recipe(_COREML, "coreml", "fp32", _ML, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=_EXACT_DB),
+    Recipe(_COREML, "coreml", "fp32", _ML, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=EXACT_DB),
     Recipe("modnet_fp16.mlpackage", "coreml", "fp16", _ML, _ML_FP16, _COREML, least_snr_db=_FP16_DB),
     Recipe("modnet_int8.mlpackage", "coreml", "int8", _ML_SMALL, _INT8, _COREML),
     Recipe(

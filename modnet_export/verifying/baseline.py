@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
-from converters.errors import ExportError
+from converters.errors import ExportError, few
 from modnet_export.record.choices import Convention
 from modnet_export.record.manifest import Manifest
 from modnet_export.record.measures import MEASURES
+from modnet_export.verifying.gates import NAMED
 from modnet_export.verifying.result import Link, Regression, Verification
 
 # How much larger an error may be than the baseline's, beside the noise of its measure: on one input, where another
 # machine's arithmetic tells most, and over all.
 _SLACK_OF_ONE, _SLACK = 0.5, 0.1
-_NAMED = 3
 
 
 def check_comparable(
@@ -49,9 +49,8 @@ def _check_links(baseline: Verification, now: Collection[str]) -> None:
 def _refuse_missing(what: str, before: Sequence[str], now: Collection[str]) -> None:
     gone = [name for name in before if name not in now]
     if gone:
-        more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
         raise _refusal(
-            f"{len(gone)} {what}(s) of the baseline are not in this run: {', '.join(gone[:_NAMED])}{more}",
+            f"{len(gone)} {what}(s) of the baseline are not in this run: {few(gone, NAMED)}",
             f"every {what} that the baseline has",
         )
 

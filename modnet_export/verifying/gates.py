@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from converters.errors import CheckFailedError, ExportError
+from converters.errors import CheckFailedError, ExportError, few
 from modnet_export.record.choices import Verdict
 from modnet_export.record.measures import MEASURES, Measurement, Tolerance, short_name
 from modnet_export.verifying.result import Link, Verification
@@ -31,7 +31,8 @@ def require(result: Verification) -> None:
         )
 
 
-_NAMED = 3
+NAMED = 3
+"""How many inputs or artefacts a message names."""
 
 
 def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolerance: Tolerance) -> tuple[Verdict, str]:
@@ -44,8 +45,7 @@ def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolera
     missing = [name for name in expected if name not in measured]
     gap = "" if expected else "none of the inputs is one that it is judged on"
     if missing:
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        gap = f"{len(missing)} of {len(expected)} inputs have no result: {', '.join(missing[:_NAMED])}{more}"
+        gap = f"{len(missing)} of {len(expected)} inputs have no result: {few(missing, NAMED)}"
     untaken = (
         f"{short_name(name)} was taken on no input"
         for name in tolerance.limits

@@ -169,8 +169,6 @@ class Suspect(Strict):
     """The op of the parent that computes what is missing; empty where that is not known."""
     snr_db: float | None
     """Of its result on the parent's values, against what the parent has."""
-    inputs_snr_db: float | None = None
-    """Of what it read, in files of older versions."""
     explanation: str
 
     @property

@@ -45,7 +45,6 @@ def failing(passing, dist):
         reader="",
         parent_op="",
         snr_db=None,
-        inputs_snr_db=None,
         explanation="made up",
     )
     return result.model_copy(update={"suspects": (suspect,), "unreadable": {"bad & broken.png": "no image"}})

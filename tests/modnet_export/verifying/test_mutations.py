@@ -20,6 +20,7 @@ from modnet_export.model.reference import open_reference
 from modnet_export.record import files, manifest
 from modnet_export.record.contract import Contract
 from modnet_export.record.manifest import Artefact, Manifest, SourceRecord
+from tests.modnet_export.verifying import made
 
 SIZE = Size(height=96, width=128)
 
@@ -230,19 +231,12 @@ def artefacts_in(folder: Path) -> dict[str, Artefact]:
     found = {}
     for plan in request_for().recipes() + INT8.recipes():
         path = folder / plan.file
-        found[plan.file] = Artefact(
-            file=plan.file,
-            format=plan.format,
-            precision=plan.precision,
-            optimised=plan.tuning is not None,
-            tuning=plan.tuning,
-            opset=None,
-            bytes=files.size_in_bytes(path),
-            sha256=files.sha256(path),
-            contract=Contract.of(plan.format, SIZE),
-            tolerance=plan.limits(),
-            engine="",
-            parity=(),
+        found[plan.file] = made.artefact(plan, {}, plan.limits()).model_copy(
+            update={
+                "bytes": files.size_in_bytes(path),
+                "sha256": files.sha256(path),
+                "contract": Contract.of(plan.format, SIZE),
+            }
         )
     return found
 
@@ -296,16 +290,17 @@ def test_defect_is_caught_and_located(mutated, stage, sound, demo_source, tmp_pa
 
 def test_sound_chain_has_no_suspect(sound, demo_source, tmp_path):
     """Compared as if it had failed: nothing leaves its parent."""
-    from converters.diagnose.bisect import EXACT_DB, diverge
+    from converters.diagnose import EXACT_DB
+    from converters.diagnose.bisect import diverge
     from converters.diagnose.rerun import open_graph
     from converters.diagnose.tracing import trace
 
     folder, _ = sound
     image_nhwc = builtin()[0].load(SIZE)[0]
-    plain, optimised, *made = FILES
+    plain, optimised, *derived = FILES
     traces = {name: trace(folder / name, image_nhwc) for name in (plain, optimised)}
     reference = open_reference(demo_source).trace(image_nhwc)
-    pairs = [(plain, reference), (optimised, traces[plain]), *((name, traces[optimised]) for name in made)]
+    pairs = [(plain, reference), (optimised, traces[plain]), *((name, traces[optimised]) for name in derived)]
     for graph, parent in pairs:
         found = diverge(open_graph(folder / graph), parent, image_nhwc, EXACT_DB)
         assert found is None or found.kind == "rounding"
