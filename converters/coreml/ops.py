@@ -208,6 +208,10 @@ def global_average_pool(X: Operand) -> Operand:
     return mb.reduce_mean(x=_image(X), axes=[2, 3], keep_dims=True)
 
 
+# By docs of MIL's resize_bilinear: DEFAULT samples at i * before / after.
+_SAMPLING = {"half_pixel": "UNALIGN_CORNERS", "align_corners": "STRICT_ALIGN_CORNERS", "asymmetric": "DEFAULT"}
+
+
 @COREML.lowering("Resize", since=11)
 def resize(
     X: Operand,
@@ -238,12 +242,10 @@ def resize(
         return mb.upsample_nearest_neighbor(
             x=x, scale_factor_height=int(factors[2]), scale_factor_width=int(factors[3])
         )
-    require("coordinate_transformation_mode", transform, ("half_pixel", "align_corners"))
+    if transform == "asymmetric" and 1 in after[2:]:
+        raise UnsupportedError("uses asymmetric sampling to a single pixel, where Core ML divides by 0")
     return mb.resize_bilinear(
-        x=x,
-        target_size_height=after[2],
-        target_size_width=after[3],
-        sampling_mode="UNALIGN_CORNERS" if transform == "half_pixel" else "STRICT_ALIGN_CORNERS",
+        x=x, target_size_height=after[2], target_size_width=after[3], sampling_mode=_SAMPLING[transform]
     )
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import numpy.typing as npt
 from converters.eight_bit import to_bytes
 from converters.errors import ExportError
 from converters.runtimes.protocol import Image
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Array = npt.NDArray[Any]
 Values = Mapping[str, Array]
@@ -67,14 +70,14 @@ def open_graph(path: Path) -> Graph:
 
 
 class OnnxGraph(Graph):
-    """Every node as a model of its own, in ONNX Runtime."""
+    """Every node as a model of its own, in ONNX Runtime; from a file, or from what was made of one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, model: Path | ModelProto) -> None:
         super().__init__()
         import onnx
         import onnx.inliner
 
-        self._model = onnx.load(path)
+        self._model = onnx.load(model) if isinstance(model, Path) else model
         if self._model.functions:
             self._model = onnx.inliner.inline_local_functions(self._model)
         graph = self._model.graph

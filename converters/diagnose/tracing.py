@@ -86,13 +86,13 @@ def image_step(name: str, image_nhwc: Image) -> Step:
     return Step(name, "Input", name, (), tensor(image_nhwc.transpose(0, 3, 1, 2)))
 
 
-def trace(path: Path, image_nhwc: Image) -> list[Step]:
+def trace(model: Path | Graph, image_nhwc: Image) -> list[Step]:
     """The image and all ops in order, run on one image, 1 x H x W x 3 in [0, 1]; what computes only with constants is
     left out.
 
     Raises ExportError for a file of another format.
     """
-    graph = open_graph(path)
+    graph = open_graph(model) if isinstance(model, Path) else model
     values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
     (port,) = values
     steps, made = [image_step(port, image_nhwc)], {port: 0}

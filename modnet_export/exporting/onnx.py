@@ -15,17 +15,16 @@ import numpy as np
 import onnx
 import onnxsim
 import torch
-from onnx import TensorProto, helper, version_converter
+from onnx import TensorProto, helper
 
-from converters.errors import ExportError, reason
-from converters.onnx.graph import opset
+from converters.errors import ExportError, ExportWarning, reason
+from converters.onnx.standard import in_float32, with_opset, with_static_shapes
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.network import ContractNetwork, MODNet
 from modnet_export.model.onnx_ports import ports, read_onnx
 from modnet_export.record.choices import InputRange
 from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
 
-_HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 # The share of its parameters that a MODNet may have more or less.
 _MOST_OTHER = 0.1
 
@@ -95,34 +94,28 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
     Its image and matte are found by ``onnx_ports.ports``. Raises ExportError for another model, and for one that does
     not run at ``size``.
     """
-    path, model = source.path, read_onnx(source.path)
-    found = ports(model, path, source.input_range)
-    halves = [item.name for item in model.graph.initializer if item.data_type in _HALF]
-    if found.dtype == np.float16 or halves:
+    path, given = source.path, read_onnx(source.path, checked=False)
+    found = ports(given, path, source.input_range)
+    if found.size is not None and found.size != (size.height, size.width):
         raise ExportError(
-            f"{path.name} computes in 16-bit floats",
-            where=halves[0] if halves else found.image,
-            expected="a float32 model",
-            next_step="export it in float32; fp16 artefacts are made from that",
+            f"{path.name} takes images of {'x'.join(map(str, found.size))} only",
+            where=found.image,
+            expected=f"that size, or a model with dynamic height and width for {size}",
+            next_step=f"pass its size: `size={'x'.join(map(str, found.size))}`",
         )
-    version = opset({item.domain: item.version for item in model.opset_import})
-    if version < OPSET:
-        try:
-            model = version_converter.convert_version(model, OPSET)
-        except Exception as error:
-            raise ExportError(
-                f"cannot bring {path.name} from opset {version} to {OPSET}: {reason(error)}",
-                where=path,
-                expected=f"a model of opset {OPSET}, or one that ONNX can bring there",
-                next_step=f"export the model again with opset_version={OPSET}",
-            ) from error
+    model = with_opset(given, OPSET)
+    if in_float32(model):
+        warnings.warn(
+            f"{path.name} computes in 16-bit floats: it is exported from, and compared with, the same in float32",
+            ExportWarning,
+            stacklevel=2,
+        )
     kept = [item for item in model.graph.output if item.name == found.matte]
     del model.graph.output[:]
     model.graph.output.extend(kept)
     try:
-        model, _ = onnxsim.simplify(model, overwrite_input_shapes={found.image: [1, 3, size.height, size.width]})
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    except Exception as error:
+        inferred = with_static_shapes(model, {found.image: [1, 3, size.height, size.width]})
+    except Exception as error:  # onnxsim and the shape inference share no base class
         raise ExportError(
             f"{path.name} does not run at {size}: {reason(error)}",
             where=path,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from converters.diagnose.rerun import OnnxGraph
 from converters.diagnose.tracing import Step, image_step, tensor, trace
 from converters.errors import ExportError, reason
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source, load
 from modnet_export.record.choices import InputRange
+from modnet_export.record.contract import OPSET
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,24 +109,43 @@ def _trace_torch(network: nn.Module, image: Step, run: Callable[[], object]) -> 
 class OnnxReference:
     """A user's own ONNX model as it is; only the image is brought to the range of values that it takes.
 
-    ``input_range`` None: as the graph tells. Raises ExportError for a file that ONNX Runtime does not load, and for a
-    model without one image in and a matte out.
+    ``input_range`` None: as the graph tells. ``exact``: a model that computes in 16-bit floats computes in float32, so
+    that what is compared with it is not blamed for its rounding. Raises ExportError for a file that ONNX Runtime does
+    not load, and for a model without one image in and a matte out.
     """
 
-    def __init__(self, path: Path, input_range: InputRange | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, input_range: InputRange | None = None, threads: int | None = None, *, exact: bool = False
+    ) -> None:
         import onnxruntime as ort
 
+        from converters.onnx.standard import in_float32, with_opset
         from modnet_export.model.onnx_ports import ports, read_onnx
 
-        self.ports = ports(read_onnx(path, checked=False), path, input_range)
+        self._model = read_onnx(path, checked=False)
+        self.engine = f"ONNX Runtime {ort.__version__}"
+        if exact and in_float32(self._model):
+            self.engine += ", in float32"
+        self.ports = ports(self._model, path, input_range)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # what fails is raised as well
         if threads is not None:
             options.intra_op_num_threads = threads
-        self.engine = f"ONNX Runtime {ort.__version__}"
         self._path = path
+
+        def session() -> ort.InferenceSession:
+            return ort.InferenceSession(self._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            try:
+                self._session = session()
+            except Exception:
+                # It has no Upsample of opset 9 that makes an image smaller, but the Resize that took its place.
+                if not any(node.op_type == "Upsample" for node in self._model.graph.node):
+                    raise
+                self._model = with_opset(self._model, OPSET)
+                self.engine += f", brought to opset {OPSET}"
+                self._session = session()
         except Exception as error:
             raise ExportError(
                 f"{self.engine} cannot load {path.name}: {reason(error)}",
@@ -154,7 +175,7 @@ class OnnxReference:
         """Every op of the user's model."""
         from modnet_export.model.onnx_ports import with_range
 
-        return trace(self._path, with_range(image_nhwc, self.ports.input_range))
+        return trace(OnnxGraph(self._model), with_range(image_nhwc, self.ports.input_range))
 
 
 Reference = TorchReference | OnnxReference
@@ -163,5 +184,5 @@ Reference = TorchReference | OnnxReference
 def open_reference(source: Source) -> Reference:
     """The reference for a source, on ``THREADS`` threads; raises ExportError for a file that does not load."""
     if source.kind == "onnx":
-        return OnnxReference(source.path, source.input_range, THREADS)
+        return OnnxReference(source.path, source.input_range, THREADS, exact=True)
     return TorchReference(source, THREADS)
