@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.diagnose.rerun import Node, OnnxGraph, Values, open_graph
+from converters.diagnose.rerun import Graph, Node, OnnxGraph, Values, open_graph
 from converters.runtimes.protocol import Image
 
 Array = npt.NDArray[np.float32]

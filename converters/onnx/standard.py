@@ -26,8 +26,8 @@ _PLACES_PIXELS = 11
 def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     """A sorted copy at an opset; one that is newer stays as it is. Raises ExportError where ONNX has no conversion.
 
-    ``Upsample``, and ``Resize`` of opset 10, place pixels asymmetrically (as ONNX Runtime computes them), which ONNX's own
-    converter forgets: of it they come out half-pixel, as PyTorch computes and could not write then.
+    ``Upsample``, and ``Resize`` of opset 10, place pixels asymmetrically, as ONNX Runtime computes them. ONNX's own
+    converter forgets that: they would come out half-pixel, as PyTorch computes and could not write then.
     """
     graph = ir.from_proto(model)
     common.RemoveInitializersFromInputsPass()(graph)

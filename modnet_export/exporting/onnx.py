@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxsim
 import torch
@@ -25,8 +24,13 @@ from modnet_export.model.onnx_ports import ports, read_onnx
 from modnet_export.record.choices import InputRange
 from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
 
-# The share of its parameters that a MODNet may have more or less.
-_MOST_OTHER = 0.1
+_QUANTIZED = (
+    "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
+    "QuantizeLinear",
+)  # fmt: skip
+# The parameters and the convolutions that a MODNet has, as a share of the released one's: a pruned one has narrower
+# layers, but no fewer.
+_PARAMETERS, _CONVOLUTIONS = (0.02, 1.1), (0.9, 1.1)
 
 
 @contextlib.contextmanager
@@ -103,6 +107,14 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
             expected=f"that size, or a model with dynamic height and width for {size}",
             next_step=f"pass its size: `size={'x'.join(map(str, found.size))}`",
         )
+    quantized = sorted({node.op_type for node in given.graph.node if node.op_type in _QUANTIZED})
+    if quantized:
+        raise ExportError(
+            f"{path.name} is quantized already: it has {', '.join(quantized)}",
+            where=path,
+            expected="a model that computes in floats",
+            next_step="pass the one that it was made from: artefacts in 8 bits are made, and measured, from that",
+        )
     model = with_opset(given, OPSET)
     if in_float32(model):
         warnings.warn(
@@ -145,19 +157,29 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
 
 
 def require_modnet(model: onnx.ModelProto, where: Path) -> None:
-    """Raise ExportError for a model that has not about as many parameters as MODNet.
-
-    Folding and rounding change their number by less than a hundredth.
-    """
-    found = sum(math.prod(item.dims) for item in model.graph.initializer)
-    expected = sum(item.numel() for item in MODNet().parameters())
-    if abs(found - expected) > _MOST_OTHER * expected:
-        raise ExportError(
-            f"{where.name} is not MODNet: it has {found:,} parameters",
-            where=where,
-            expected=f"MODNet with MobileNetV2 width 1.0 and hr_channels 32, which has {expected:,}",
-            next_step="pass MODNet's own ONNX",
-        )
+    """Raise ExportError for a model that has not about as many convolutions as MODNet, or more parameters."""
+    modnet = MODNet()
+    for what, found, expected, (low, high) in (
+        (
+            "parameters",
+            sum(math.prod(item.dims) for item in model.graph.initializer),
+            sum(item.numel() for item in modnet.parameters()),
+            _PARAMETERS,
+        ),
+        (
+            "convolutions",
+            sum(node.op_type == "Conv" for node in model.graph.node),
+            sum(isinstance(item, torch.nn.Conv2d) for item in modnet.modules()),
+            _CONVOLUTIONS,
+        ),
+    ):
+        if not low * expected <= found <= high * expected:
+            raise ExportError(
+                f"{where.name} is not MODNet: it has {found:,} {what}",
+                where=where,
+                expected=f"MODNet on MobileNetV2, which has about {expected:,}; fewer parameters where it was pruned",
+                next_step="pass MODNet's own ONNX",
+            )
 
 
 def _with_contract(model: onnx.ModelProto, input_range: InputRange) -> onnx.ModelProto:

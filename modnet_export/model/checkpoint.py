@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import re
+import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from converters.errors import ExportError, reason
+from converters.errors import ExportError, ExportWarning, few, reason
 from modnet_export.model import hub
-from modnet_export.model.network import MODNet
+from modnet_export.model.network import MODNet, take_channels
 from modnet_export.record.choices import InputRange
 from modnet_export.record.files import sha256
 from modnet_export.record.manifest import SourceRecord
 
 EMBEDDED = "demo"
-_PARALLEL_PREFIX = "module."
 _TWIN_PREFIX = "lr_branch."
-# The keys under which training scripts keep the state dict.
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+# A key that no other network has: what stands before it is the prefix of a wrapper (DataParallel, Lightning, ...).
+_TELLING = "hr_branch.tohr_enc2x.layers.0.weight"
+# How deep training scripts keep a state dict in what they save.
+_DEEPEST = 3
 _SHOWN = 12
 
 
@@ -88,7 +92,40 @@ def _is_torchscript(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
+def _state_dicts(loaded: Mapping[Any, Any], name: str = "", depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every MODNet in what a training script saved, without the prefix of its keys, and where it was found."""
+    for key in loaded:
+        if isinstance(key, str) and key.endswith(_TELLING):
+            prefix = key.removesuffix(_TELLING)
+            found = {str(key).removeprefix(prefix): loaded[key] for key in loaded if str(key).startswith(prefix)}
+            yield f"{name}{prefix}", found
+        elif isinstance(loaded[key], Mapping) and depth < _DEEPEST:
+            yield from _state_dicts(loaded[key], f"{name}{key}.", depth + 1)
+
+
+def _unwrapped(loaded: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
+    """The state dict among what was saved: the average of the weights ("ema"), where a script keeps one."""
+    found = sorted(_state_dicts(loaded), key=lambda item: "ema" not in item[0].lower())
+    if not found:
+        return next((value for value in loaded.values() if isinstance(value, Mapping)), loaded)
+    if len(found) > 1:
+        names = [name.rstrip(".") for name, _ in found]
+        warnings.warn(
+            f"{path.name} holds MODNet {len(found)} times; taken is '{names[0]}', left out: {few(names[1:], 3)}",
+            ExportWarning,
+            stacklevel=2,
+        )
+    return found[0][1]
+
+
 def _read(path: Path) -> Mapping[str, Any]:
+    if path.suffix.lower() == ".pdparams":
+        raise ExportError(
+            f"{path.name} is PaddlePaddle's: a pickle, and this tool never unpickles code",
+            where=path,
+            expected="PyTorch's weights, or an ONNX model",
+            next_step="export it with paddle2onnx, and pass the .onnx file",
+        )
     if _is_torchscript(path):
         raise ExportError(
             f"{path.name} is TorchScript: a program, and this tool runs none that it is given",
@@ -101,6 +138,14 @@ def _read(path: Path) -> Mapping[str, Any]:
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        if module := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+            raise ExportError(
+                f"{path.name} holds Python objects ({module[1]}), and this tool never unpickles code",
+                where=path,
+                expected="the weights alone",
+                next_step=f"where you trust it: torch.save(torch.load({path.name!r}, weights_only=False).state_dict(), "
+                "'weights.ckpt'), with the code of that class importable",
+            ) from error
         raise ExportError(
             f"cannot read {path.name} as a checkpoint: {reason(error)}",
             where=path,
@@ -109,8 +154,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             "torch.save(model.state_dict(), ...) where you trust it: this tool never unpickles code",
         ) from error
     if isinstance(loaded, Mapping):
-        inner = next((loaded[key] for key in _WRAPPERS if isinstance(loaded.get(key), Mapping)), None)
-        return cast("Mapping[str, Any]", loaded if inner is None else inner)
+        return _unwrapped(loaded, path)
     raise ExportError(
         f"{path.name} holds a {type(loaded).__name__}",
         where=path,
@@ -149,9 +193,8 @@ def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[
 
 
 def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The state dict without DataParallel's prefix, and with the backbone under both of its names."""
-    parallel = bool(raw) and all(str(key).startswith(_PARALLEL_PREFIX) for key in raw)
-    state = {str(key)[len(_PARALLEL_PREFIX) :] if parallel else str(key): value for key, value in raw.items()}
+    """The state dict with the backbone under both of its names."""
+    state = {str(key): value for key, value in raw.items()}
     for key in [key for key in state if key.startswith(("backbone.", f"{_TWIN_PREFIX}backbone."))]:
         twin = key[len(_TWIN_PREFIX) :] if key.startswith(_TWIN_PREFIX) else _TWIN_PREFIX + key
         state.setdefault(twin, state[key])
@@ -161,12 +204,17 @@ def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
 def load(source: Source) -> MODNet:
     """MODNet in evaluation mode, float32, with the weights of a checkpoint.
 
-    Raises ExportError for a file that cannot be read, and for one of another network: one message then names every key
-    that is missing, unexpected, misshapen or not finite.
+    A pruned network has as many channels as its weights. Raises ExportError for a file that cannot be read, and for one
+    of another network: one message then names every key that is missing, unexpected, misshapen or not finite.
     """
     state = _canonical(_read(source.path))
     modnet = MODNet().eval()
     lines = _problems(state, modnet.state_dict())
+    if lines:
+        pruned = MODNet().eval()
+        with contextlib.suppress(KeyError, AttributeError, ValueError):  # another network, described below
+            take_channels(pruned, state)
+            modnet, lines = pruned, _problems(state, pruned.state_dict())
     twins = [
         key
         for key, value in state.items()

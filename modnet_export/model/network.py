@@ -8,6 +8,7 @@ under ``lr_branch.backbone.``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import torch
@@ -240,6 +241,42 @@ class MODNet(nn.Module):
             detail=self.hr_branch.detail(image_nchw, hr2x),
             matte=self.f_branch(image_nchw, lr8x, hr2x),
         )
+
+
+def take_channels(modnet: MODNet, state: Mapping[str, Tensor]) -> None:
+    """Give every layer as many channels as its weights in a state dict have, as in a pruned network.
+
+    Raises KeyError for a layer without weights, and ValueError, with its name, for weights that are not of the same kind
+    of layer, and where the layers do not fit each other.
+    """
+    for name, module in modnet.named_modules():
+        own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
+        for key, value in own.items():
+            if not value.ndim:  # how many batches a BatchNorm has seen
+                continue
+            shape = state[f"{name}.{key}"].shape
+            if len(shape) != value.ndim or shape[2:] != value.shape[2:]:
+                raise ValueError(f"{name}.{key} is {tuple(shape)}, of a layer that has {tuple(value.shape)}")
+            value.data = value.new_empty(shape)
+        if isinstance(module, nn.Conv2d):
+            module.out_channels = module.weight.shape[0]
+            module.groups = module.out_channels if module.groups > 1 else 1
+            module.in_channels = module.weight.shape[1] * module.groups
+    for name, module in modnet.named_modules():
+        if isinstance(module, _ConvIBNormRelu) and len(module.layers) > 1:
+            convolution, norm = cast(nn.Conv2d, module.layers[0]), cast(_IBNorm, module.layers[1])
+            batch = len(norm.bnorm.weight)
+            norm.split = [batch, convolution.out_channels - batch]
+            norm.inorm.num_features = norm.split[1]
+            if norm.inorm.num_features <= 0:
+                raise ValueError(f"{name} has {convolution.out_channels} channels, and its BatchNorm {batch}")
+    try:
+        with torch.inference_mode():
+            outputs = modnet.training_outputs(torch.zeros(1, 3, SIZE_MULTIPLE, 2 * SIZE_MULTIPLE))
+    except RuntimeError as error:
+        raise ValueError(f"its layers do not fit each other: {error}") from error
+    if any(output.shape[1] != 1 for output in outputs):
+        raise ValueError("its outputs have several channels")
 
 
 class ContractNetwork(nn.Module):

@@ -83,7 +83,11 @@ def export(checkout, npz, folder):
         ("opset10", net, {"opset_version": 10, **names}),
         ("opset11_official", net, {"opset_version": 11, **free}),
         ("opset11_norm_over_all", over_all(loaded(Exported)).eval(), {"opset_version": 11, **free}),
-        ("opset11_three_unfolded", Outputs(loaded(Trained)), {"opset_version": 11, "do_constant_folding": False, **three}),
+        (
+            "opset11_three_unfolded",
+            Outputs(loaded(Trained)),
+            {"opset_version": 11, "do_constant_folding": False, **three},
+        ),
         ("opset12_initializers_are_inputs", net, {"opset_version": 12, "keep_initializers_as_inputs": True}),
     ):
         image = torch.zeros(1, 3, *((512, 512) if "dynamic_axes" in options else SIZE))

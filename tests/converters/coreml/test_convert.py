@@ -69,6 +69,26 @@ def test_deployment_target_decides_the_specification(packages, target, version):
     assert Package(packages(target=target)).spec.specificationVersion == version
 
 
+@pytest.mark.parametrize("transform", ["half_pixel", "align_corners", "asymmetric"])
+@pytest.mark.parametrize("after", [(12, 16), (3, 4), (5, 7)], ids=str)
+def test_linear_resize_samples_where_onnx_says(tmp_path, transform, after):
+    proto = model(
+        [node("Resize", "image - - sizes", "matte", mode="linear", coordinate_transformation_mode=transform)],
+        inputs={"image": [1, 3, 6, 8]},
+        outputs=["matte"],
+        constants={"sizes": np.array([1, 3, *after])},
+    )
+    image = np.random.default_rng(0).random((1, 3, 6, 8), np.float32)
+    (wanted,) = run(proto, {"image": image})
+    graph = ir.from_proto(proto)
+    ir.passes.common.ShapeInferencePass()(graph)
+    convert(
+        graph, precision="fp32", target="iOS16", ports="multiarray", metadata=META, package=tmp_path / "m.mlpackage"
+    )
+    found = Evaluator(Package(tmp_path / "m.mlpackage")).run({"image": torch.from_numpy(image)})["matte"]
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-6)
+
+
 def test_unsupported_nodes_are_listed_at_once():
     proto = model(
         [

@@ -9,6 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import version_converter
+from onnxruntime.quantization import quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from converters.errors import ExportError, ExportWarning
@@ -101,9 +102,11 @@ def test_16_bit_floats_are_taken_as_float32(save, demo_source, image_nhwc, ports
     assert np.abs(reference.run(image_nhwc) - TorchReference(demo_source).run(image_nhwc)).mean() < 1e-3
 
 
-def test_a_static_file_has_one_size(save):
-    with pytest.raises(ExportError, match="takes images of 64x96 only"):
-        from_onnx(save("opset10"), Size(height=96, width=64))
+def test_a_quantized_file_is_refused_by_name(save, tmp_path):
+    source = save("opset11_official")
+    quantize_dynamic(source.path, tmp_path / "dynamic.onnx")
+    with pytest.raises(ExportError, match="is quantized already: it has ConvInteger, DynamicQuantizeLinear"):
+        from_onnx(checkpoint.resolve(str(tmp_path / "dynamic.onnx")), SIZE)
 
 
 @pytest.mark.parametrize(

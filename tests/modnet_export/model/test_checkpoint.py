@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from converters.errors import ExportError
-from modnet_export.model import checkpoint
+from converters.errors import ExportError, ExportWarning
+from modnet_export.model import checkpoint, network
 
 
 def resolve_and_load(path):
@@ -35,6 +36,18 @@ FORMS = {
     "backbone_once": backbone_once,
     "backbone_in_the_branch": lambda s: {key: value for key, value in s.items() if not key.startswith("backbone.")},
     "wrapped": lambda s: {"state_dict": s, "epoch": 3},
+    "parameters": lambda s: {"net": s},
+    "lightning": lambda s: {
+        "epoch": 3,
+        "state_dict": {**{f"model.{key}": value for key, value in s.items()}, "loss.weight": torch.ones(3)},
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.ones(3)}}}],
+        "hyper_parameters": {"lr": 0.1},
+    },
+    "lightning_of_data_parallel": lambda s: {"state_dict": {f"net.module.{key}": value for key, value in s.items()}},
+    "with_its_average": lambda s: {
+        "params": {key: value + 1 if value.is_floating_point() else value for key, value in s.items()},
+        "params_ema": s,
+    },
     "without_counters": lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")},
 }
 
@@ -85,6 +98,59 @@ def test_another_network_fits_one_screen(tmp_path):
     with pytest.raises(ExportError, match="is not a MODNet checkpoint") as error:
         resolve_and_load(tmp_path / "resnet.pth")
     assert len(str(error.value).splitlines()) < 40
+
+
+def test_a_pruned_network_has_the_channels_of_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "HR_CHANNELS", 24)
+    monkeypatch.setattr(network, "_LAST_CHANNELS", 640)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        pruned = network.MODNet().eval()
+    monkeypatch.undo()
+    # Of the conv's 24 channels, an IBNorm may keep fewer in its BatchNorm than in its InstanceNorm.
+    for norm in (pruned.f_branch.conv_lr4x.layers[1], pruned.hr_branch.conv_hr4x[0].layers[1]):
+        norm.split = [norm.split[0] - 4, norm.split[1] + 4]
+        norm.bnorm, norm.inorm = torch.nn.BatchNorm2d(norm.split[0]).eval(), torch.nn.InstanceNorm2d(norm.split[1])
+    torch.save(pruned.state_dict(), tmp_path / "pruned.ckpt")
+    loaded = resolve_and_load(tmp_path / "pruned.ckpt")
+    image_nchw = torch.rand(1, 3, 64, 96)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(image_nchw), pruned(image_nchw))
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [
+        ("hr_branch.conv_hr.1.layers.0", (2, 32, 1, 1)),
+        ("f_branch.conv_f2x.layers.0", (32, 48, 3, 3)),
+        ("f_branch.conv_f2x.layers.0", (32, 64, 5, 5)),
+    ],
+    ids=["two_mattes", "does_not_fit", "another_kernel"],
+)
+def test_shapes_that_make_no_modnet_are_refused_by_key(tmp_path, state, key, shape):
+    state[f"{key}.weight"], state[f"{key}.bias"] = torch.zeros(shape), torch.zeros(shape[0])
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(ExportError, match=re.escape(f"{key}.weight is {shape}, expected")):
+        resolve_and_load(tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "named"),
+    [
+        ("weights.pdparams", {}, "paddle2onnx"),
+        ("module.pth", torch.nn.Conv2d(3, 1, 1), r"holds Python objects \(torch.nn.modules.conv.Conv2d\)"),
+    ],
+)
+def test_other_forms_are_refused_by_name(tmp_path, name, content, named):
+    torch.save(content, tmp_path / name)
+    with pytest.raises(ExportError, match=named):
+        resolve_and_load(tmp_path / name)
+
+
+def test_of_two_networks_the_average_is_taken_and_said(tmp_path, state):
+    torch.save({"params": state, "params_ema": state}, tmp_path / "weights.pth")
+    with pytest.warns(ExportWarning, match="MODNet 2 times; taken is 'params_ema', left out: params"):
+        resolve_and_load(tmp_path / "weights.pth")
 
 
 def test_twins_that_differ_are_refused(tmp_path, state):
