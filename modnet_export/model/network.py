@@ -246,8 +246,8 @@ class MODNet(nn.Module):
 def take_channels(modnet: MODNet, state: Mapping[str, Tensor]) -> None:
     """Give every layer as many channels as its weights in a state dict have, as in a pruned network.
 
-    Raises KeyError for a layer without weights, and ValueError, with its name, for weights that are not of the same kind
-    of layer, and where the layers do not fit each other.
+    Raises KeyError for a layer without weights; ValueError, with its name, for weights that are not of the same kind of
+    layer, and where the layers do not fit each other.
     """
     for name, module in modnet.named_modules():
         own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
