@@ -281,7 +281,7 @@ def max_pool(
 
 @TFLITE.lowering("GlobalAveragePool", since=1)
 def global_average_pool(X: Operand) -> Operand:
-    return tf.reduce_mean(_activation(X), axis=[1, 2], keepdims=True)
+    return _mean(_activation(X), axis=[1, 2], keepdims=True)
 
 
 @TFLITE.lowering("Resize", since=11)
@@ -339,8 +339,8 @@ def batch_normalization(
 def instance_normalization(input: Operand, scale: Operand, B: Operand, *, epsilon: float = 1e-5) -> Operand:
     # Two-pass variance: as many passes over memory as E[x^2] - E[x]^2, without its cancellation.
     x, gain, shift = _activation(input), constant("scale", scale), constant("B", B)
-    centred = x - tf.reduce_mean(x, axis=[1, 2], keepdims=True)
-    variance = tf.reduce_mean(centred * centred, axis=[1, 2], keepdims=True)
+    centred = x - _mean(x, axis=[1, 2], keepdims=True)
+    variance = _mean(centred * centred, axis=[1, 2], keepdims=True)
     factor = tf.math.rsqrt(variance + np.float32(epsilon))
     if (gain != 1).any():
         factor = factor * gain
@@ -349,6 +349,16 @@ def instance_normalization(input: Operand, scale: Operand, B: Operand, *, epsilo
 
 
 # Reduction
+
+
+def _mean(x: Operand, axis: Sequence[int], keepdims: Literal[True]) -> Operand:
+    """A mean, over one axis after the other.
+
+    LiteRT adds all numbers of one MEAN in a single float32 sum: of 65,536 numbers its relative error is up to 1.1e-4.
+    """
+    for each in sorted(axis, reverse=True):
+        x = tf.reduce_mean(x, axis=[each], keepdims=keepdims)
+    return x
 
 
 def _reduce(
@@ -370,7 +380,7 @@ def _reduce(
 def reduce_mean(
     data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Operand:
-    return _reduce(tf.reduce_mean, data, axes, keepdims, noop_with_empty_axes)
+    return _reduce(_mean, data, axes, keepdims, noop_with_empty_axes)
 
 
 @TFLITE.lowering("ReduceMax", since=18)

@@ -23,11 +23,11 @@ def test_the_largest_numbers_are_those_of_elements_and_of_sums():
         [node("Mul", "x factor", "scaled"), node("ReduceMean", "scaled axes", "y", keepdims=1)],
         inputs={"x": [1, 1, 20, 28]},
         outputs=["y"],
-        constants={"factor": np.float32(200), "axes": np.array([2, 3])},
+        constants={"factor": np.float32(2000), "axes": np.array([2, 3])},
     )
     image = np.ones((1, 20, 28, 1), np.float32)
     found = {(item.op, item.what): item.largest for item in magnitudes(tflite(proto), [image, -2 * image])}
-    assert found["MUL", "element"] == pytest.approx(400)
-    assert found["MEAN", "element"] == pytest.approx(400)
-    assert found["MEAN", "sum"] == pytest.approx(400 * 20 * 28)
+    assert found["MUL", "element"] == pytest.approx(4000)
+    assert found["MEAN", "element"] == pytest.approx(4000)
+    assert found["MEAN", "sum"] == pytest.approx(4000 * 20)  # of the second MEAN: over the height
     assert found["MEAN", "sum"] > FP16_MAX
