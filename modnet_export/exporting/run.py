@@ -96,14 +96,15 @@ def _old_artefacts(out: Path, files: Sequence[str]) -> set[str]:
     """Names in ``out`` that a new export of ``files`` replaces; raises ExportError for what is somebody else's."""
     if not out.exists() or not any(out.iterdir()):
         return set()
-    if not (out / manifest.FILE_NAME).exists():
+    try:
+        ours = {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
+    except ExportError as error:
         raise ExportError(
-            f"{out} is not empty and was not written by this tool",
+            f"{out} is not empty, and no export that can be replaced: {error.what}",
             where=out,
-            expected=f"a new folder, or one with a {manifest.FILE_NAME}",
+            expected=f"a new folder, or one with this tool's {manifest.FILE_NAME}",
             next_step="choose another folder as `out`",
-        )
-    ours = {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
+        ) from error
     foreign = sorted(name for name in files if name not in ours and (out / name).exists())
     if foreign:
         raise ExportError(

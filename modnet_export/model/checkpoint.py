@@ -64,7 +64,7 @@ def resolve(name: str, input_range: InputRange | None = None) -> Source:
             f"there is no checkpoint '{name}'",
             where=path,
             expected=f"one of {', '.join(names())}, or the path of a .ckpt, .pth, .pt, .safetensors or .onnx file",
-            next_step="check the path, or leave `checkpoint` out to use the embedded demo checkpoint",
+            next_step=f"check the path, or take the embedded checkpoint: {EMBEDDED}",
         )
     if path.suffix.lower() == ".onnx":
         return Source(name, path, sha256(path), "onnx", input_range)
