@@ -130,7 +130,7 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
     subjects = request.subjects(recorded)
     _check_targets(request, subjects)
     kept = request.samples_file
-    writable_file(request.out, "out")
+    writable_file(request.out, "out", ".json", ".csv")
     record = Record.continued(kept, watcher) if request.resume and kept else Record(kept, watcher=watcher)
     photo = inputs.builtin()[0]
     samples: tuple[Sample, ...] = ()

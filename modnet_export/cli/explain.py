@@ -57,7 +57,7 @@ def explain(options: ExplainOptions) -> None:
             )
         say_coverage(model, options.images, as_json=options.as_json)
         return
-    writable_file(plot, "plot")
+    writable_file(plot, "plot", ".png")
     floats = "modnet_opt_fp32.onnx" if model.suffix == ".onnx" else f"modnet_fp32{model.suffix}"
     parent = options.against or model.with_name(floats)
     height, width = open_runtime(model).size

@@ -72,7 +72,7 @@ class ExportOptions:
         from modnet_export.record.files import writable_file
         from modnet_export.verifying.tolerances import ToleranceChanges
 
-        writable_file(self.pareto, "pareto")
+        writable_file(self.pareto, "pareto", ".png")
         request = ExportRequest(
             checkpoint=self.checkpoint,
             input_range=self.input_range,

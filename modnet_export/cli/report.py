@@ -60,13 +60,7 @@ def report(options: ReportOptions) -> None:
             expected="`tolerance` without `results`",
             next_step="verify again with these tolerances, or leave them out",
         )
-    if options.out.suffix.lower() not in (".html", ".htm", ".md"):
-        raise ExportError(
-            f"a report is a page, and {options.out.name} is none",
-            where="`out`",
-            expected="a name that ends in .html, or in .md for a pull request",
-        )
-    writable_file(options.out, "out")
+    writable_file(options.out, "out", ".html", ".htm", ".md")
     inputs = chosen(options.images, options.video, options.ground_truth)
     latencies = []
     if options.bench is not None:

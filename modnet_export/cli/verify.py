@@ -85,8 +85,8 @@ class VerifyOptions:
         from modnet_export.verifying.tolerances import ToleranceChanges
         from modnet_export.verifying.workers import Workers
 
-        writable_file(self.junit, "junit")
-        writable_file(self.bundle, "bundle")
+        writable_file(self.junit, "junit", ".xml")
+        writable_file(self.bundle, "bundle", ".zip")
         return VerifyRequest(
             dist=self.dist,
             inputs=chosen(self.images, self.video, self.ground_truth),

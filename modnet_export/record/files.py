@@ -294,11 +294,21 @@ def _clear(folder: Path, prefix: str, own: Path) -> None:
             )
 
 
-def writable_file(path: Path | None, setting: str) -> None:
-    """Raise ExportError unless a file can be written there: before long work, not after. None: nothing is asked."""
+def writable_file(path: Path | None, setting: str, *suffixes: str) -> None:
+    """Raise ExportError unless a file can be written there: before long work, not after. None: nothing is asked.
+
+    It must have one of the suffixes, so that a slip never puts numbers over a photograph.
+    """
     if path is None:
         return
     folder = path.absolute().parent
+    if path.suffix.lower() not in suffixes:
+        raise ExportError(
+            f"{path.name} would not be what its name says",
+            where=f"`{setting}`",
+            expected=f"a name that ends in {' or '.join(suffixes)}",
+            next_step=f"`{setting}={path.with_suffix(suffixes[0])}`",
+        )
     if path.is_dir():
         problem = "it is a folder"
     elif not folder.is_dir():

@@ -42,6 +42,15 @@ EARLY = {
     "a JUnit file in no folder": (("verify", "DIST", "--junit", "nowhere/j.xml"), "--junit"),
     "a bundle in no folder": (("verify", "DIST", "--bundle", "nowhere/b.zip"), "--bundle"),
     "a result in no folder": (("bench", "DIST", "-o", "nowhere/b.json"), "--out"),
+    "numbers over a photograph": (("bench", "DIST", "-o", "photo.png"), "--out"),
+    "a page over a document": (("report", "DIST", "-o", "r.pdf"), "--out"),
+    "a plot over a page": (("explain", "DIST/modnet_fp16.tflite", "-o", "r.html"), "--plot"),
+    "a plot of a search over numbers": (
+        ("export", "--precisions", "int8", "--formats", "tflite", "--pareto", "p.json", "--out", "OUT"),
+        "--pareto",
+    ),
+    "XML over a photograph": (("verify", "DIST", "--junit", "photo.png"), "--junit"),
+    "a bundle over a photograph": (("verify", "DIST", "--bundle", "photo.png"), "--bundle"),
     "a plot of drift in no folder": (("explain", "DIST/modnet_fp16.tflite", "-o", "nowhere/p.png"), "--plot"),
 }
 
