@@ -61,6 +61,10 @@ class ExportOptions:
         typer.Option(help="A .png to draw error, latency and size of such models to; the numbers beside it as .json."),
     ] = None
     tolerance: ToleranceOption = None
+    keep_failing: Annotated[
+        bool,
+        typer.Option("--keep-failing", help="Write also what misses its limits, marked as failed; still exit code 1."),
+    ] = False
     out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist")
     as_json: JsonOption = False
 
@@ -85,6 +89,7 @@ class ExportOptions:
             calibration=self.calibration,
             budget=None if self.budget is None else Budget.parse(self.budget),
             tolerances=ToleranceChanges.parse(self.tolerance or ()),
+            keep_failing=self.keep_failing,
             pareto_points=0 if self.pareto is None else 9,
             out=self.out,
         )
@@ -107,11 +112,15 @@ def export(options: ExportOptions) -> None:
         manifest = run.export(request, progress)
     if options.pareto is not None:
         _draw(options.pareto, manifest)
+    passed = [item for item in manifest.artefacts if item.passed]
     if options.as_json:
         say_json(manifest.model_dump_json(indent=2))
+    else:
+        say_manifest(manifest)
+        say(f"\nWrote {escape(str(options.out))}/ with {len(passed)} verified models and manifest.json.")
+    run.require_parity(manifest.artefacts, {item.input for each in manifest.artefacts for item in each.parity})
+    if options.as_json:
         return
-    say_manifest(manifest)
-    say(f"\nWrote {escape(str(options.out))}/ with {len(manifest.artefacts)} verified models and manifest.json.")
     # What runs at full speed on this machine: TFLite, then ONNX; Core ML packages are only evaluated here.
     order = ("tflite", "onnx", "coreml")
     first = min(manifest.artefacts, key=lambda item: order.index(item.format))

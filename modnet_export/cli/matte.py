@@ -41,12 +41,15 @@ class MatteOptions:
     threads: Annotated[int | None, typer.Option(min=1, max=MOST, help="Threads of the engine.")] = None
     compute_unit: ComputeUnitOption = "ALL"
     input_range: InputRangeOption = None
+    force: Annotated[
+        bool, typer.Option("--force", help="Also by a model that missed its limits when it was exported.")
+    ] = False
     as_json: JsonOption = False
 
     def request(self) -> MattingRequest:
         from modnet_export.images.matting import MattingRequest
 
-        return MattingRequest(self.model, self.fit, self.threads, self.compute_unit, self.input_range)
+        return MattingRequest(self.model, self.fit, self.threads, self.compute_unit, self.input_range, self.force)
 
 
 def matte(options: MatteOptions) -> None:

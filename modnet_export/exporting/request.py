@@ -37,6 +37,8 @@ class ExportRequest:
     """What int8 and int8-mixed must hold; None: their recipes' own budgets, or as near to them as can be had."""
     tolerances: ToleranceChanges = field(default_factory=ToleranceChanges)
     """Limits in place of the recipes' own."""
+    keep_failing: bool = False
+    """Write the folder also where artefacts miss their limits: the manifest marks them, and ``matte`` refuses them."""
     pareto_points: int = 0
     """Further models that their search measures, for a plot."""
     out: Path = Path("dist")

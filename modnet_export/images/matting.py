@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.choices import ComputeUnit
-from converters.errors import ExportError, ExportWarning
+from converters.errors import CheckFailedError, ExportError, ExportWarning
 from converters.runtimes import Runtime, open_runtime
 from modnet_export.images.imaging import Pixels, as_pixels, demo_photo, fit_image, released_size, restore_matte
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import OnnxReference, Reference, TorchReference
+from modnet_export.record import manifest
 from modnet_export.record.choices import Fit, InputRange
 
 _ARTEFACTS = (".tflite", ".mlpackage")
@@ -32,7 +33,8 @@ class MattingRequest:
     """What computes mattes: an artefact's path, or a checkpoint by its path or name.
 
     ``fit`` None: letterbox for a model of one size, the released code's own sizes for others. ``threads`` None: the
-    engine's choice. ``input_range`` None: found out, see ``settled``.
+    engine's choice. ``input_range`` None: found out, see ``settled``. ``force``: also by an artefact that missed its
+    limits.
     """
 
     model: str
@@ -40,6 +42,7 @@ class MattingRequest:
     threads: int | None = None
     compute_unit: ComputeUnit = "ALL"
     input_range: InputRange | None = None
+    force: bool = False
 
 
 class Matting:
@@ -80,9 +83,11 @@ def open_matting(request: MattingRequest) -> Matting:
     """Load a model.
 
     Raises ExportError when it cannot be loaded, and where one that takes any size is asked for another fit than
-    ``released``.
+    ``released``; CheckFailedError for an artefact that missed its limits.
     """
     path = Path(request.model)
+    if not request.force:
+        _require_passed(path)
     if path.suffix.lower() in _ARTEFACTS:
         _refuse_range(request.input_range, path.name)
         runtime = open_runtime(path, threads=request.threads, compute_unit=request.compute_unit)
@@ -103,6 +108,20 @@ def open_matting(request: MattingRequest) -> Matting:
             next_step="leave `fit` out, or take an exported model",
         )
     return Matting(model, None, "released")
+
+
+def _require_passed(path: Path) -> None:
+    try:
+        recorded = manifest.load(path.parent)
+    except ExportError:  # a model that no export of ours wrote
+        return
+    if any(item.file == path.name and not item.passed for item in recorded.artefacts):
+        raise CheckFailedError(
+            f"{path.name} missed its limits when it was exported",
+            where=path,
+            expected="a model that gives the reference's matte",
+            next_step="export it again, or take it as it is: `force`",
+        )
 
 
 def _refuse_range(asked: InputRange | None, name: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from converters.errors import ExportWarning
-from modnet_export.record import files
+from modnet_export.record import files, manifest
 from modnet_export.terminal import progress
 
 ROOT = Path(__file__).parents[3]
@@ -81,6 +81,31 @@ def test_a_home_that_cannot_be_written_is_said_and_stops_nothing(tmp_path, monke
         assert files.kept_in_cache("search") is None
     monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path / "cache"))
     assert files.kept_in_cache("search") == tmp_path / "cache" / "search"
+
+
+def test_what_misses_its_limits_is_kept_and_marked(run, tmp_path):
+    options = (
+        "--size",
+        "64x96",
+        "--formats",
+        "onnx",
+        "--precisions",
+        "fp32",
+        "--tolerance",
+        "max_abs_difference=1e-12",
+    )
+    out = tmp_path / "dist"
+    code, table, err = run("export", *options, "--keep-failing", "--out", out)
+    assert code == 1
+    assert "modnet_fp32.onnx" in err
+    assert "with 0 verified models" in table
+    assert not manifest.load(out).passed
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (96, 64)).save(photo)
+    asked = ("matte", out / "modnet_fp32.onnx", photo, "-o", tmp_path / "matte.png")
+    code, _, err = run(*asked)
+    assert (code, "missed its limits" in err, "--force" in err) == (1, True, True)
+    assert run(*asked, "--force")[0] == 0
 
 
 @pytest.mark.parametrize(("limit", "code"), [("max_abs_difference=1e-12", 1), ("mad=0.5", 0)])
