@@ -27,7 +27,7 @@ PACKAGES = ("modnet_export", "converters", "benchmarks")
 READ = (
     "modnet_export/data/modnet_demo.safetensors",
     "modnet_export/data/replay.py",
-    "modnet_export/report/page.html.j2",
+    *(f"modnet_export/report/page.{kind}.j2" for kind in ("css", "html", "js")),
     "modnet_export/report/summary.md.j2",
     *(f"benchmarks/peers/requirements-{peer}.txt" for peer in ("litert-torch", "mnn", "ncnn", "onnx2tf")),
     *(f"benchmarks/peers/convert_{peer}.py" for peer in ("litert_torch", "mnn", "ncnn", "onnx2tf")),

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image as Picture
 from converters.eight_bit import to_bytes
 from converters.errors import ExportError
 from converters.progress import Progress, silent
-from converters.runtimes import Image, open_runtime
+from converters.runtimes import open_runtime
 from modnet_export.images.compositing import Background, composite
 from modnet_export.images.imaging import Pixels
 from modnet_export.images.inputs import Input, builtin
@@ -23,7 +23,7 @@ from modnet_export.model import checkpoint
 from modnet_export.model.reference import open_reference
 from modnet_export.record.recipes import NOISE
 from modnet_export.verifying.parity import samples
-from modnet_export.verifying.result import Verification
+from modnet_export.verifying.result import Link, Verification
 
 _SHOWN = 3
 _AMPLIFIED = 16
@@ -31,28 +31,34 @@ _AMPLIFIED = 16
 
 
 @dataclass(frozen=True)
-class View:
-    """One artefact on one input, as data URIs."""
+class Shown:
+    """An input and the reference's matte of it, as data URIs: all artefacts share them."""
 
-    input: str
     photo: str
     reference: str
+
+
+@dataclass(frozen=True)
+class View:
+    """What one artefact makes of one input, as data URIs."""
+
+    input: str
     matte: str
+    composite: str
     difference: str
-    reference_cutout: str
-    cutout: str
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """By link: its views, and the absolute differences of all pixels in them."""
+    """The inputs that are shown; by link its views, the worst first, and the absolute differences in them."""
 
-    views: dict[str, list[View]]
-    differences: dict[str, list[np.ndarray]]
+    inputs: dict[str, Shown] = field(default_factory=dict)
+    views: dict[str, list[View]] = field(default_factory=dict)
+    differences: dict[str, list[np.ndarray]] = field(default_factory=dict)
     amplified: int = _AMPLIFIED
 
 
-def _uri(pixels: Pixels, kind: str = "PNG") -> str:
+def data_uri(pixels: Pixels, kind: str = "PNG") -> str:
     """An H x W, H x W x 3 or H x W x 4 picture in [0, 1] as a data URI."""
     buffer = io.BytesIO()
     Picture.fromarray(to_bytes(pixels)).save(buffer, kind, quality=85)
@@ -65,20 +71,10 @@ def _heat(difference: Pixels) -> Pixels:
     return np.stack([(3 * level).clip(0, 1), (3 * level - 1).clip(0, 1), (3 * level - 2).clip(0, 1)], axis=-1)
 
 
-def _worst_first(result: Verification, inputs: Sequence[Input]) -> list[Input]:
-    """The inputs to show: those with the largest mean differences in any artefact. Noise is never shown."""
-
-    def largest(item: Input) -> float:
-        values = [
-            math.inf if m.mad is None else m.mad
-            for link in result.links
-            for m in link.measurements
-            if m.input == item.name
-        ]
-        return max(values, default=0.0)
-
-    readable = [item for item in inputs if item.name in result.inputs and item.name != NOISE]
-    return sorted(readable, key=lambda item: -largest(item))[:_SHOWN]
+def _worst_first(link: Link, readable: Sequence[Input]) -> list[Input]:
+    """The inputs to show of one artefact: those with its largest mean differences."""
+    mads = {item.input: math.inf if item.mad is None else item.mad for item in link.measurements}
+    return sorted((item for item in readable if item.name in mads), key=lambda item: -mads[item.name])[:_SHOWN]
 
 
 @dataclass(frozen=True)
@@ -95,46 +91,40 @@ class PicturesRequest:
 
 
 def pictures(request: PicturesRequest, progress: Progress = silent) -> Gallery:
-    """Run the reference and every artefact of a result again, on the inputs with the largest differences.
+    """Run the reference and every artefact of a result again, each on the inputs where it differs most (never noise).
 
     Raises ExportError where none of the inputs that were verified is given.
     """
     result = request.result
-    shown = _worst_first(result, request.inputs or builtin())
-    if not shown:
+    inputs = request.inputs or builtin()
+    readable = [item for item in inputs if item.name in result.inputs and item.name != NOISE]
+    if not readable:
         raise ExportError(
             "none of the inputs of this result is here",
             where=", ".join(result.inputs[:3]),
             expected="the inputs that were verified, of which the worst are shown",
             next_step="give the same `images`, `video` or `ground_truth` as were verified",
         )
+    shown = {link.name: _worst_first(link, readable) for link in result.links}
+    used = {item.name: item for items in shown.values() for item in items}
     reference = open_reference(checkpoint.recorded(result.source, request.checkpoint))
-    found = samples(reference, result.size, shown)
-    cutouts = [_cutout(sample.image_nhwc, sample.matte_nhwc) for sample in found]
-    views: dict[str, list[View]] = {}
-    differences: dict[str, list[np.ndarray]] = {}
+    found = {sample.name: sample for sample in samples(reference, result.size, list(used.values()))}
+    gallery = Gallery()
+    for name in used:
+        photo, matte = found[name].image_nhwc[0], found[name].matte_nhwc[0, :, :, 0]
+        gallery.inputs[name] = Shown(data_uri(photo, "JPEG"), data_uri(matte))
     for number, link in enumerate(result.links):
         progress("drawing", number, len(result.links))
-        if not link.measurements:
+        if not shown[link.name]:
             continue
         runtime = open_runtime(request.folder / link.artefact, delegate=link.delegate)
-        for sample, cutout in zip(found, cutouts, strict=True):
-            matte_nhwc = runtime.run(sample.image_nhwc)
-            difference = np.abs(matte_nhwc - sample.matte_nhwc)[0, :, :, 0]
-            differences.setdefault(link.name, []).append(difference)
-            views.setdefault(link.name, []).append(
-                View(
-                    input=sample.name,
-                    photo=_uri(sample.image_nhwc[0], "JPEG"),
-                    reference=_uri(sample.matte_nhwc[0, :, :, 0]),
-                    matte=_uri(matte_nhwc[0, :, :, 0]),
-                    difference=_uri(_heat(difference)),
-                    reference_cutout=cutout,
-                    cutout=_cutout(sample.image_nhwc, matte_nhwc),
-                )
-            )
-    return Gallery(views, differences)
-
-
-def _cutout(image_nhwc: Image, matte_nhwc: Image) -> str:
-    return _uri(composite(image_nhwc[0], np.nan_to_num(matte_nhwc[0, :, :, 0]), Background()), "WEBP")
+        views = gallery.views[link.name] = list[View]()
+        differences = gallery.differences[link.name] = list[np.ndarray]()
+        for item in shown[link.name]:
+            sample = found[item.name]
+            matte = runtime.run(sample.image_nhwc)[0, :, :, 0]
+            difference = np.abs(matte - sample.matte_nhwc[0, :, :, 0])
+            composed = composite(sample.image_nhwc[0], np.nan_to_num(matte), Background())
+            views.append(View(item.name, data_uri(matte), data_uri(composed, "WEBP"), data_uri(_heat(difference))))
+            differences.append(difference)
+    return gallery

@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import PurePath
 from typing import Any
 
 from modnet_export.record.latencies import Latencies
 from modnet_export.record.manifest import SearchRecord
-from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, Measure
+from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, Measure, short_name
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
 from modnet_export.verifying.result import Link, Verification
+
+_FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".mlpackage": "Core ML"}
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,82 @@ def _columns(result: Verification) -> dict[str, Measure]:
     }
 
 
-def _cells(link: Link, columns: Iterable[str]) -> list[tuple[str, bool]]:
-    """One row of the table: each value, with whether a limit of it is missed."""
+@dataclass(frozen=True)
+class Cell:
+    """A measure in a row of the table: over all inputs, whether one of them misses the limit, and what is below it."""
+
+    value: str
+    missed: bool
+    below: Sequence[str]
+
+
+def _cells(link: Link, columns: Mapping[str, Measure]) -> list[Cell]:
     missed = {name for item in link.measurements for name in item.missed}
-    return [(number(link.summary(name)), name in missed) for name in columns]
+    limits = link.tolerance.limits
+    cells = []
+    for name, measure in columns.items():
+        below = [_limit(name, limits[name])] if name in limits else []
+        values = [value for item in link.measurements if (value := getattr(item, name)) is not None]
+        if name in missed and values and not measure.worst:  # a mean may hold the limit that an input misses
+            below.append(f"worst {number((min if measure.at_least else max)(values))}")
+        cells.append(Cell(number(link.summary(name)), name in missed, below))
+    return cells
+
+
+def _limit(name: str, limit: float) -> str:
+    return f"{'≥' if MEASURES[name].at_least else '≤'} {number(limit)}"
+
+
+def _other_limits(link: Link, columns: Iterable[str]) -> str:
+    """The limits on measures that have no column."""
+    others = {name: limit for name, limit in link.tolerance.limits.items() if name not in columns}
+    return ", ".join(f"{short_name(name)} {_limit(name, limit)}" for name, limit in others.items())
+
+
+@dataclass(frozen=True)
+class Check:
+    """One more check of an artefact than its mattes: what it is, its two numbers and its verdict in a word."""
+
+    what: str
+    largest: str
+    mean: str
+    verdict: str
+    passed: bool
+
+
+def _checks(result: Verification) -> dict[str, list[Check]]:
+    """By artefact: whether the ways to run it agree, and whether it survives fp16."""
+    found: dict[str, list[Check]] = {}
+    for ways in result.agreements:
+        found.setdefault(ways.artefact, []).append(
+            Check(
+                ways.ways,
+                number(ways.max_abs_difference),
+                number(ways.mad),
+                "agree" if ways.passed else "differ",
+                ways.passed,
+            )
+        )
+    for item in result.fp16_safety:
+        largest = item.largest[0]
+        found.setdefault(item.artefact, []).append(
+            Check(
+                f"fp16, which ends at 65504: largest number, in {largest.op}; "
+                f"matte rounded after every op, on {item.worst_input}",
+                number(largest.largest),
+                number(item.worst_mad),
+                "survives" if item.passed else "does not survive",
+                item.passed,
+            )
+        )
+    return found
+
+
+def _by_format(links: Sequence[Link]) -> dict[str, list[Link]]:
+    groups: dict[str, list[Link]] = {}
+    for link in links:
+        groups.setdefault(_FORMATS.get(PurePath(link.artefact).suffix, "others"), []).append(link)
+    return groups
 
 
 def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, Any]:
@@ -69,7 +144,7 @@ def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, A
     return {
         "measured": measured,
         "result": result,
-        "rows": [(link, _cells(link, columns)) for link in result.links],
+        "rows": [(link, _cells(link, columns), _other_limits(link, columns)) for link in result.links],
         "columns": [measure.heading for measure in columns.values()],
         "problems": list(result.problems()),
         "convention": CONVENTIONS[result.metrics_convention],
@@ -87,6 +162,7 @@ def _listed(names: Sequence[str]) -> str:
 def html(page: Page) -> str:
     """One page that needs nothing else: no network, no other file."""
     template = _environment().get_template("page.html.j2")
+    groups = _by_format(page.result.links)
     return str(
         template.render(
             **_context(page.result, page.measured),
@@ -95,8 +171,10 @@ def html(page: Page) -> str:
             over_time=plots.over_time(page.measured),
             searches=page.searches,
             pareto=plots.pareto(page.searches) if page.searches else "",
-            histogram=plots.histogram(page.gallery.differences),
-            scatter=plots.scatter(page.result),
+            histograms=plots.histograms(groups, page.gallery.differences),
+            scatters=plots.scatters(groups),
+            palette=plots.PALETTE,
+            checks=_checks(page.result),
         )
     )
 

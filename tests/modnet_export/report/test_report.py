@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +72,7 @@ def test_names_are_escaped(pages):
 
 
 def test_latencies_are_shown_where_there_are_any(pages, passing):
-    text = pages["passing"].read_text()
+    text = pages["passing"].read_text().replace("<wbr>", "")
     assert text.count("a.tflite 1T gpu on adb:&lt;1&gt;") >= 2
     assert 'aria-label="Latency of every sample by run"' in text
     assert 'aria-label="Latency over time"' in text
@@ -103,9 +102,9 @@ def test_columns_are_explained_as_the_table_of_measures_has_them(pages, passing)
 def test_errors_against_the_truth_are_tabled(passing):
     truth = TruthErrors(images=3, mad=0.01, mse=0.001, sad=2.5, grad=3.5, conn=4.5)
     links = tuple(link.model_copy(update={"truth": truth}) for link in passing.links)
-    page = render.html(render.Page(passing.model_copy(update={"truth": truth, "links": links}), gather.Gallery({}, {})))
+    page = render.html(render.Page(passing.model_copy(update={"truth": truth, "links": links}), gather.Gallery()))
     head, body = page.split("Against the ground truth</h2>")[1].split("</thead>", 1)
-    assert re.findall(r'"col">([^<]*)<', head) == ["3 image(s)", "mean (MAD)", "MSE", "SAD", "Grad", "Conn"]
+    assert re.findall(r'"col">([^<]*)<', head) == ["3 images", "mean (MAD)", "MSE", "SAD", "Grad", "Conn"]
     assert body.split("</tbody>")[0].count("2.5") == 5
 
 
@@ -120,23 +119,34 @@ def test_worst_inputs_are_shown_first(dist, tmp_path):
     assert [view.input for view in views] == sorted(largest, key=lambda name: -largest[name])[:3]
 
 
+def test_each_artefact_shows_its_own_worst_inputs_and_shares_their_photos(dist, tmp_path):
+    for index in range(2):
+        save_image(tmp_path / f"{index}.png", demo_photo()[index * 60 :])
+    chosen = inputs.images([tmp_path])
+    result = verify(VerifyRequest(dist, chosen))
+    worst = {link.name: ["0.png", "1.png"][number % 2] for number, link in enumerate(result.links)}
+    links = tuple(
+        link.model_copy(
+            update={
+                "measurements": tuple(
+                    item.model_copy(update={"mad": None if item.input == worst[link.name] else 1e-6})
+                    for item in link.measurements
+                )
+            }
+        )
+        for link in result.links
+    )
+    changed = result.model_copy(update={"links": links})
+    gallery = gather.pictures(gather.PicturesRequest(dist, changed, chosen))
+    assert {name: views[0].input for name, views in gallery.views.items()} == worst
+    page = render.html(render.Page(changed, gallery))
+    assert page.count("data:image/jpeg") == len(gallery.inputs) == 2
+
+
 def test_result_of_inputs_that_are_not_here_is_refused(dist, passing, tmp_path):
     save_image(tmp_path / "other.png", demo_photo())
     with pytest.raises(ExportError, match="none of the inputs of this result"):
         gather.pictures(gather.PicturesRequest(dist, passing, inputs.images([tmp_path])))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -160,27 +170,10 @@ def visit(browser, pages):
     assert complaints == []
 
 
-def test_slider_uncovers_the_artefact(visit):
-    page = visit("passing")
-    view = page.locator(".view").first
-    slider, over = view.locator("input[type=range]"), view.locator(".over")
-
-    def left_edge():
-        return over.evaluate("element => getComputedStyle(element).clipPath")
-
-    assert left_edge() == "inset(0px 0px 0px 50%)"
-    slider.focus()
-    for _ in range(10):
-        page.keyboard.press("ArrowRight")
-    assert left_edge() == "inset(0px 0px 0px 60%)"
-    page.keyboard.press("Home")
-    assert left_edge() == "inset(0px 0px 0px 0%)"
-
-
 def test_zoom_works_by_keyboard_and_by_click(visit):
     page = visit("passing")
-    view = page.locator(".view").first
-    button, picture = view.locator("button.zoom"), view.locator(".frame img").first
+    view = page.locator(".viewer").first
+    button, picture = view.locator("button.zoom"), view.locator(".frame > *").first
 
     def scale():
         page.wait_for_timeout(250)
@@ -190,7 +183,7 @@ def test_zoom_works_by_keyboard_and_by_click(visit):
     button.focus()
     page.keyboard.press("Enter")
     assert (scale(), button.get_attribute("aria-pressed")) == (4, "true")
-    view.locator(".frame").first.click()
+    view.locator(".pictures").click()
     assert (scale(), button.get_attribute("aria-pressed")) == (1, "false")
 
 
@@ -201,42 +194,21 @@ def test_everything_of_use_is_reached_by_keyboard(visit):
         page.keyboard.press("Tab")
         seen.add(page.evaluate("document.activeElement.tagName + (document.activeElement.type || '')"))
     assert {"SUMMARY", "INPUTrange", "BUTTONbutton", "DIV"} <= seen
-    unnamed = page.evaluate(
-        "[...document.querySelectorAll('img:not([alt]), input:not([aria-label]), svg:not([aria-label])')].length"
-    )
-    assert unnamed == 0
+    unnamed = page.locator("img:not([alt]), input:not([aria-label]), svg:not([aria-label], [aria-hidden])")
+    assert unnamed.count() == 0
 
 
 @pytest.mark.parametrize("name", ["passing", "failing"])
 def test_failing_artefact_is_visibly_failing(visit, name):
     page = visit(name)
-    verdict = page.locator("tr:has(code:text-is('modnet_fp16.tflite')) td.verdict").first
-    good = page.locator("tr:has(code:text-is('modnet_fp32.onnx')) td.verdict").first
+    verdict = page.locator("tr:has-text('modnet_fp16.tflite') td.verdict").first
+    good = page.locator("tr:has-text('modnet_fp32.onnx') td.verdict").first
     colours = [item.evaluate("element => getComputedStyle(element).color") for item in (verdict, good)]
     assert (verdict.inner_text() == "failed") == (name == "failing")
     assert (colours[0] != colours[1]) == (name == "failing")
     assert page.locator("td.missed").count() == (1 if name == "failing" else 0)
     assert page.locator("section.artefact.failed").count() == (1 if name == "failing" else 0)
     assert ("look at TFLite weight compression" in page.locator(".banner").inner_text()) == (name == "failing")
-
-
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_fits_and_can_be_read(visit, viewport, scheme):
-    page = visit("passing", viewport, scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-
-    def luminance(colour):
-        channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-    assert (paper > 0.5) == (scheme == "light")
-    for selector in ("body", ".soft", ".verdict.passed", "td.verdict"):
-        ink = luminance(page.locator(selector).first.evaluate("element => getComputedStyle(element).color"))
-        contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
-        assert contrast >= 4.5, selector  # WCAG 2.1 AA
 
 
 @pytest.mark.parametrize(("name", "viewport"), [("wide", WIDE), ("phone", PHONE)])
