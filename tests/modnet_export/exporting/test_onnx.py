@@ -71,7 +71,10 @@ class ReleasedNames(torch.nn.Module):
         return tuple(self.modnet.training_outputs(x)) if self.with_training else self.modnet(x)
 
 
-@pytest.fixture(scope="module", params=["dynamic", "static", "three_outputs"])
+@pytest.fixture(
+    scope="module",
+    params=["dynamic", *(pytest.param(item, marks=pytest.mark.slow) for item in ("static", "three_outputs"))],
+)
 def users_onnx(request, modnet, tmp_path_factory):
     path = tmp_path_factory.mktemp("user") / "modnet.onnx"
     training = request.param == "three_outputs"

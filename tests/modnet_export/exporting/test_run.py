@@ -195,7 +195,14 @@ def test_file_where_the_folder_should_be_is_refused(tmp_path):
             export(request(out))
 
 
-@pytest.mark.parametrize("stage", ["exporting to ONNX", "writing modnet_opt_fp32.onnx", "verifying modnet_fp32.tflite"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "exporting to ONNX",
+        "writing modnet_opt_fp32.onnx",
+        pytest.param("verifying modnet_fp32.tflite", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_export_leaves_the_previous_folder(previous, stage):
     before = contents(previous)
     code = (

@@ -67,9 +67,9 @@ class TestImages:
 
 @pytest.fixture(scope="module")
 def quantized(exported):
-    """At 256x256: large enough for hair, small enough for a test."""
+    """At 192x192: large enough for hair, small enough for a test."""
     precisions = ("fp32", "int8-weights", "int8-dynamic")
-    return exported(size=Size(height=256, width=256), formats=("tflite",), precisions=precisions)
+    return exported(size=Size(height=192, width=192), formats=("tflite",), precisions=precisions)
 
 
 def held_out():

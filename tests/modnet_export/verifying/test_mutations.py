@@ -262,7 +262,14 @@ def sound(small_onnx, shared):
     return folder, artefacts_in(folder)
 
 
-@pytest.fixture(scope="module", params=MUTATIONS)
+# In every run those that differ most in kind; `make test-slow` has all.
+_ALWAYS = ("normalisation_twice", "transposed_weights", "off_by_one_padding", "matte_shifted")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(item, marks=() if item in _ALWAYS else pytest.mark.slow) for item in MUTATIONS],
+)
 def mutated(request, small_onnx, shared):
     def make(folder: Path) -> None:
         write(spoiled(small_onnx, request.param)[0], request_for(), folder)

@@ -49,7 +49,7 @@ STAND_IN = textwrap.dedent("""
 """)
 
 
-@pytest.fixture(scope="module", params=["image", "multiarray"])
+@pytest.fixture(scope="module", params=["image", pytest.param("multiarray", marks=pytest.mark.slow)])
 def folder(request, exported):
     size, formats = Size(height=64, width=96), ("onnx", "coreml")
     return exported(size=size, formats=formats, precisions=("fp32", "fp16"), coreml_io=request.param)
