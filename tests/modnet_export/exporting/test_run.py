@@ -198,9 +198,8 @@ def test_file_where_the_folder_should_be_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "stage",
     [
-        "exporting to ONNX",
         "writing modnet_opt_fp32.onnx",
-        pytest.param("verifying modnet_fp32.tflite", marks=pytest.mark.slow),
+        *(pytest.param(item, marks=pytest.mark.slow) for item in ("exporting to ONNX", "verifying modnet_fp32.tflite")),
     ],
 )
 def test_killed_export_leaves_the_previous_folder(previous, stage):
