@@ -26,7 +26,9 @@ def test_metadata_and_ports_are_documented(packages):
     assert (matte.type.imageType.height, matte.type.imageType.width) == (96, 128)
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8", pytest.param("palettized6", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "precision", ["fp16", *(pytest.param(item, marks=pytest.mark.slow) for item in ("int8", "palettized6"))]
+)
 def test_same_model_gives_the_same_bytes(packages, graph, tmp_path, precision):
     convert(
         graph,

@@ -67,9 +67,9 @@ class TestImages:
 
 @pytest.fixture(scope="module")
 def quantized(exported):
-    """At 192x192: large enough for hair, small enough for a test."""
+    """Large enough for hair, small enough for a test, and a size that another test exports too."""
     precisions = ("fp32", "int8-weights", "int8-dynamic")
-    return exported(size=Size(height=192, width=192), formats=("tflite",), precisions=precisions)
+    return exported(size=Size(height=160, width=192), formats=("tflite",), precisions=precisions)
 
 
 def held_out():
@@ -108,7 +108,7 @@ def test_manifest_says_what_it_was_calibrated_with(quantized, dist):
 
 def test_int8_weights_that_need_no_calibration_claim_none(tmp_path):
     out = tmp_path / "dist"
-    export(ExportRequest(size=Size(height=64, width=64), formats=("coreml",), precisions=("int8",), out=out))
+    export(ExportRequest(size=Size(height=64, width=96), formats=("coreml",), precisions=("int8",), out=out))
     assert manifest.load(out).calibration is None
 
 
@@ -146,7 +146,7 @@ def test_calibration_folder_is_used_and_recorded(tmp_path, capsys):
     (tmp_path / "photos").mkdir()
     for index in range(3):
         save_image(tmp_path / "photos" / f"{index}.png", demo_photo()[index * 30 :])
-    arguments = ["--size", "160", "--formats", "tflite", "--precisions", "int8-weights", "--tune", "cpu", "--json"]
+    arguments = ["--size", "160x192", "--formats", "tflite", "--precisions", "int8-weights", "--tune", "cpu", "--json"]
     with pytest.raises(SystemExit) as stop:
         main(["export", *arguments, "--calibration", str(tmp_path / "photos"), "--out", str(tmp_path / "dist")])
     assert not stop.value.code, capsys.readouterr().err

@@ -277,7 +277,9 @@ def mutated(request, small_onnx, shared):
     return request.param, shared(f"mutated-{request.param}", make)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(item, marks=pytest.mark.slow if item == "graph passes" else ()) for item in STAGES]
+)
 def test_defect_is_caught_and_located(mutated, stage, sound, demo_source, tmp_path):
     mutation, bad = mutated
     good, artefacts = sound

@@ -33,7 +33,7 @@ def reference_use(monkeypatch):
 def test_reference_is_loaded_once_and_runs_once_on_each_input(tmp_path, reference_use):
     """For the measurements, for the bundle, and for finding the op."""
     out = tmp_path / "dist"
-    export(ExportRequest(size=Size(height=32, width=64), formats=("onnx", "coreml"), precisions=("fp32",), out=out))
+    export(ExportRequest(size=Size(height=64, width=96), formats=("onnx", "coreml"), precisions=("fp32",), out=out))
     reference_use.clear()
     strict = ToleranceChanges.parse(["max_abs_difference=1e-12"])
     result = verify(VerifyRequest(out, bundle=tmp_path / "bundle.zip", tolerances=strict, bisect=True))
@@ -60,7 +60,7 @@ def test_artefact_that_cannot_be_opened_is_not_run_and_fails(dist, monkeypatch):
 
 def test_folder_with_nothing_for_a_delegate_is_refused(tmp_path):
     out = tmp_path / "dist"
-    export(ExportRequest(size=Size(height=32, width=32), formats=("onnx",), out=out))
+    export(ExportRequest(size=Size(height=64, width=96), formats=("onnx",), out=out))
     for delegate in ("builtin", "gpu"):
         with pytest.raises(ExportError, match=f"(?s)runs on {delegate}.*cpu, which runs every file"):
             verify(VerifyRequest(out, delegates=(delegate,)))
