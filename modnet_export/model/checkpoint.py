@@ -134,9 +134,8 @@ def _read(path: Path) -> Mapping[str, Any]:
             next_step=f"where you trust it: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.ckpt')",
         )
     try:
-        if path.suffix.lower() == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        is_safe = path.suffix.lower() == ".safetensors"
+        loaded: Any = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         if module := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
             raise ExportError(

@@ -60,10 +60,12 @@ def test_torch_checkpoint_loads(tmp_path, state, modnet, form, suffix):
     assert same_weights(resolve_and_load(path), modnet)
 
 
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_safetensors_loads(tmp_path, state, modnet, dtype):
+def test_safetensors_loads(tmp_path, state, modnet, dtype, prefix):
     path = tmp_path / "weights.safetensors"
-    save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in backbone_once(state).items()}, path)
+    halved = {k: v.to(dtype) if v.is_floating_point() else v for k, v in backbone_once(state).items()}
+    save_file({prefix + k: v for k, v in halved.items()}, path)
     loaded = resolve_and_load(path)
     assert all(value.dtype is torch.float32 for value in loaded.parameters())
     assert (dtype is torch.float16) or same_weights(loaded, modnet)
