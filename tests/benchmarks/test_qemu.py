@@ -57,14 +57,8 @@ def integer_plan(exported):
 
 
 @needs_arm64
-@pytest.mark.parametrize(
-    "cpu",
-    [
-        pytest.param("cortex-a53", id="neon", marks=pytest.mark.slow),
-        pytest.param("cortex-a76", id="dot_product"),
-        pytest.param(None, id="sme", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", ["cortex-a53", "cortex-a76", None], ids=["neon", "dot_product", "sme"])
 def test_arm64_integer_kernels_give_the_matte_of_this_machine_s(integer_plan, cpu):
     plan, mattes = integer_plan
     for subject in plan.subjects:

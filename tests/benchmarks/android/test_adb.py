@@ -19,7 +19,8 @@ from tests.fakes import phone
     ("state", "message"),
     [
         ("unauthorized", "is (unauthorized|authorizing)[^$]*accept 'Allow USB debugging"),
-        ("offline", "is offline[^$]*reconnect"),
+        # The real adb waits ten seconds for it.
+        pytest.param("offline", "is offline[^$]*reconnect", marks=pytest.mark.slow),
     ],
 )
 def test_a_device_that_is_not_ready(phones, run, state, message):

@@ -49,6 +49,7 @@ def test_export_says_nothing_about_the_machine_it_was_made_on(small_onnx):
         assert trace not in data
 
 
+@pytest.mark.slow
 def test_export_gives_the_same_bytes_again(small_onnx, modnet):
     again = from_network(modnet, SIZE)
     assert again.SerializeToString(deterministic=True) == small_onnx.SerializeToString(deterministic=True)
@@ -71,10 +72,7 @@ class ReleasedNames(torch.nn.Module):
         return tuple(self.modnet.training_outputs(x)) if self.with_training else self.modnet(x)
 
 
-@pytest.fixture(
-    scope="module",
-    params=["dynamic", *(pytest.param(item, marks=pytest.mark.slow) for item in ("static", "three_outputs"))],
-)
+@pytest.fixture(scope="module", params=["dynamic", "static", "three_outputs"])
 def users_onnx(request, modnet, tmp_path_factory):
     path = tmp_path_factory.mktemp("user") / "modnet.onnx"
     training = request.param == "three_outputs"
@@ -98,6 +96,7 @@ def users_onnx(request, modnet, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_users_own_modnet_is_brought_to_the_contract(users_onnx, demo_source):
     source = checkpoint.resolve(str(users_onnx))
     assert source.kind == "onnx"

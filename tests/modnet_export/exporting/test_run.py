@@ -197,13 +197,8 @@ def test_file_where_the_folder_should_be_is_refused(tmp_path):
             export(request(out))
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "writing modnet_opt_fp32.onnx",
-        *(pytest.param(item, marks=pytest.mark.slow) for item in ("exporting to ONNX", "verifying modnet_fp32.tflite")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["exporting to ONNX", "writing modnet_opt_fp32.onnx", "verifying modnet_fp32.tflite"])
 def test_killed_export_leaves_the_previous_folder(previous, stage):
     before = contents(previous)
     code = (
