@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("converters", "benchmarks")
+# Each in a process of its own.
+pytestmark = pytest.mark.long
 
 # As the installed script does; a module's name would put the current directory first.
 COMMAND = "import sys; sys.argv = ['bin/modnet-export', '--help']; from modnet_export.cli import main; main()"
@@ -51,7 +53,6 @@ def assert_one_screen(text: str, *parts: object) -> None:
         assert str(part) in text
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("start", [("-c", COMMAND), ("-m", "modnet_export", "--help")], ids=["script", "module"])
 def test_the_command_ends_with_one_screen(tmp_path, name, start):

@@ -26,6 +26,7 @@ def install(device, result):
     )
 
 
+@pytest.mark.long
 def test_samples_of_an_app_are_single_runs(phones, run):
     device = phones()
     install(device, {"samples_ms": [10.0, 11.0], "warmup_ms": [30.0], "init_ms": 5.0, "first_ms": 30.0})

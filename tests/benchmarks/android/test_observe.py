@@ -7,6 +7,7 @@ import pytest
 from tests.fakes import benchmark_model
 
 
+@pytest.mark.long
 def test_memory_is_sampled_apart_from_the_latencies(phones, run):
     device = phones()
     (one,) = run(device, memory=True, tool_options={"sleep": 0.5}).runs

@@ -58,12 +58,14 @@ def test_partly_delegated_models_are_marked(phones, run, model):
     assert "--use_gpu=true" in asked(device)[0]
 
 
+@pytest.mark.long
 def test_sustained_load_shows_its_time(phones, run):
     (one,) = run(phones(), sustained_minutes=0.05, tool_options={"sleep": 0.2}).runs
     assert one.at_s[-1] > 1.5
     assert list(one.at_s) == sorted(one.at_s)
 
 
+@pytest.mark.long
 def test_throttling_is_marked_and_never_compared_with_a_cool_run(phones, run):
     device = phones()
     hot = run(device, tool_options={"throttle": True})
@@ -113,6 +115,7 @@ def test_a_device_that_tells_little(phones, run):
     assert not (device.folder / "cmd.log").exists()
 
 
+@pytest.mark.long
 def test_an_overridden_thermal_status_is_not_believed(phones, run):
     device = phones()
     text = phone.THERMAL.format(status=0).replace("IsStatusOverride: false", "IsStatusOverride: true")

@@ -60,6 +60,7 @@ def test_golden_vectors_are_reproduced_wherever_this_runs(name):
     assert max(golden_differences(name).values()) < 6e-5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_vectors_are_reproduced_to_1e_5_in_the_arithmetic_they_were_made_in(name):
     """AVX2 kernels and two threads, as on the machine that made them: the order of sums is then the same."""
