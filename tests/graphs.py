@@ -75,6 +75,12 @@ def run(proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.nda
     return ort.InferenceSession(proto.SerializeToString(), options).run(None, dict(inputs))
 
 
+def matte_of(proto: onnx.ModelProto, image_nhwc: np.ndarray) -> np.ndarray:
+    """What a model of the artefact contract makes of a 1 x H x W x 3 image: 1 x H x W x 1."""
+    (matte_nchw,) = run(proto, {"image": image_nhwc.transpose(0, 3, 1, 2)})
+    return matte_nchw.transpose(0, 2, 3, 1)
+
+
 def apply(each: ir.passes.InPlacePass, proto: onnx.ModelProto) -> tuple[onnx.ModelProto, bool]:
     """The checked model after one pass, and whether the pass says that it changed it: our own say so truthfully."""
     copy = ir.from_proto(proto)

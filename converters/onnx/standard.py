@@ -1,11 +1,12 @@
 """The ONNX of any exporter in one form: one opset, float32, static shapes, constants as initializers.
 
-What files of PyTorch 1.7 and its successors need is seen in ``tests/data/official``, which that PyTorch wrote.
+What files of PyTorch 1.7 and its successors need is seen in ``tests/official``, which that PyTorch wrote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -23,8 +24,10 @@ _OLDEST_IR = 8
 _PLACES_PIXELS = 11
 
 
-def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    """A sorted copy at an opset; one that is newer stays as it is. Raises ExportError where ONNX has no conversion.
+def with_opset(model: onnx.ModelProto, version: int, where: Path | None = None) -> onnx.ModelProto:
+    """A sorted copy at an opset; one that is newer stays as it is.
+
+    Raises ExportError, with ``where`` the model is from, if ONNX has no conversion.
 
     ``Upsample``, and ``Resize`` of opset 10, place pixels asymmetrically, as ONNX Runtime computes them. ONNX's own
     converter forgets that: they would come out half-pixel, as PyTorch computes and could not write then.
@@ -44,6 +47,7 @@ def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     except Exception as error:  # ONNX raises RuntimeError and its own errors
         raise ExportError(
             f"ONNX cannot bring this model from opset {found} to {version}: {reason(error)}",
+            where=where,
             expected=f"a model of opset {version}, or one that ONNX can bring there",
             next_step=f"export the model again with opset_version={version}",
         ) from error

@@ -112,19 +112,22 @@ def export(options: ExportOptions) -> None:
         manifest = run.export(request, progress)
     if options.pareto is not None:
         _draw(options.pareto, manifest)
-    passed = [item for item in manifest.artefacts if item.passed]
     if options.as_json:
         say_json(manifest.model_dump_json(indent=2))
     else:
         say_manifest(manifest)
-        say(f"\nWrote {escape(str(options.out))}/ with {len(passed)} verified models and manifest.json.")
+        passed = sum(item.passed for item in manifest.artefacts)
+        say(f"\nWrote {escape(str(options.out))}/ with {passed} verified models and manifest.json.")
     run.require_parity(manifest.artefacts, {item.input for each in manifest.artefacts for item in each.parity})
-    if options.as_json:
-        return
+    if not options.as_json:
+        _say_next(options.out, manifest)
+
+
+def _say_next(out: Path, manifest: Manifest) -> None:
     # What runs at full speed on this machine: TFLite, then ONNX; Core ML packages are only evaluated here.
     order = ("tflite", "onnx", "coreml")
     first = min(manifest.artefacts, key=lambda item: order.index(item.format))
-    model = shlex.quote(str(options.out / first.file))
+    model = shlex.quote(str(out / first.file))
     say(escape(f"Next: {program()} matte {model} PHOTO -o cutout.png"))
 
 

@@ -115,7 +115,7 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
             expected="a model that computes in floats",
             next_step="pass the one that it was made from: artefacts in 8 bits are made, and measured, from that",
         )
-    model = with_opset(given, OPSET)
+    model = with_opset(given, OPSET, path)
     if in_float32(model):
         warnings.warn(
             f"{path.name} computes in 16-bit floats: it is exported from, and compared with, the same in float32",

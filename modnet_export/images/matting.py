@@ -165,8 +165,8 @@ def settled(source: Source, asked: InputRange | None) -> Source:
 def _off(source: Source, ranges: Sequence[InputRange]) -> list[float]:
     """The mean difference between a model's matte of the built-in portrait, if it takes each range, and our own."""
     known = TorchReference(checkpoint.resolve(checkpoint.EMBEDDED))
-    references = [OnnxReference(source.path, item) for item in ranges]
-    size = references[0].ports.size
+    reference = OnnxReference(source.path)
+    size = reference.ports.size
 
     def matte(model: Reference) -> Pixels | None:
         try:
@@ -175,5 +175,5 @@ def _off(source: Source, ranges: Sequence[InputRange]) -> list[float]:
             return None
 
     expected = matte(known)
-    found = map(matte, references)
+    found = [matte(reference.taking(item)) for item in ranges]
     return [math.inf if expected is None or one is None else float(np.abs(one - expected).mean()) for one in found]

@@ -97,8 +97,8 @@ def _state_dicts(loaded: Mapping[Any, Any], name: str = "", depth: int = 0) -> I
     for key in loaded:
         if isinstance(key, str) and key.endswith(_TELLING):
             prefix = key.removesuffix(_TELLING)
-            found = {str(key).removeprefix(prefix): loaded[key] for key in loaded if str(key).startswith(prefix)}
-            yield f"{name}{prefix}", found
+            own = {str(other): value for other, value in loaded.items() if str(other).startswith(prefix)}
+            yield f"{name}{prefix}", {other.removeprefix(prefix): value for other, value in own.items()}
         elif isinstance(loaded[key], Mapping) and depth < _DEEPEST:
             yield from _state_dicts(loaded[key], f"{name}{key}.", depth + 1)
 

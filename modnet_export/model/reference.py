@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +121,7 @@ class OnnxReference:
     ) -> None:
         import onnxruntime as ort
 
-        from converters.onnx.standard import in_float32, with_opset
+        from converters.onnx.standard import in_float32
         from modnet_export.model.onnx_ports import ports, read_onnx
 
         self._model = read_onnx(path, checked=False)
@@ -132,20 +134,8 @@ class OnnxReference:
         if threads is not None:
             options.intra_op_num_threads = threads
         self._path = path
-
-        def session() -> ort.InferenceSession:
-            return ort.InferenceSession(self._model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
         try:
-            try:
-                self._session = session()
-            except Exception:
-                # It has no Upsample of opset 9 that makes an image smaller, but the Resize that took its place.
-                if not any(node.op_type == "Upsample" for node in self._model.graph.node):
-                    raise
-                self._model = with_opset(self._model, OPSET)
-                self.engine += f", brought to opset {OPSET}"
-                self._session = session()
+            self._session = self._started(options)
         except Exception as error:
             raise ExportError(
                 f"{self.engine} cannot load {path.name}: {reason(error)}",
@@ -153,6 +143,31 @@ class OnnxReference:
                 expected="a model that ONNX Runtime runs",
                 next_step="export it again for this version, or update onnxruntime",
             ) from error
+
+    def _started(self, options: Any) -> Any:
+        """A session, of a newer form of the model where it is Upsample that ONNX Runtime does not load.
+
+        It has no Upsample of opset 9 that makes an image smaller, but the Resize that took its place.
+        """
+        import onnxruntime as ort
+
+        from converters.onnx.standard import with_opset
+
+        providers = ["CPUExecutionProvider"]
+        try:
+            return ort.InferenceSession(self._model.SerializeToString(), options, providers=providers)
+        except Exception:
+            if not any(node.op_type == "Upsample" for node in self._model.graph.node):
+                raise
+        self._model = with_opset(self._model, OPSET)
+        self.engine += f", brought to opset {OPSET}"
+        return ort.InferenceSession(self._model.SerializeToString(), options, providers=providers)
+
+    def taking(self, input_range: InputRange) -> OnnxReference:
+        """The same session, for a model that takes that range of values."""
+        other = copy(self)
+        other.ports = replace(self.ports, input_range=input_range)
+        return other
 
     def run(self, image_nhwc: Image) -> Image:
         """Raises ExportError where the model does not run at the image's size."""

@@ -75,7 +75,7 @@ def _legend(figure: Any) -> None:
 def style(index: int) -> dict[str, str]:
     """A colour and a dash that no other of the first 24 series has."""
     return {
-        "color": PALETTE[index % len(PALETTE)][0],
+        "color": _colour(index),
         "linestyle": _DASHES[index // len(PALETTE) % len(_DASHES)],
     }
 

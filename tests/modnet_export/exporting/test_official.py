@@ -20,7 +20,7 @@ from modnet_export.images.imaging import demo_photo, resize
 from modnet_export.model import checkpoint
 from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record.contract import Size
-from tests.graphs import run
+from tests.graphs import matte_of
 from tests.official import NAMES, official
 
 SIZE = Size(height=64, width=96)
@@ -33,9 +33,9 @@ def image_nhwc():
     return resize(demo_photo(), SIZE.height, SIZE.width)[None]
 
 
-def matte_of(proto, image_nhwc):
-    (matte,) = run(proto, {"image": image_nhwc.transpose(0, 3, 1, 2)})
-    return matte.transpose(0, 2, 3, 1)
+@pytest.fixture(scope="module")
+def sound(demo_source, image_nhwc):
+    return TorchReference(demo_source).run(image_nhwc)
 
 
 @pytest.fixture
@@ -66,32 +66,27 @@ def assert_converts(source, image_nhwc, sound):
     graph = optimise(ir.from_proto(found), "cpu")
     np.testing.assert_allclose(matte_of(ir.to_proto(graph), image_nhwc), reference, atol=1e-4)
     assert Counter(node.op_type for node in graph.graph)["Constant"] == 0
-    return graph
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_file_is_brought_to_the_contract(save, demo_source, image_nhwc, name):
-    assert_converts(save(name), image_nhwc, TorchReference(demo_source).run(image_nhwc))
-
-
-def older_and_newer(version):
-    return lambda model: version_converter.convert_version(model, version)
+def test_every_file_is_brought_to_the_contract(save, sound, image_nhwc, name):
+    assert_converts(save(name), image_nhwc, sound)
 
 
 @pytest.mark.parametrize("version", [13, 17, 26])
-def test_newer_opsets_are(save, demo_source, image_nhwc, version):
-    source = save("opset11_official", older_and_newer(version))
-    assert_converts(source, image_nhwc, TorchReference(demo_source).run(image_nhwc))
+def test_newer_opsets_are(save, sound, image_nhwc, version):
+    source = save("opset11_official", lambda model: version_converter.convert_version(model, version))
+    assert_converts(source, image_nhwc, sound)
 
 
-def test_weights_beside_the_file_are(save, demo_source, image_nhwc):
+def test_weights_beside_the_file_are(save, sound, image_nhwc):
     source = save("opset11_official", save_as_external_data=True, location="weights.bin")
     assert source.path.stat().st_size < 1e6
-    assert_converts(source, image_nhwc, TorchReference(demo_source).run(image_nhwc))
+    assert_converts(source, image_nhwc, sound)
 
 
 @pytest.mark.parametrize("ports", [False, True], ids=["float16", "float32"])
-def test_16_bit_floats_are_taken_as_float32(save, demo_source, image_nhwc, ports):
+def test_16_bit_floats_are_taken_as_float32(save, sound, image_nhwc, ports):
     """That converter leaves the nodes unsorted where it keeps the ports."""
     source = save("opset11_official", lambda model: convert_float_to_float16(model, keep_io_types=ports))
     with pytest.warns(ExportWarning, match="16-bit floats"):
@@ -99,7 +94,7 @@ def test_16_bit_floats_are_taken_as_float32(save, demo_source, image_nhwc, ports
     reference = open_reference(source)
     assert "in float32" in reference.engine
     np.testing.assert_allclose(matte_of(found, image_nhwc), reference.run(image_nhwc), atol=1e-4)
-    assert np.abs(reference.run(image_nhwc) - TorchReference(demo_source).run(image_nhwc)).mean() < 1e-3
+    assert np.abs(reference.run(image_nhwc) - sound).mean() < 1e-3
 
 
 def test_a_quantized_file_is_refused_by_name(save, tmp_path):

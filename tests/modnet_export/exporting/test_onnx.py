@@ -12,7 +12,7 @@ from modnet_export.model import checkpoint
 from modnet_export.model.network import MODNet
 from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record.contract import Size
-from tests.graphs import model, node, run
+from tests.graphs import matte_of, model, node
 
 SIZE = Size(height=96, width=128)
 
@@ -23,11 +23,6 @@ def image(seed=0):
 
 def source_of(path):
     return checkpoint.resolve(str(path))
-
-
-def matte_of(proto, image_nhwc):
-    (matte,) = run(proto, {"image": image_nhwc.transpose(0, 3, 1, 2)})
-    return matte.transpose(0, 2, 3, 1)
 
 
 def test_export_follows_the_contract(small_onnx):
