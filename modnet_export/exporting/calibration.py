@@ -13,8 +13,7 @@ from modnet_export.record.contract import Size
 class Calibration:
     """The images that quantization is calibrated with, each 1 x H x W x 3 in [0, 1].
 
-    ``folder`` None: the built-in set. The float model cuts the built-in portrait out, and tells whether a user's image
-    shows anybody.
+    ``folder`` None: the built-in set. The float model tells whether a user's image shows anybody.
     """
 
     def __init__(self, folder: Path | None, size: Size) -> None:

@@ -10,15 +10,17 @@ import numpy as np
 
 from converters.eight_bit import from_bytes
 from converters.errors import ExportError, ExportWarning, few
-from modnet_export.images.imaging import Pixels, demo_photo, list_images, read_image, resize, restore_matte
+from modnet_export.images.framing import FORMS, Portrait, framed
+from modnet_export.images.imaging import Pixels, list_images, read_image
 from modnet_export.images.inputs import fit
 from modnet_export.record.contract import Size
 
 _NAMED = 5
 """How many images a message names."""
-COUNT = 24
+COUNT = 2 * len(FORMS)
 """How many images calibration looks at. Of a larger folder, so many are taken at even distances."""
-BUILT_IN = "built-in portrait"
+BUILT_IN = "built-in portraits"
+_PORTRAITS = Path(__file__).parents[1] / "data" / "portraits"
 _BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
 # An image with a smaller standard deviation than this is not a photograph.
 _CONSTANT = 1 / 255
@@ -29,37 +31,26 @@ Matting = Callable[[Pixels], Pixels]
 """A model: it takes a 1 x H x W x 3 image and gives its 1 x H x W x 1 matte."""
 
 
-def _backgrounds() -> Iterator[Pixels]:
+def _backgrounds() -> list[Pixels]:
     """Photographs and textures that come with scikit-image, all free to use."""
     from skimage import data
 
-    for name in _BACKGROUNDS:
-        pixels = from_bytes(getattr(data, name)())
-        yield pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    found = [from_bytes(getattr(data, name)()) for name in _BACKGROUNDS]
+    return [pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2) for pixels in found]
 
 
-def _built_in(size: Size, matting: Matting) -> Iterator[Pixels]:
-    """The built-in portrait, cropped, scaled, flipped and lit differently; every other one has another background."""
-    rng = np.random.default_rng(0)
-    photo = demo_photo()
-    height, width = photo.shape[:2]
-    whole, placement = fit(photo, size)
-    alpha = restore_matte(matting(whole), placement, "letterbox")[..., None]
-    backgrounds = list(_backgrounds())
-    yield whole
-    for index in range(COUNT - 1):
-        picture = photo
-        if index % 2:
-            behind = resize(backgrounds[index // 2 % len(backgrounds)], height, width)
-            picture = alpha * photo + (1 - alpha) * behind
-        share = rng.uniform(0.6, 1)
-        rows, columns = int(height * share), int(width * share * rng.uniform(0.75, 1))
-        top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
-        picture = picture[top : top + rows, left : left + columns]
-        if rng.random() < 0.5:
-            picture = picture[:, ::-1]
-        light = picture ** rng.uniform(0.6, 1.4) * rng.uniform(0.85, 1.15, 3)
-        yield fit(light.clip(0, 1).astype(np.float32), size)[0]
+def portraits(folder: Path = _PORTRAITS) -> list[Portrait]:
+    """Every photograph of a folder that has its matte beside it, as ``NAME_alpha.png``; the built-in ones."""
+    mattes = sorted(folder.glob("*_alpha.png"))
+    return [
+        Portrait(read_image(path.with_name(path.name.replace("_alpha.png", ".jpg"))), read_image(path)[..., 0])
+        for path in mattes
+    ]
+
+
+def _built_in(size: Size) -> Iterator[Pixels]:
+    """The built-in portraits, framed and lit as strangers' photographs are."""
+    yield from (fit(item.photo, size)[0] for item in framed(portraits(), _backgrounds(), COUNT))
 
 
 def photographs(folder: Path) -> list[Path]:
@@ -112,11 +103,11 @@ def _warn(text: str) -> None:
 
 
 def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels]:
-    """At most 24 images as the model takes them, 1 x H x W x 3 in [0, 1].
+    """At most ``COUNT`` images as the model takes them, 1 x H x W x 3 in [0, 1].
 
-    From ``folder``, or the built-in set. ``matting`` is the float model: it cuts the built-in
-    portrait out, and tells whether a user's image shows anybody (a warning where it does not).
+    From ``folder``, or the built-in set. ``matting`` is the float model, which tells whether a user's image shows
+    anybody (a warning where it does not).
     An image that cannot be read, or is of a single colour, is left out with a warning. Raises ExportError for a folder
     without any other.
     """
-    return list(_built_in(size, matting) if folder is None else _from_folder(folder, size, matting))
+    return list(_built_in(size) if folder is None else _from_folder(folder, size, matting))
