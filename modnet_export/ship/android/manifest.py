@@ -1,7 +1,11 @@
 """AndroidManifest.xml in each of its three forms, as one tree of elements, and what is asked of it.
 
 The forms are text (a project), Android's binary XML (an APK) and aapt2's protobuf (a bundle, see ``bundle``).
-Attributes have their namespace in braces, as ``xml.etree`` writes it; their values are text: ``true``, ``24``, ``@7f010002``.
+Attributes have their namespace in braces, as ``xml.etree`` writes it; values are text: ``true``, ``24``, ``@7f010002``.
+
+The binary form is read here, in a hundred lines: of the libraries for it, apkInspector 1.3.7 decodes every string of a
+pool at once (500 kB can become gigabytes) and sets up logging when it is imported, and pyaxmlparser, last released in
+2024, brings lxml and asn1crypto.
 """
 
 from __future__ import annotations
@@ -71,7 +75,14 @@ class _Strings:
                 (low,) = struct.unpack_from("<H", self._data, at)
                 size, at = (size & 0x7FFF) << 16 | low, at + 2
             size *= 2
-        return self._data[at : at + size].decode("utf-8" if self._utf8 else "utf-16-le", "replace")
+        found = self._data[at : at + size]
+        if self._utf8:  # Java's: what lies beyond 16 bits is a pair of surrogates
+            found = found.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+        return found.decode("utf-16-le", "replace")
+
+    def qualified(self, namespace: int, name: int) -> str:
+        """A name with its namespace in braces; one without a namespace as it is."""
+        return ("" if namespace == _NONE else "{" + self[namespace] + "}") + self[name]
 
     def _length8(self, at: int) -> tuple[int, int]:
         first = self._data[at]
@@ -82,7 +93,7 @@ def from_binary(data: bytes) -> Element:
     """Android's binary XML (ResXMLTree of AOSP's ResourceTypes.h); raises ValueError for anything else."""
     try:
         return _binary(data)
-    except (struct.error, IndexError, AssertionError) as error:
+    except (struct.error, IndexError, UnicodeError) as error:
         raise ValueError("it is not whole binary XML") from error
 
 
@@ -90,8 +101,10 @@ def _binary(data: bytes) -> Element:
     kind, at, end = struct.unpack_from("<HHI", data)
     if kind != _XML:
         raise ValueError("it is not binary XML")
-    builder, strings, resources = TreeBuilder(), None, ()
-    while at < min(end, len(data)):
+    root: Element | None = None
+    inside: list[Element] = []
+    strings, resources = None, ()
+    while at < end:
         kind, header, size = struct.unpack_from("<HHI", data, at)
         if size < 8 or header < 8:
             raise ValueError("it is not whole binary XML")
@@ -99,16 +112,19 @@ def _binary(data: bytes) -> Element:
             strings = _Strings(data, at)
         elif kind == _RESOURCE_MAP:
             resources = struct.unpack_from(f"<{(size - header) // 4}I", data, at + header)
-        elif kind in (_START, _END):
-            if strings is None:
-                raise ValueError("its strings are missing")
-            _, name = struct.unpack_from("<II", data, at + header)
-            if kind == _START:
-                builder.start(strings[name], _attributes(data, at + header, strings, resources))
-            else:
-                builder.end(strings[name])
+        elif kind == _START and strings is not None:
+            namespace, name = struct.unpack_from("<II", data, at + header)
+            element = Element(strings.qualified(namespace, name), _attributes(data, at + header, strings, resources))
+            if inside:
+                inside[-1].append(element)
+            root = element if root is None else root
+            inside.append(element)
+        elif kind == _END:
+            inside.pop()
         at += size
-    return builder.close()
+    if root is None or inside:
+        raise ValueError("it is not whole binary XML")
+    return root
 
 
 def _attributes(data: bytes, at: int, strings: _Strings, resources: tuple[int, ...]) -> dict[str, str]:
@@ -120,7 +136,7 @@ def _attributes(data: bytes, at: int, strings: _Strings, resources: tuple[int, .
         if known is not None:
             key = ANDROID + known
         else:
-            key = ("" if namespace == _NONE else "{" + strings[namespace] + "}") + strings[name]
+            key = strings.qualified(namespace, name)
         found[key] = _value(kind, value, strings, raw)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,6 +48,14 @@ class LintResult(Strict):
 
 
 @dataclass(frozen=True)
+class Linted:
+    """What is linted: an open app, and the hashes that its models should have, by file name; None: not known."""
+
+    app: Any
+    hashes: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a check found. ``mend`` None: what the rule says is to be done."""
 
@@ -77,15 +85,15 @@ class Rule:
     mend: str
     decided_in: tuple[Where, ...]
     """Where it can be decided; a check elsewhere may find a fault all the same, and never passes."""
-    checks: dict[Where, Callable[[Any], Outcome]]
+    checks: dict[Where, Callable[[Linted], Outcome]]
 
-    def finding(self, kind: Where, app: Any, name: str) -> Finding:
+    def finding(self, kind: Where, given: Linted, name: str) -> Finding:
         check = self.checks.get(kind)
         if check is None:
             others = " or ".join(_NAMES[item] for item in self.decided_in)
             outcome = undecided(name, f"decided in {others}", "lint that as well")
         else:
-            outcome = check(app)
+            outcome = check(given)
         return Finding(
             rule=self.name,
             verdict=outcome.verdict,

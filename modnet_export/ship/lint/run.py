@@ -10,9 +10,8 @@ from converters.errors import CheckFailedError, ExportError
 from modnet_export.record import manifest
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
-from modnet_export.ship.lint.finding import LintResult, Where
+from modnet_export.ship.lint.finding import Linted, LintResult, Where
 from modnet_export.ship.lint.rules import RULES
-from modnet_export.ship.lint.rules.of_models import Linted
 
 
 @dataclass(frozen=True)

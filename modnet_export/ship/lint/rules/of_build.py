@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 from modnet_export.ship.android import gradle
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
-from modnet_export.ship.lint.finding import Outcome, Rule, failed, passed, undecided
+from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, passed, undecided
 from modnet_export.ship.lint.rules.of_manifest import ASKS_FOR_GPU, GPU_LIBRARIES
-from modnet_export.ship.lint.rules.of_models import Linted
 
 _LITERT, _GPU = f"{gradle.LITERT}:litert", f"{gradle.LITERT}:litert-gpu"
 _TWO_ARTIFACTS = (2, 3)

@@ -10,8 +10,7 @@ from xml.etree.ElementTree import Element
 from modnet_export.ship.android import manifest
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
-from modnet_export.ship.lint.finding import Outcome, Rule, failed, passed, undecided
-from modnet_export.ship.lint.rules.of_models import Linted
+from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, passed, undecided
 
 _OPENCL = "libOpenCL.so"
 _OLDEST = 24

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from modnet_export.record.files import sha256
 from modnet_export.ship.android import bundle, gradle
 from modnet_export.ship.android.manifest import module_type
 from modnet_export.ship.android.package import Entry, Package
 from modnet_export.ship.android.project import Module, Project
-from modnet_export.ship.lint.finding import Outcome, Rule, failed, listed, passed, undecided
+from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, listed, passed, undecided
 
 SHIPPED = "modnet.json"
 """Lies beside the models in an app's assets: its ``artefacts`` have ``file`` and ``sha256``, as in manifest.json."""
@@ -22,15 +20,7 @@ _STORED_BY_DEFAULT = (4, 1)
 _NO_MODEL = "there is no .tflite in its assets; it may be downloaded, or have another suffix"
 _MB = 1_000_000
 _MODULE, _PACK, _TOTAL = 200 * _MB, 1500 * _MB, 4000 * _MB
-"""Google Play's limits on downloads: a module, an asset or AI pack, all of them (support.google.com, answer 9859372)."""
-
-
-@dataclass(frozen=True)
-class Linted:
-    """What is linted: an open app, and the hashes that its models should have, by file name; None: not known."""
-
-    app: Any
-    hashes: Mapping[str, str] | None
+"""Google Play's limits on downloads: a module, a pack, all of them (support.google.com, answer 9859372)."""
 
 
 # Stored, not deflated ------------------------------------------------------------

@@ -8,8 +8,7 @@ from modnet_export.ship.android import bundle, gradle
 from modnet_export.ship.android.manifest import ANDROID
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
-from modnet_export.ship.lint.finding import Outcome, Rule, failed, listed, passed, undecided
-from modnet_export.ship.lint.rules.of_models import Linted
+from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, listed, passed, undecided
 
 _PAGE = 0x4000
 _MISALIGNED = ("2.1.0", "2.1.1")
