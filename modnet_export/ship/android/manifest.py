@@ -133,10 +133,7 @@ def _attributes(data: bytes, at: int, strings: _Strings, resources: tuple[int, .
     for index in range(count):
         namespace, name, raw, kind, value = struct.unpack_from("<IIIxxxBI", data, at + start + index * size)
         known = _KNOWN.get(resources[name]) if name < len(resources) else None
-        if known is not None:
-            key = ANDROID + known
-        else:
-            key = strings.qualified(namespace, name)
+        key = strings.qualified(namespace, name) if known is None else ANDROID + known
         found[key] = _value(kind, value, strings, raw)
     return found
 

@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 from xml.etree.ElementTree import Element
 
-from converters.errors import ExportError, needs, reason
-from modnet_export.ship.android import bundle, manifest
+from converters.errors import ExportError, reason
+from modnet_export.ship.android import bundle, elf, manifest
 
 T = TypeVar("T")
 Kind = Literal["apk", "aab"]
@@ -30,11 +29,8 @@ _MANIFEST = "AndroidManifest.xml"
 _OF_BUNDLES = "manifest/AndroidManifest.xml"
 _DEPENDENCIES = "BUNDLE-METADATA/com.android.tools.build.libraries/dependencies.pb"
 _LARGEST_MANIFEST = 8 << 20
-_HEAD = 1 << 16
-"""As much of a library as is read: the program headers follow the ELF header."""
 _BOMB_BYTES, _BOMB_RATIO = 100 << 20, 100
 """A zip whose files would have more bytes than this, and more than so many times its own, is not read."""
-_WIDE = ("arm64-v8a", "x86_64", "riscv64")
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Entry:
     @property
     def wide(self) -> bool:
         """Whether it is a library for 64-bit processors."""
-        return self.abi in _WIDE
+        return self.abi in elf.WIDE
 
 
 class Package:
@@ -212,23 +208,6 @@ class Package:
             return int(entry.info.header_offset + 30 + name + extra)
 
     def load_alignment(self, entry: Entry) -> int:
-        """The smallest alignment of a library's LOAD segments, in bytes; raises ExportError for what is no ELF file."""
-        needs("elftools", extra="apps")
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
-
-        with self._sound(entry.name):
-            with self._zip.open(entry.info) as file:
-                head = bytearray(file.read(_HEAD))
-            # The section headers lie at the file's end and say nothing of loading; without them the rest is not read.
-            wide = head[4:5] == b"\x02"
-            head[0x28:0x30] = bytes(8) if wide else head[0x28:0x30]
-            head[0x3C:0x40] = bytes(4) if wide else head[0x3C:0x40]
-            try:
-                elf = ELFFile(BytesIO(head))
-                found = [item["p_align"] for item in elf.iter_segments("PT_LOAD")]
-            except (ELFError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:
-                raise ValueError(f"it is no native library: {reason(error)}") from error
-            if not found:
-                raise ValueError("it is a native library with nothing to load")
-            return int(min(found))
+        """The smallest alignment of a library's LOAD segments, in bytes; raises ExportError for what is no library."""
+        with self._sound(entry.name), self._zip.open(entry.info) as file:
+            return elf.load_alignment(file.read(elf.HEAD))

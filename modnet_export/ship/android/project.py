@@ -35,7 +35,8 @@ class Module:
         for folder, folders, names in os.walk(self.folder / "src"):
             top = folder == str(self.folder / "src")
             folders[:] = sorted(name for name in folders if not (top and re.match("(androidT|t)est", name)))
-            yield from (Path(folder, name) for name in sorted(names) if name.lower().endswith(suffixes))
+            paths = (Path(folder, name) for name in sorted(names) if name.lower().endswith(suffixes))
+            yield from (path for path in paths if path.is_file())
 
     def assets(self) -> list[Path]:
         """The models in its assets."""

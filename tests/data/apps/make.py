@@ -1,11 +1,11 @@
 """Writes the files beside it anew, with the real tools: aapt2, zipalign, apksigner, gcc.
 
-On Debian: ``apt-get install aapt zipalign apksigner android-framework-res gcc openjdk-17-jre-headless``; the files here are
-from bookworm's (aapt2 2.19 and zipalign of Android 10, apksigner 31). Then ``python tests/data/apps/make.py``.
+On Debian: ``apt-get install aapt zipalign apksigner android-framework-res gcc openjdk-17-jre-headless``, then
+``python tests/data/apps/make.py``; what is here is from bookworm's (aapt2 2.19 and zipalign of Android 10, apksigner 31).
 
-From each ``NAME.xml``: ``NAME.apk``, an APK of the manifest alone; ``NAME.txt``, what aapt2 says is in it; ``NAME.pb``, the
-same manifest as a bundle has it. ``utf8.bin`` is binary XML with UTF-8 strings, which manifests never have. ``page*.so`` are
-libraries for x86_64 with pages of 4 and 16 KB. ``signed.apk`` has all in it, aligned by zipalign and signed.
+From each ``NAME.xml``: ``NAME.apk``, an APK of the manifest alone; ``NAME.txt``, what aapt2 says is in it; ``NAME.pb``,
+the same manifest as a bundle has it. ``utf8.bin`` is binary XML with UTF-8 strings, which manifests never have.
+``page*.so`` are libraries for x86_64 with pages of 4 and 16 KB. ``signed.apk`` is aligned by zipalign and signed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def signed(work: Path) -> None:
     with zipfile.ZipFile(plain, "a") as archive:
         archive.write(HERE / "page16.so", "lib/x86_64/libLiteRt.so")
     run("zipalign", "-f", "-p", "4", plain, aligned)
-    run("keytool", "-genkeypair", "-keystore", key, "-storepass", "android", "-alias", "a", "-keyalg", "RSA", "-dname", "CN=a")
+    store = ("-keystore", key, "-storepass", "android", "-alias", "a")
+    run("keytool", "-genkeypair", *store, "-keyalg", "RSA", "-dname", "CN=a")
     run("apksigner", "sign", "--ks", key, "--ks-pass", "pass:android", "--out", HERE / "signed.apk", aligned)
     (HERE / "signed.apk.idsig").unlink(missing_ok=True)
 

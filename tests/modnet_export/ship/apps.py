@@ -1,4 +1,4 @@
-"""Apps to lint: put together of what aapt2 and a linker wrote (``tests/data/apps/make.py``), and projects of a few files."""
+"""Apps to lint: of what aapt2 and a linker wrote (``tests/data/apps/make.py``), and projects of a few files."""
 
 from __future__ import annotations
 

@@ -38,7 +38,11 @@ def test_an_apk_that_the_real_tools_signed_is_read(apps, tmp_path):
 
 
 APK = {
-    "a deflated model": ("model-stored", {"assets/modnet_fp16.tflite": Made(MODEL, deflated=True)}, "assets/modnet_fp16"),
+    "a deflated model": (
+        "model-stored",
+        {"assets/modnet_fp16.tflite": Made(MODEL, deflated=True)},
+        "assets/modnet_fp16",
+    ),
     "another model": ("model-hash", {"assets/modnet_fp16.tflite": Made(MODEL[:-1])}, "assets/modnet_fp16.tflite"),
     "no libOpenCL": ("opencl", {"AndroidManifest.xml": Made(manifest("demanding"))}, "AndroidManifest.xml"),
     "an old Android": ("min-sdk", {"AndroidManifest.xml": Made(manifest("old"))}, "AndroidManifest.xml"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from modnet_export.ship.android import bundle, gradle
+from modnet_export.ship.android import bundle, elf, gradle
 from modnet_export.ship.android.manifest import ANDROID
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
@@ -28,7 +29,20 @@ def _elf_project(given: Linted) -> Outcome:
     flexible = re.search(r"max-page-size=16384|ANDROID_SUPPORT_FLEXIBLE_PAGE_SIZES", scripts.own) is not None
     if own and ndk and not flexible and gradle.version_number(ndk) < _NDK:
         return failed(script, f"NDK {ndk} aligns your own libraries to 4 KB", "ndkVersion r28 or newer")
+    for module in project.used:
+        for path in module.files(".so"):
+            if path.parent.name in elf.WIDE and (found := _alignment(path)) is not None and found < _PAGE:
+                return failed(project.name(path), f"LOAD segments aligned to {found:#x}, less than 0x4000")
     return undecided(script, "the libraries come with the build: decided in an .apk or an .aab", "lint what you build")
+
+
+def _alignment(path: Path) -> int | None:
+    """The alignment of a library in a project; None for what is none, which the build will say."""
+    with path.open("rb") as file:
+        try:
+            return elf.load_alignment(file.read(elf.HEAD))
+        except ValueError:
+            return None
 
 
 def _elf_built(given: Linted) -> Outcome:
