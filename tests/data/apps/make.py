@@ -1,7 +1,7 @@
 """Writes the files beside it anew, with the real tools: aapt2, zipalign, apksigner, gcc.
 
 On Debian: ``apt-get install aapt zipalign apksigner android-framework-res gcc openjdk-17-jre-headless``, then
-``python tests/data/apps/make.py``; what is here is from bookworm's (aapt2 2.19 and zipalign of Android 10, apksigner 31).
+``python tests/data/apps/make.py``; what is here is from bookworm (aapt2 2.19, zipalign of Android 10, apksigner 31).
 
 From each ``NAME.xml``: ``NAME.apk``, an APK of the manifest alone; ``NAME.txt``, what aapt2 says is in it; ``NAME.pb``,
 the same manifest as a bundle has it. ``utf8.bin`` is binary XML with UTF-8 strings, which manifests never have.
