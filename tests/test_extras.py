@@ -92,6 +92,11 @@ def test_all_brings_every_extra_and_so_does_dev():
         ]
 
 
+def test_an_apks_libraries_need_pyelftools(tmp_path):
+    apk = ROOT / "tests" / "data" / "apps" / "signed.apk"
+    assert_ends_clearly(hidden(EXTRAS["apps"], command("lint", apk), tmp_path), "apps", "elftools")
+
+
 @pytest.mark.long
 def test_core_ml_is_refused_before_any_work(tmp_path):
     done = hidden(EXTRAS["coreml"], command("export", "--formats", "coreml", "--out", "dist"), tmp_path)

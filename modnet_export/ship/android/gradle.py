@@ -144,6 +144,11 @@ class Scripts:
                 return True
         return False
 
+    @property
+    def of_app(self) -> bool:
+        """Whether the module is an app: by its plugin or, where a plugin of the project's own hides that, its id."""
+        return self.applies(APPLICATION) or re.search(r"\bapplicationId\b", self.own) is not None
+
     def resolved(self, expression: str) -> str | None:
         """A number or a version: a literal, an entry of the catalog, or a variable that a literal is assigned to."""
         expression = expression.strip()

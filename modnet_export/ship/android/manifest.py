@@ -156,6 +156,13 @@ def names(manifest: Element, tag: str) -> dict[str, Element]:
     return {element.get(NAME, ""): element for element in manifest.iter(tag)}
 
 
+def native_libraries(manifest: Element) -> dict[str, Element]:
+    """The ``uses-native-library`` of an app by their names; Android reads those within ``application``."""
+    return {
+        name: item for app in manifest.iter("application") for name, item in names(app, "uses-native-library").items()
+    }
+
+
 def min_sdk(manifest: Element) -> str | None:
     """``android:minSdkVersion``; None where there is none, which Android takes for 1."""
     uses = manifest.find("uses-sdk")

@@ -75,7 +75,7 @@ class Project:
         self.app = self._app(module)
 
     def _app(self, asked: str | None) -> Module:
-        apps = {name: item for name, item in self.modules.items() if item.scripts.applies(gradle.APPLICATION)}
+        apps = {name: item for name, item in self.modules.items() if item.scripts.of_app}
         inside = {name: item for name, item in apps.items() if item.folder.is_relative_to(self.folder)}
         if not inside:
             raise ExportError(
@@ -151,7 +151,7 @@ class Project:
 
     def name(self, path: Path) -> str:
         """A path as it is shown: from the project's folder."""
-        return path.relative_to(self.root).as_posix()
+        return Path(os.path.relpath(path, self.root)).as_posix()
 
 
 def _scripts(root: Path) -> Iterator[Path]:

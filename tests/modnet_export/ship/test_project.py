@@ -21,7 +21,7 @@ android {
     defaultConfig { minSdkVersion 24 }
     aaptOptions { noCompress 'tflite' }
     splits { abi { enable true } }
-    buildTypes { release { minifyEnabled true } }
+    buildTypes { release { minifyEnabled true; proguardFiles 'proguard-rules.pro' } }
 }
 dependencies {
     implementation 'com.google.ai.edge.litert:litert:2.3.0'
@@ -46,6 +46,18 @@ FORMS = {
         "gradle/libs.versions.toml": CATALOG.replace("[versions]", '[versions]\nmin-sdk = "24"'),
     },
     "minSdk as a block": {SCRIPT: KOTLIN_DSL.replace("minSdk = 24", "minSdk { version = release(24) }")},
+    "React Native's variables": {
+        SCRIPT: None,
+        "app/build.gradle": GROOVY.replace("minSdkVersion 24", "minSdkVersion rootProject.ext.minSdkVersion"),
+        "build.gradle.kts": None,
+        "build.gradle": "buildscript { ext { minSdkVersion = 24\nagp = '8.7.2' }\n"
+        'dependencies { classpath("com.android.tools.build:gradle:$agp") } }',
+    },
+    "a plugin of the project's own": {
+        SCRIPT: KOTLIN_DSL.replace("alias(libs.plugins.android.application)", 'id("org.example.app")').replace(
+            "minSdk = 24", 'minSdk = 24\napplicationId = "org.example"'
+        ),
+    },
     "a library module": {
         SCRIPT: KOTLIN_DSL.replace("implementation(libs.litert)", 'implementation(project(":matting"))'),
         "matting/build.gradle.kts": "dependencies { api(libs.litert) }",
@@ -115,6 +127,21 @@ FAULTS = {
         script(("libs.litert.gpu", '"com.google.ai.edge.litert:litert-gpu:2.2.9"')),
     ),
     "no keep rules": ("keep-rules", {"app/proguard-rules.pro": "# -keep class com.google.ai.edge.litert.** { *; }"}),
+    "a rule that keeps no methods": (
+        "keep-rules",
+        {"app/proguard-rules.pro": "-keep class com.google.ai.edge.litert.**"},
+    ),
+    "a rule that keeps no names": (
+        "keep-rules",
+        {"app/proguard-rules.pro": "-keep,allowobfuscation class com.google.ai.edge.litert.** { *; }"},
+    ),
+    "a rule in a file that is not used": (
+        "keep-rules",
+        {
+            "app/proguard-rules.pro": None,
+            "app/other.pro": "-keep class com.google.ai.edge.litert.** { *; }",
+        },
+    ),
     "a misaligned LiteRT": (
         "elf-16kb",
         {"gradle/libs.versions.toml": CATALOG.replace('litert = "2.3.0"', 'litert = "2.1.1"')},
@@ -149,6 +176,7 @@ def test_a_fault_in_a_project_is_found(apps, case):
         ("model-hash", {MODEL_AT: None}),
         ("model-size", {MODEL_AT: None}),
         ("opencl", {MANIFEST: "<manifest/>"}),
+        ("opencl", {MANIFEST: GOOD_MANIFEST.replace("<application", "<other").replace("/application", "/other")}),
         ("min-sdk", script(("minSdk = 24", "minSdk = theOldest()"))),
         ("min-sdk", {**script(("minSdk = 24", "")), MANIFEST: "<manifest/>"}),
         ("camera", {MANIFEST: "<manifest/>"}),

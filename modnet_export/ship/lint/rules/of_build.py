@@ -17,7 +17,11 @@ _TWO_ARTIFACTS = (2, 3)
 """From this release of LiteRT on, the GPU accelerator is an artifact of its own."""
 _CLASSES = b"Lcom/google/ai/edge/litert/"
 _JNI = ("liblitert_jni.so", "libLiteRt.so")
-_KEPT = re.compile(r"-keep\s*(?:,\s*\w+\s*)*class\s+com\.google\.ai\.edge\.litert\.(?:\*\*|\*)")
+_KEPT = re.compile(
+    r"-keep\s*(?:,\s*(?!allow(?:obfuscation|shrinking))\w+\s*)*class\s+com\.google\.ai\.edge\.litert\.\*\*\s*"
+    r"\{[^}]*(?:\*|<methods>)\s*;"
+)
+"""A rule that keeps the classes with their names and methods."""
 
 
 def _gpu_project(given: Linted) -> Outcome:
@@ -76,9 +80,9 @@ def _keep_project(given: Linted) -> Outcome:
     if not gradle.is_set(text, "minifyEnabled") and not optimised:
         return passed(script, "no build is minified")
     for module in project.used:
-        for path in sorted([*module.folder.glob("*.pro"), *module.folder.glob("*.txt"), *module.folder.glob("*.cfg")]):
-            if _KEPT.search(re.sub(r"#[^\n]*", "", gradle.read_source(path))):
-                return passed(project.name(path), "keeps LiteRT's classes")
+        for name in re.findall(r"[\"']([^\"'\n]+\.(?:pro|txt|cfg))[\"']", module.scripts.own):
+            if _KEPT.search(re.sub(r"#[^\n]*", "", gradle.read_source(module.folder / name))):
+                return passed(project.name(module.folder / name), "keeps LiteRT's classes")
     return failed(script, "R8 is on, and no rule keeps the classes that LiteRT's native code calls")
 
 

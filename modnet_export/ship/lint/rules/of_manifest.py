@@ -31,7 +31,7 @@ def _opencl_project(given: Linted) -> Outcome:
     project: Project = given.app
     declared = None
     for path, tree in project.manifests.items():
-        library = manifest.names(tree, "uses-native-library").get(_OPENCL)
+        library = manifest.native_libraries(tree).get(_OPENCL)
         if library is None:
             continue
         if library.get(f"{manifest.TOOLS}node") in ("remove", "removeAll"):
@@ -50,7 +50,7 @@ def _opencl_project(given: Linted) -> Outcome:
 
 def _opencl_built(given: Linted) -> Outcome:
     package: Package = given.app
-    library = manifest.names(package.manifest, "uses-native-library").get(_OPENCL)
+    library = manifest.native_libraries(package.manifest).get(_OPENCL)
     if library is not None:
         only = "" if library.get(manifest.REQUIRED) == "false" else "; phones without it cannot install the app"
         return passed("AndroidManifest.xml", "libOpenCL.so is declared" + only)
