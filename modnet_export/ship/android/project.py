@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from xml.etree.ElementTree import Element
 
 from converters.errors import ExportError
@@ -18,6 +19,12 @@ _SETTINGS = ("settings.gradle.kts", "settings.gradle")
 _NOT_SOURCES = {"build", "node_modules", "gradle"}
 _DEEPEST = 4
 _KOTLIN = (".kt", ".java")
+Use = Literal["gpu", "camera"]
+_WORDS: dict[Use, tuple[bytes, ...]] = {
+    "gpu": (b"Accelerator.GPU", b"GpuDelegate"),
+    "camera": (b"androidx.camera.", b"android.hardware.camera2"),
+}
+"""What stands in a source that uses one of them."""
 _PACKS = ("com.android.asset-pack", "com.android.ai-pack")
 
 
@@ -30,13 +37,19 @@ class Module:
     script: Path
     scripts: Scripts
 
-    def files(self, *suffixes: str) -> Iterator[Path]:
-        """The files of its source sets, but for tests, sorted."""
+    @cached_property
+    def _names(self) -> list[str]:
+        found: list[str] = []
         for folder, folders, names in os.walk(self.folder / "src"):
             top = folder == str(self.folder / "src")
             folders[:] = sorted(name for name in folders if not (top and re.match("(androidT|t)est", name)))
-            paths = (Path(folder, name) for name in sorted(names) if name.lower().endswith(suffixes))
-            yield from (path for path in paths if path.is_file())
+            found += (os.path.join(folder, name) for name in sorted(names))
+        return found
+
+    def files(self, *suffixes: str) -> list[Path]:
+        """The files of its source sets, but for tests, folder by folder."""
+        found = (Path(name) for name in self._names if name.lower().endswith(suffixes))
+        return [path for path in found if path.is_file()]
 
     def assets(self) -> list[Path]:
         """The models in its assets."""
@@ -144,10 +157,18 @@ class Project:
         """The version of the Android Gradle plugin."""
         return self.app.scripts.plugin_version(gradle.APPLICATION, "com.android.tools.build:gradle")
 
-    def mentions(self, pattern: str) -> Path | None:
-        """The first Kotlin or Java file in which a pattern stands."""
-        sources = (path for module in self.used for path in module.files(*_KOTLIN))
-        return next((path for path in sources if re.search(pattern, gradle.read_source(path))), None)
+    @cached_property
+    def uses(self) -> dict[Use, Path]:
+        """The first Kotlin or Java file that uses the GPU, and the first that uses the camera, where there are any."""
+        found: dict[Use, Path] = {}
+        for path in (path for module in self.used for path in module.files(*_KOTLIN)):
+            text = gradle.read_bytes(path)
+            for use, words in _WORDS.items():
+                if use not in found and any(word in text for word in words):
+                    found[use] = path
+            if len(found) == len(_WORDS):
+                break
+        return found
 
     def name(self, path: Path) -> str:
         """A path as it is shown: from the project's folder."""

@@ -10,7 +10,7 @@ from modnet_export.ship.android import gradle
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
 from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, passed, undecided
-from modnet_export.ship.lint.rules.of_manifest import ASKS_FOR_GPU, GPU_LIBRARIES
+from modnet_export.ship.lint.rules.of_manifest import GPU_LIBRARIES
 
 _LITERT, _GPU = f"{gradle.LITERT}:litert", f"{gradle.LITERT}:litert-gpu"
 _TWO_ARTIFACTS = (2, 3)
@@ -26,8 +26,8 @@ _KEPT = re.compile(
 
 def _gpu_project(given: Linted) -> Outcome:
     project: Project = given.app
-    source, script = project.mentions(ASKS_FOR_GPU), project.name(project.app.script)
-    if source is None and _GPU not in project.libraries:
+    script = project.name(project.app.script)
+    if "gpu" not in project.uses and _GPU not in project.libraries:
         return undecided(script, "no source asks for Accelerator.GPU; a library may")
     return _gpu(project.libraries, script)
 

@@ -22,8 +22,6 @@ GPU_LIBRARIES = (
     "libtensorflowlite_gpu_jni.so",
 )
 """What brings the GPU along: LiteRT's accelerators (its auto_registration.cc), and TFLite's delegate."""
-ASKS_FOR_GPU = r"\bAccelerator\.GPU\b|\bGpuDelegate\b"
-_ASKS_FOR_CAMERA = r"\bandroidx\.camera\b|\bandroid\.hardware\.camera2\b"
 
 
 def _opencl_project(given: Linted) -> Outcome:
@@ -94,7 +92,7 @@ def _camera_project(given: Linted) -> Outcome:
     trees = {project.name(path): tree for path, tree in project.manifests.items()}
     asks = next((name for name, tree in trees.items() if _CAMERA in manifest.names(tree, "uses-permission")), None)
     if asks is None:
-        source = project.mentions(_ASKS_FOR_CAMERA)
+        source = project.uses.get("camera")
         if source is not None:
             return failed(
                 project.name(source),
