@@ -43,7 +43,7 @@ class Module:
         for folder, folders, names in os.walk(self.folder / "src"):
             top = folder == str(self.folder / "src")
             folders[:] = sorted(name for name in folders if not (top and re.match("(androidT|t)est", name)))
-            found += (os.path.join(folder, name) for name in sorted(names))
+            found += (f"{folder}{os.sep}{name}" for name in sorted(names))
         return found
 
     def files(self, *suffixes: str) -> list[Path]:
