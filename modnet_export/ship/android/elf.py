@@ -22,9 +22,11 @@ def load_alignment(head: bytes) -> int:
     from elftools.elf.elffile import ELFFile
 
     data = bytearray(head)
+    # The section headers lie at the file's end and say nothing of loading: there are none, as far as we ask.
     if data[4:5] == b"\x02":
-        # The section headers lie at the file's end and say nothing of loading: there are none, as far as we ask.
         data[0x28:0x30], data[0x3C:0x40] = bytes(8), bytes(4)
+    else:
+        data[0x20:0x24], data[0x30:0x34] = bytes(4), bytes(4)
     try:
         found = [item["p_align"] for item in ELFFile(BytesIO(data)).iter_segments("PT_LOAD")]
     except (ELFError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:

@@ -5,7 +5,8 @@ On Debian: ``apt-get install aapt zipalign apksigner android-framework-res gcc o
 
 From each ``NAME.xml``: ``NAME.apk``, an APK of the manifest alone; ``NAME.txt``, what aapt2 says is in it; ``NAME.pb``,
 the same manifest as a bundle has it. ``utf8.bin`` is binary XML with UTF-8 strings, which manifests never have.
-``page*.so`` are libraries for x86_64 with pages of 4 and 16 KB. ``signed.apk`` is aligned by zipalign and signed.
+``page*.so`` are libraries for x86_64 with pages of 4 and 16 KB, ``narrow.so`` is one for x86. ``signed.apk`` is aligned
+by zipalign and signed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ HERE = Path(__file__).parent
 FRAMEWORK = "/usr/share/android-framework-res/framework-res.apk"
 # Android 10's aapt2 does not know uses-native-library, and says so.
 LINK = ("aapt2", "link", "--warn-manifest-validation", "-I", FRAMEWORK, "--manifest")
-PAGES = {"page4.so": 0x1000, "page16.so": 0x4000}
+PAGES = {"page4.so": (0x1000, "-m64"), "page16.so": (0x4000, "-m64"), "narrow.so": (0x1000, "-m32")}
 
 
 def run(*command: object) -> str:
@@ -52,9 +53,9 @@ def utf8(work: Path) -> None:
 def libraries(work: Path) -> None:
     source = work / "nothing.c"
     source.write_text("int nothing(void) { return 0; }\n")
-    for name, page in PAGES.items():
+    for name, (page, width) in PAGES.items():
         layout = (f"-Wl,-z,max-page-size={page}", "-Wl,-z,noseparate-code", "-Wl,--build-id=none")
-        run("gcc", "-shared", "-nostdlib", "-s", *layout, source, "-o", HERE / name)
+        run("gcc", width, "-shared", "-nostdlib", "-s", *layout, source, "-o", HERE / name)
 
 
 def signed(work: Path) -> None:

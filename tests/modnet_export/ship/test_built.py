@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from modnet_export.ship.android import elf
 from modnet_export.ship.lint.rules import RULES
 from tests.modnet_export.ship import apps as made
 from tests.modnet_export.ship.apps import DATA, DEPENDENCIES, MODEL, Made, config, dependencies, manifest
@@ -170,3 +171,9 @@ def test_large_models_belong_into_a_pack(apps, monkeypatch):
     assert apps.finding(apps.aab(moved), "model-size").verdict == "passed"
     monkeypatch.setattr(of_models, "_PACK", 1000)
     assert apps.finding(apps.aab(moved), "model-size").verdict == "failed"
+
+
+@pytest.mark.parametrize(("name", "alignment"), [("page4.so", 0x1000), ("page16.so", 0x4000), ("narrow.so", 0x1000)])
+def test_the_beginning_of_a_library_is_enough(name, alignment):
+    """The section headers lie at its end, tens of megabytes on in a real one."""
+    assert elf.load_alignment((DATA / name).read_bytes()[:0x300]) == alignment
