@@ -19,7 +19,7 @@ TOOLS = "{http://schemas.android.com/tools}"
 NAME, REQUIRED = f"{ANDROID}name", f"{ANDROID}required"
 
 # Names are looked up by these where there are any: Android itself goes by them, and some packers remove the names.
-_KNOWN = {0x01010003: "name", 0x0101020C: "minSdkVersion", 0x0101028E: "required", 0x010104EA: "extractNativeLibs"}
+_KNOWN = {0x01010003: "name", 0x0101020C: "minSdkVersion", 0x0101028E: "required"}
 _STRING_POOL, _XML, _RESOURCE_MAP, _START, _END = 0x0001, 0x0003, 0x0180, 0x0102, 0x0103
 _UTF8 = 1 << 8
 _NONE = 0xFFFFFFFF

@@ -78,6 +78,7 @@ AAB = {
     "renamed classes": ("keep-rules", {"base/dex/classes.dex": Made(b"dex\n035\x00 La/b;")}),
     "pages of 4 KB": ("elf-16kb", {"base/lib/x86_64/a.so": Made(made.MISALIGNED)}),
     "a zip of 4 KB": ("zip-16kb", {"BundleConfig.pb": Made(config(made.AGP_GLOB, alignment=1))}),
+    "a zip of which nothing is said": ("zip-16kb", {"BundleConfig.pb": None}),
     "a zip of no alignment": ("zip-16kb", {"BundleConfig.pb": Made(config(made.AGP_GLOB, alignment=0))}),
     "no split": ("abi-split", {"BundleConfig.pb": Made(config(made.AGP_GLOB, negate_abi=True))}),
 }

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from modnet_export.ship.android import bundle, elf, gradle
-from modnet_export.ship.android.manifest import ANDROID
 from modnet_export.ship.android.package import Package
 from modnet_export.ship.android.project import Project
 from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, listed, passed, undecided
@@ -77,14 +76,13 @@ def _zip_apk(given: Linted) -> Outcome:
 
 
 def _zip_aab(given: Linted) -> Outcome:
-    """Bundletool aligns the libraries of the .apk files that it makes as BundleConfig.pb says, else to 4 KB."""
+    """Bundletool stores libraries unless BundleConfig.pb says otherwise, and aligns them as it says, else to 4 KB."""
     package: Package = given.app
     if not any(entry.wide for entry in package.libraries):
         return passed(package.path.name, _NONE)
-    native = package.config.optimizations.uncompress_native_libraries
-    application = package.manifest.find("application")
-    extracted = application is not None and application.get(f"{ANDROID}extractNativeLibs") == "true"
-    if not native.enabled or extracted:
+    optimizations = package.config.optimizations
+    native = optimizations.uncompress_native_libraries
+    if optimizations.HasField("uncompress_native_libraries") and not native.enabled:
         return passed("BundleConfig.pb", "libraries will be deflated, and unpacked on the phone")
     if native.alignment in bundle.ALIGNED_TO_16_KB:
         return passed("BundleConfig.pb", "libraries will begin at multiples of 16 KB or more")
