@@ -62,7 +62,7 @@ def is_set(text: str, name: str) -> bool:
 
 def version_number(text: str) -> tuple[int, ...]:
     """``8.5.1`` as (8, 5, 1), for comparing; what stands behind the numbers is left out."""
-    found = re.match(r"\d+(?:\.\d+)*", text)
+    found = re.match(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", text)
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
@@ -94,7 +94,7 @@ class Catalog:
                 {_accessor(k): _entry(v, known, "id") for k, v in content.get("plugins", {}).items()},
                 {_accessor(k): tuple(map(_accessor, v)) for k, v in content.get("bundles", {}).items()},
             )
-        except (tomllib.TOMLDecodeError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ExportError(
                 f"cannot read the version catalog: {reason(error)}",
                 where=path,

@@ -134,7 +134,9 @@ class Package:
         if entry.info.file_size > _LARGEST_MANIFEST:
             raise ValueError(f"{entry.name} claims {entry.info.file_size:,} bytes")
         try:
-            return convert(self._zip.read(entry.info))
+            with self._zip.open(entry.info) as file:
+                # A size, since one whose header lies would be decompressed whole before it is cut off.
+                return convert(file.read(entry.info.file_size + 1))
         except ValueError as error:
             raise ValueError(f"{entry.name}: {error}") from error
 
@@ -142,6 +144,10 @@ class Package:
     def manifest(self) -> Element:
         """That of the app itself."""
         return self.manifests["base"]
+
+    def in_pack(self, entry: Entry) -> bool:
+        """Whether a bundle's file is in an asset pack or an AI pack, and not in the app or a feature of it."""
+        return entry.module in self.manifests and manifest.module_type(self.manifests[entry.module]) != "feature"
 
     @cached_property
     def libraries(self) -> tuple[Entry, ...]:

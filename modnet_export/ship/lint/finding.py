@@ -79,7 +79,7 @@ def undecided(place: str, reason: str, mend: str | None = None) -> Outcome:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, and how it is checked in each form of an app in which it can be."""
+    """A rule, and how it is checked in each form of an app."""
 
     name: str
     mend: str
@@ -87,13 +87,8 @@ class Rule:
     """Where it can be decided; a check elsewhere may find a fault all the same, and never passes."""
     checks: dict[Where, Callable[[Linted], Outcome]]
 
-    def finding(self, kind: Where, given: Linted, name: str) -> Finding:
-        check = self.checks.get(kind)
-        if check is None:
-            others = " or ".join(_NAMES[item] for item in self.decided_in)
-            outcome = undecided(name, f"decided in {others}", "lint that as well")
-        else:
-            outcome = check(given)
+    def finding(self, kind: Where, given: Linted) -> Finding:
+        outcome = self.checks[kind](given)
         return Finding(
             rule=self.name,
             verdict=outcome.verdict,
@@ -102,9 +97,6 @@ class Rule:
             mend=None if outcome.verdict == "passed" else outcome.mend or self.mend,
             decided_in=self.decided_in,
         )
-
-
-_NAMES: dict[Where, str] = {"project": "a project", "apk": "an .apk", "aab": "an .aab"}
 
 
 def listed(names: Iterable[str]) -> str:

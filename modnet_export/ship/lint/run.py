@@ -52,7 +52,7 @@ def lint(request: LintRequest) -> LintResult:
 
 def _linted(kind: Where, app: object, request: LintRequest, hashes: Mapping[str, str] | None) -> LintResult:
     given = Linted(app, hashes)
-    findings = tuple(rule.finding(kind, given, request.app.resolve().name) for rule in RULES)
+    findings = tuple(rule.finding(kind, given) for rule in RULES)
     return LintResult(app=str(request.app), kind=kind, findings=findings)
 
 

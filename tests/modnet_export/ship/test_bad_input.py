@@ -6,6 +6,7 @@ import os
 import random
 import struct
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.modnet_export.cli.hostile import tree
 from tests.modnet_export.ship.apps import DATA, GOOD_AAB, GOOD_APK, LIBRARY, Made, changed, manifest, write
 
 MANIFEST = "AndroidManifest.xml"
+CLAIMED = 50 << 20
 
 
 def bomb(path: Path) -> Path:
@@ -43,9 +45,9 @@ def overlapping(path: Path) -> Path:
 
 def claiming(path: Path) -> Path:
     """A manifest that its header says is small."""
-    write(path, changed(GOOD_APK, {MANIFEST: Made(bytes(20 << 20), deflated=True)}))
+    write(path, changed(GOOD_APK, {MANIFEST: Made(bytes(CLAIMED), deflated=True)}))
     data = bytearray(path.read_bytes())
-    while (at := data.find(struct.pack("<I", 20 << 20))) >= 0:
+    while (at := data.find(struct.pack("<I", CLAIMED))) >= 0:
         data[at : at + 4] = struct.pack("<I", 100)
     path.write_bytes(data)
     return path
@@ -112,6 +114,18 @@ def test_a_bad_apk_is_one_clear_message(apps, kind):
     assert error.value.next_step
     assert tree(apps.folder) == before
     assert time.monotonic() - began < 60  # a bomb is not unpacked
+
+
+def test_a_manifest_whose_size_is_not_true_is_not_unpacked(apps):
+    """zipfile itself would, before it cuts it off."""
+    path = claiming(apps.path(".apk"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ExportError):
+            apps(path)
+        assert tracemalloc.get_traced_memory()[1] < CLAIMED / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_apk_by_the_name_of_a_bundle_is_said_to_be_none(apps):
@@ -194,9 +208,20 @@ class TestProject:
             apps(apps.project({"app/src/main/AndroidManifest.xml": text}))
         assert error.value.next_step == "mend the file"
 
-    def test_a_catalog_that_is_not_toml(self, apps):
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[versions\n",
+            "versions = 1",
+            "[versions]\na.ref = 1",
+            "[libraries]\na = 1",
+            "a = " + "9" * 5000,
+            "[bundles]\na = 1",
+        ],
+    )
+    def test_a_catalog_that_is_none(self, apps, text):
         with pytest.raises(ExportError, match="cannot read the version catalog"):
-            apps(apps.project({"gradle/libs.versions.toml": "[versions\n"}))
+            apps(apps.project({"gradle/libs.versions.toml": text}))
 
     def test_nothing_is_written_and_odd_files_are_passed_over(self, apps):
         project = apps.project()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from modnet_export.ship.android import elf
@@ -172,6 +174,15 @@ def test_large_models_belong_into_a_pack(apps, monkeypatch):
     assert apps.finding(apps.aab(moved), "model-size").verdict == "passed"
     monkeypatch.setattr(of_models, "_PACK", 1000)
     assert apps.finding(apps.aab(moved), "model-size").verdict == "failed"
+
+
+@pytest.mark.parametrize(("alignment", "verdict"), [(0x2000, "failed"), (0x4000, "passed"), (0x10000, "passed")])
+@pytest.mark.parametrize("segment", [0, 1])
+def test_every_segment_counts(apps, segment, alignment, verdict):
+    """An ELF64 program header has 56 bytes from byte 64 on, and p_align in its last eight."""
+    library = bytearray(made.LIBRARY)
+    struct.pack_into("<Q", library, 64 + 56 * segment + 48, alignment)
+    assert apps.finding(apps.apk({LIB: Made(bytes(library), align=0x4000)}), "elf-16kb").verdict == verdict
 
 
 @pytest.mark.parametrize(("name", "alignment"), [("page4.so", 0x1000), ("page16.so", 0x4000), ("narrow.so", 0x1000)])

@@ -45,6 +45,10 @@ FORMS = {
         SCRIPT: KOTLIN_DSL.replace("minSdk = 24", "minSdk = libs.versions.min.sdk.get().toInt()"),
         "gradle/libs.versions.toml": CATALOG.replace("[versions]", '[versions]\nmin-sdk = "24"'),
     },
+    "noCompress as a list": {
+        SCRIPT: KOTLIN_DSL.replace('+= "tflite"', '+= listOf(\n    "json",\n    "tflite",\n)'),
+        "gradle/libs.versions.toml": CATALOG.replace('version.ref = "agp"', 'version.ref = "none"'),
+    },
     "minSdk as a block": {SCRIPT: KOTLIN_DSL.replace("minSdk = 24", "minSdk { version = release(24) }")},
     "React Native's variables": {
         SCRIPT: None,
@@ -178,6 +182,8 @@ def test_a_fault_in_a_project_is_found(apps, case):
         ("opencl", {MANIFEST: "<manifest/>"}),
         ("opencl", {MANIFEST: GOOD_MANIFEST.replace("<application", "<other").replace("/application", "/other")}),
         ("min-sdk", script(("minSdk = 24", "minSdk = theOldest()"))),
+        ("min-sdk", script(("minSdk = 24", "minSdk = " + "9" * 5000))),
+        ("zip-16kb", {"gradle/libs.versions.toml": CATALOG.replace("9.2.1", "9" * 5000)}),
         ("min-sdk", {**script(("minSdk = 24", "")), MANIFEST: "<manifest/>"}),
         ("camera", {MANIFEST: "<manifest/>"}),
         ("gpu-artifact", {**script(("implementation(libs.litert.gpu)", "")), "app/src/main/java/Main.kt": ""}),

@@ -32,7 +32,7 @@ def _opencl_project(given: Linted) -> Outcome:
         library = manifest.native_libraries(tree).get(_OPENCL)
         if library is None:
             continue
-        if library.get(f"{manifest.TOOLS}node") in ("remove", "removeAll"):
+        if library.get(f"{manifest.TOOLS}node") == "remove":
             return failed(project.name(path), 'tools:node="remove" takes libOpenCL.so out of the merged manifest')
         declared = path
     for path, tree in project.manifests.items():
@@ -68,7 +68,7 @@ def _min_sdk_project(given: Linted) -> Outcome:
     for path, tree in project.manifests.items():
         if not values and path.is_relative_to(project.app.folder) and (value := manifest.min_sdk(tree)):
             script, values = project.name(path), [value]
-    numbers = [int(value) for value in values if value is not None and value.isdecimal()]
+    numbers = [number for value in values if value is not None and (number := _level(value)) is not None]
     if numbers and min(numbers) < _OLDEST:
         return failed(script, f"minSdk is {min(numbers)}")
     if not values or len(numbers) < len(values):
@@ -81,10 +81,15 @@ def _min_sdk_built(given: Linted) -> Outcome:
     value = manifest.min_sdk(package.manifest)
     if value is None:
         return failed("AndroidManifest.xml", "there is no minSdkVersion, which means 1")
-    if not value.isdecimal():
-        return undecided("AndroidManifest.xml", f"minSdkVersion is {value}, a preview or a reference")
-    verdict = passed if int(value) >= _OLDEST else failed
-    return verdict("AndroidManifest.xml", f"minSdkVersion is {value}")
+    level = _level(value)
+    if level is None:
+        return undecided("AndroidManifest.xml", f"minSdkVersion is {value[:40]}, a preview or a reference")
+    return (passed if level >= _OLDEST else failed)("AndroidManifest.xml", f"minSdkVersion is {level}")
+
+
+def _level(text: str) -> int | None:
+    """An API level; None for the name of a preview, or what is none."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def _camera_project(given: Linted) -> Outcome:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from modnet_export.record.files import sha256
 from modnet_export.ship.android import bundle, gradle
-from modnet_export.ship.android.manifest import module_type
 from modnet_export.ship.android.package import Entry, Package
 from modnet_export.ship.android.project import Module, Project
 from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, listed, passed, undecided
@@ -29,8 +29,7 @@ _MODULE, _PACK, _TOTAL = 200 * _MB, 1500 * _MB, 4000 * _MB
 def _stored_project(given: Linted) -> Outcome:
     project: Project = given.app
     script = project.name(project.app.script)
-    text = project.app.scripts.own
-    if any("tflite" in line for line in _no_compress(text)):
+    if re.search(r"\bnoCompress\b[^}]*[\"']\.?tflite[\"']", project.app.scripts.own):
         return passed(script, "`noCompress` names tflite")
     version = project.plugin
     if version is None:
@@ -40,10 +39,6 @@ def _stored_project(given: Linted) -> Outcome:
     if gradle.version_number(version) >= _STORED_BY_DEFAULT:
         return passed(script, f"the Android Gradle plugin {version} stores .tflite unasked (from 4.1 on)")
     return failed(script, f"`noCompress` does not name tflite, and the Android Gradle plugin {version} deflates it")
-
-
-def _no_compress(text: str) -> list[str]:
-    return [line for line in text.splitlines() if "noCompress" in line]
 
 
 def _stored_apk(given: Linted) -> Outcome:
@@ -71,8 +66,7 @@ def _will_be_stored(package: Package, entry: Entry) -> bool:
     compression = package.config.compression
     if any(bundle.matches(glob, entry.path) for glob in compression.uncompressed_glob):
         return True
-    pack = module_type(package.manifests[entry.module]) != "feature" if entry.module in package.manifests else False
-    return pack and compression.install_time_asset_module_default_compression != bundle.COMPRESSED
+    return package.in_pack(entry) and compression.install_time_asset_module_default_compression != bundle.COMPRESSED
 
 
 # The ones that were exported ------------------------------------------------------------
@@ -147,8 +141,7 @@ def _size_built(given: Linted) -> Outcome:
     modules: dict[str, int] = {}
     packs: dict[str, int] = {}
     for entry in package.models:
-        kind = module_type(package.manifests[entry.module]) if entry.module in package.manifests else "feature"
-        into = modules if kind == "feature" else packs
+        into = packs if package.in_pack(entry) else modules
         into[entry.module] = into.get(entry.module, 0) + entry.info.file_size
     return _sizes(modules, packs, package.path.name)
 
