@@ -11,6 +11,7 @@ import typer
 from modnet_export.terminal.console import OUT, escape, say, say_json, show, table
 from modnet_export.terminal.options import JsonOption, command, spelled
 
+_WIDE = 140
 _COLOURS = {"passed": "green", "failed": "bold red"}
 
 
@@ -32,14 +33,17 @@ def lint(options: LintOptions) -> None:
     if options.as_json:
         say_json(result.model_dump_json(indent=2))
     else:
-        shown = table(("rule", "verdict", "place", "reason", "mend"), no_wrap=False)
+        # A narrow terminal does without the last column; the others' sentences are wrapped. A pipe has a line for each rule.
+        narrow = OUT.is_terminal and OUT.width < _WIDE
+        shown = table(
+            ("rule", "verdict", "place", "reason", "mend", *(() if narrow else ("decided in",))), no_wrap=False
+        )
         for column in shown.columns:
             column.overflow = "fold"
         for item in result.findings:
             colour = _COLOURS.get(item.verdict, "yellow")
-            words = (item.place, item.reason, item.mend or "")
+            words = (item.place, item.reason, item.mend or "", *(() if narrow else (", ".join(item.decided_in),)))
             shown.add_row(item.rule, f"[{colour}]{item.verdict}[/]", *(escape(spelled(text)) for text in words))
-        # On a terminal its sentences are wrapped; a pipe gets one line for each rule.
         OUT.print(shown) if OUT.is_terminal else show(shown)
         undecided = sum(item.verdict.startswith("cannot") for item in result.findings)
         say(

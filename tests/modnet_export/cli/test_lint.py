@@ -28,6 +28,7 @@ def test_exit_code_and_table_say_what_is_wrong(run, tmp_path, kind):
     line = next(line for line in out.splitlines() if line.startswith(f" {rule}"))
     assert " failed " in line
     assert mend in line
+    assert kind in line.rpartition("  ")[2] or rule == "keep-rules"
     assert rule in err
     assert "Traceback" not in err
 

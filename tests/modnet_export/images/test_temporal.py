@@ -46,7 +46,9 @@ def test_a_lone_outlier_becomes_its_neighbours_mean(three, expected):
     np.testing.assert_allclose(steadied(before, now, after), matte(expected), atol=1e-6)
 
 
-@pytest.mark.parametrize(("three", "expected"), [((0, 1, 0.25), 0.125), ((0, 0.25, 0), 0.25)], ids=str)
+@pytest.mark.parametrize(
+    ("three", "expected"), [((0, 1, 0.25), 0.125), ((0.5, 0.25, 0.75), 0.25), ((0.75, 0.25, 0.5), 0.25)], ids=str
+)
 def test_at_the_threshold_alphas_agree(three, expected):
     """Numbers that floats hold exactly."""
     before, now, after = (matte(value) for value in three)
