@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modnet_export.terminal.console import OUT, escape, say, say_json, show, table
 from modnet_export.terminal.options import JsonOption, command, spelled
+
+if TYPE_CHECKING:
+    from modnet_export.ship.lint.finding import LintResult
 
 _WIDE = 140
 _COLOURS = {"passed": "green", "failed": "bold red"}
@@ -33,24 +36,28 @@ def lint(options: LintOptions) -> None:
     if options.as_json:
         say_json(result.model_dump_json(indent=2))
     else:
-        # A narrow terminal does without the last column; the others' sentences are wrapped. A pipe has a line for each rule.
-        narrow = OUT.is_terminal and OUT.width < _WIDE
-        shown = table(
-            ("rule", "verdict", "place", "reason", "mend", *(() if narrow else ("decided in",))), no_wrap=False
-        )
-        for column in shown.columns:
-            column.overflow = "fold"
-        for item in result.findings:
-            colour = _COLOURS.get(item.verdict, "yellow")
-            words = (item.place, item.reason, item.mend or "", *(() if narrow else (", ".join(item.decided_in),)))
-            shown.add_row(item.rule, f"[{colour}]{item.verdict}[/]", *(escape(spelled(text)) for text in words))
-        OUT.print(shown) if OUT.is_terminal else show(shown)
-        undecided = sum(item.verdict.startswith("cannot") for item in result.findings)
-        say(
-            f"{len(result.findings)} rules: {len(result.failed)} failed, {undecided} cannot be decided in "
-            f"{'a project' if result.kind == 'project' else f'an .{result.kind}'}"
-        )
+        _say(result)
     run.require(result)
+
+
+def _say(result: LintResult) -> None:
+    """One line for each rule; on a terminal its sentences are wrapped, and a narrow one goes without the last column."""
+    headings = ("rule", "verdict", "place", "reason", "mend", "decided in")
+    narrow = OUT.is_terminal and OUT.width < _WIDE
+    shown = table(headings[:-1] if narrow else headings, no_wrap=False)
+    for column in shown.columns:
+        column.overflow = "fold"
+    for item in result.findings:
+        verdict = f"[{_COLOURS.get(item.verdict, 'yellow')}]{item.verdict}[/]"
+        words = [escape(spelled(text)) for text in (item.place, item.reason, item.mend or "")]
+        shown.add_row(item.rule, verdict, *words, *([] if narrow else [", ".join(item.decided_in)]))
+    if OUT.is_terminal:
+        OUT.print(shown)
+    else:
+        show(shown)
+    undecided = sum(item.verdict.startswith("cannot") for item in result.findings)
+    where = "a project" if result.kind == "project" else f"an .{result.kind}"
+    say(f"{len(result.findings)} rules: {len(result.failed)} failed, {undecided} cannot be decided in {where}")
 
 
 def mount(app: typer.Typer) -> None:
