@@ -41,7 +41,7 @@ def lint(options: LintOptions) -> None:
 
 
 def _say(result: LintResult) -> None:
-    """One line for each rule; on a terminal its sentences are wrapped, and a narrow one goes without the last column."""
+    """One line for each rule; a terminal wraps its sentences, and a narrow one goes without the last column."""
     headings = ("rule", "verdict", "place", "reason", "mend", "decided in")
     narrow = OUT.is_terminal and OUT.width < _WIDE
     shown = table(headings[:-1] if narrow else headings, no_wrap=False)
