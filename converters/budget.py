@@ -11,7 +11,7 @@ from converters.errors import ExportError
 
 MEASURES = {
     "mad": "mad",
-    "worst": "worst_mad",
+    "p95": "p95_mad",
     "p999": "p999",
     "max": "max_abs_difference",
     "latency_ms": "latency_ms",
@@ -40,8 +40,8 @@ class Point:
     latency_ms: float
     """On the exporting machine, the least of a few runs: for comparison within one search only."""
     size_mb: float
-    worst_mad: float | None = None
-    """The mean absolute difference in the worst image; None: measured by a version that did not look at it."""
+    p95_mad: float | None = None
+    """The 95th percentile over the images of the mean absolute difference; None: of a version that did not take it."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

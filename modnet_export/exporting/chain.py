@@ -120,7 +120,7 @@ class Chain:
     @cached_property
     def _integer(self) -> Integer:
         fp32 = self._flatbuffer("cpu")
-        return Integer(fp32, self._calibration.images(fp32), self._request, self._progress)
+        return Integer(fp32, self._calibration, self._request, self._progress)
 
     def _statistics(self, tuning: Tuning) -> Mapping[int, Moments]:
         from converters.tflite.moments import collect

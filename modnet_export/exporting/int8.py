@@ -14,6 +14,7 @@ from converters.budget import Budget
 from converters.errors import ExportWarning
 from converters.progress import Progress
 from converters.runtimes import Image
+from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.request import ExportRequest
 from modnet_export.record.files import kept_in_cache, scratch_folder
 from modnet_export.record.manifest import SearchRecord
@@ -42,8 +43,8 @@ class _Equalised:
 class Integer:
     """The models with int8 arithmetic that are made of one fp32 flatbuffer, each search run once."""
 
-    def __init__(self, fp32: bytes, images: Sequence[Image], request: ExportRequest, progress: Progress) -> None:
-        self._fp32, self._images, self._request, self._progress = fp32, images, request, progress
+    def __init__(self, fp32: bytes, calibration: Calibration, request: ExportRequest, progress: Progress) -> None:
+        self._fp32, self._calibration, self._request, self._progress = fp32, calibration, request, progress
         self._found: dict[str, Found] = {}
         self.records: dict[str, SearchRecord] = {}
         """What was found, by the artefact's file."""
@@ -56,7 +57,7 @@ class Integer:
         from converters.tflite.int8.ranges import calibrate, observe, parameters
         from converters.tflite.rounding import Rounding
 
-        images = self._images
+        images = self._calibration.images(self._fp32)
 
         def groups(model: bytes) -> list[Group]:
             return graph.Graph(builder.read(model)).groups()
@@ -95,7 +96,7 @@ class Integer:
         found = convolutions(builder.read(self._fp32))
         names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
         rounding, rounded = Rounding(moments), dict[int, Weight]()
-        images = [image.transpose(0, 3, 1, 2).copy() for image in self._images]
+        images = [image.transpose(0, 3, 1, 2).copy() for image in self._calibration.images(self._fp32)]
 
         def build(chosen: Mapping[int, Parameters], ranges: Path) -> bytes:
             floats = [item for item in found if not whole.in_int8(item.index, chosen)]
@@ -144,7 +145,7 @@ class Integer:
             even.data,
             even.groups,
             even.scales,
-            self._images,
+            self._calibration.searched(self._fp32),
             budget,
             build,
             run or function,
@@ -156,7 +157,7 @@ class Integer:
         if not budget.held(found.point):
             warnings.warn(
                 f"{row.file} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g}, "
-                f"{found.point.worst_mad:.2g} in the worst image, "
+                f"{found.point.p95_mad:.2g} in 95 % of the images, "
                 f"with {found.point.integer_macs:.0%} of the multiplications in int8",
                 ExportWarning,
                 stacklevel=2,

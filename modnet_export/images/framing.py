@@ -117,11 +117,23 @@ def framed(portraits: Sequence[Portrait], pictures: Sequence[Pixels], count: int
     All forms of all portraits where ``count`` is the product of both numbers and they have no common factor.
     """
     forms = list(FORMS.values())
+    return [
+        _whole(forms[index % len(forms)], portraits[index % len(portraits)], pictures[index % len(pictures)])
+        for index in range(count)
+    ]
+
+
+def framed_twice(portraits: Sequence[Portrait], pictures: Sequence[Pixels], count: int) -> list[Portrait]:
+    """``count`` portraits in two forms at once (dark and small, noisy between bars): the network is less sure here."""
+    forms = list(FORMS.values())
     found = []
-    for index in range(count):
-        portrait = portraits[index % len(portraits)]
-        rows, columns = portrait.alpha.shape
-        picture = resize(pictures[index % len(pictures)], rows, columns)
-        made = forms[index % len(forms)](portrait, picture)
-        found.append(Portrait(np.ascontiguousarray(made.photo.clip(0, 1), np.float32), made.alpha))
+    for index, once in enumerate(framed(portraits, pictures, count)):
+        # Another second form each time that the first ones have taken their turns.
+        second = forms[(5 * index + 3 + index // len(forms)) % len(forms)]
+        found.append(_whole(second, once, pictures[(index + 1) % len(pictures)]))
     return found
+
+
+def _whole(form: Form, portrait: Portrait, picture: Pixels) -> Portrait:
+    made = form(portrait, resize(picture, *portrait.alpha.shape))
+    return Portrait(np.ascontiguousarray(made.photo.clip(0, 1), np.float32), np.ascontiguousarray(made.alpha))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
-from converters.eight_bit import from_bytes
+from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError, ExportWarning, few
-from modnet_export.images.framing import FORMS, Portrait, framed
+from modnet_export.images.framing import FORMS, Portrait, framed, framed_twice
 from modnet_export.images.imaging import Pixels, list_images, read_image
 from modnet_export.images.inputs import fit
 from modnet_export.record.contract import Size
@@ -18,7 +19,9 @@ from modnet_export.record.contract import Size
 _NAMED = 5
 """How many images a message names."""
 COUNT = 2 * len(FORMS)
-"""How many images calibration looks at. Of a larger folder, so many are taken at even distances."""
+"""How many images ranges and rounding look at. Of a larger folder, so many are taken at even distances."""
+SEARCHED = 3 * COUNT
+"""How many images a search measures on. The others are harder: what int8 does to an unsure matte shows on these."""
 BUILT_IN = "built-in portraits"
 _PORTRAITS = Path(__file__).parents[1] / "data" / "portraits"
 _BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
@@ -48,13 +51,15 @@ def portraits(folder: Path = _PORTRAITS) -> list[Portrait]:
     ]
 
 
-def _built_in(size: Size) -> Iterator[Pixels]:
-    """The built-in portraits, framed and lit as strangers' photographs are."""
-    yield from (fit(item.photo, size)[0] for item in framed(portraits(), _backgrounds(), COUNT))
+def _built_in(size: Size, count: int) -> Iterator[Pixels]:
+    """The built-in portraits, framed and lit as strangers' photographs are; beyond ``COUNT`` in two ways at once."""
+    people, pictures = portraits(), _backgrounds()
+    for item in [*framed(people, pictures, COUNT), *framed_twice(people, pictures, count - COUNT)]:
+        yield fit(item.photo, size)[0]
 
 
-def photographs(folder: Path) -> list[Path]:
-    """The images of a calibration folder that calibration looks at; raises ExportError where there are none."""
+def photographs(folder: Path, count: int = COUNT) -> list[Path]:
+    """At most ``count`` images of a calibration folder; raises ExportError where there are none."""
     if not folder.is_dir():
         raise ExportError(
             f"{folder} is no folder",
@@ -63,12 +68,12 @@ def photographs(folder: Path) -> list[Path]:
             next_step="check the path, or leave `calibration` out to use the built-in set",
         )
     paths = list_images([folder])
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(COUNT, len(paths))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int))
     return [paths[index] for index in chosen]
 
 
-def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]:
-    paths = photographs(folder)
+def _from_folder(folder: Path, size: Size, matting: Matting, count: int) -> Iterator[Pixels]:
+    paths = photographs(folder, count)
     empty: list[str] = []
     useless: list[str] = []
     for path in paths:
@@ -102,12 +107,31 @@ def _warn(text: str) -> None:
     warnings.warn(text, ExportWarning, stacklevel=2)
 
 
-def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels]:
-    """At most ``COUNT`` images as the model takes them, 1 x H x W x 3 in [0, 1].
+class _Bytes(Sequence[Pixels]):
+    """Images that are rounded to 8 bits, kept as such: a quarter of the memory."""
+
+    def __init__(self, pixels: Iterable[Pixels]) -> None:
+        self._stored = [to_bytes(item) for item in pixels]
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @overload
+    def __getitem__(self, index: int) -> Pixels: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Pixels]: ...
+    def __getitem__(self, index: int | slice) -> Pixels | list[Pixels]:
+        if isinstance(index, slice):
+            return [from_bytes(item) for item in self._stored[index]]
+        return from_bytes(self._stored[index])
+
+
+def images(folder: Path | None, size: Size, matting: Matting, count: int = COUNT) -> Sequence[Pixels]:
+    """At most ``count`` images as the model takes them, 1 x H x W x 3 in [0, 1].
 
     From ``folder``, or the built-in set. ``matting`` is the float model, which tells whether a user's image shows
     anybody (a warning where it does not).
     An image that cannot be read, or is of a single colour, is left out with a warning. Raises ExportError for a folder
     without any other.
     """
-    return list(_built_in(size) if folder is None else _from_folder(folder, size, matting))
+    return _Bytes(_built_in(size, count) if folder is None else _from_folder(folder, size, matting, count))

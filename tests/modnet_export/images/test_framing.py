@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modnet_export.images.framing import FORMS, Portrait, framed
+from modnet_export.images.framing import FORMS, Portrait, framed, framed_twice
 from modnet_export.images.representative import portraits
 from modnet_export.verifying import metrics
 
@@ -54,9 +54,10 @@ def test_small_person_fills_as_much_less():
     assert small / whole == pytest.approx(0.3**2, rel=0.1)
 
 
+@pytest.mark.parametrize("ways", [framed, framed_twice])
 @given(count=st.integers(1, 60), people=st.integers(1, 5))
-def test_portraits_and_forms_take_turns(count, people):
-    found = framed([drawn(seed) for seed in range(people)], [PICTURE], count)
+def test_portraits_and_forms_take_turns(ways, count, people):
+    found = ways([drawn(seed) for seed in range(people)], [PICTURE], count)
     assert len(found) == count
     assert all(item.photo.dtype == np.float32 and 0 <= item.photo.min() <= item.photo.max() <= 1 for item in found)
 
