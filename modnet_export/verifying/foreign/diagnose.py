@@ -1,0 +1,116 @@
+"""Why a file that somebody else converted gives another matte: the hypothesis that explains the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from modnet_export.verifying.foreign.hypotheses import INPUTS, NETWORKS, OUTPUTS, Hypothesis
+from modnet_export.verifying.foreign.in_file import by_its_arithmetic, by_its_weights
+from modnet_export.verifying.foreign.probing import Fit, Probe, Subject
+from modnet_export.verifying.foreign.reading import RANGES, RangeName
+from modnet_export.verifying.result import Diagnosis
+
+# A second fault beside the first is believed where it takes away nine tenths of what the first leaves.
+_WORTH = 0.1
+# How many of the hypotheses that fit one image best are tried on another.
+_LIKELY = 8
+_DIM = np.float32(0.7)
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """What the hypotheses come to."""
+
+    explains: Fit | None
+    nearest: Fit
+    """Of one fault alone."""
+    without: float
+    """The mean difference from the reference."""
+    read: Subject
+    """The file, read in the range in which this was found."""
+
+
+def _forward(subject: Subject, ranges: Sequence[RangeName]) -> _Forward:
+    """Try every hypothesis on a file: read in the range that it was found to take and, where nothing explains it so, in
+    the others that its input may take."""
+    own = subject.model.reading.input_range
+    found: list[_Forward] = []
+    for input_range in dict.fromkeys((own, *ranges)):
+        found.append(_tried(subject.read_as(input_range)))
+        if found[-1].explains is not None:
+            return found[-1]
+    return found[0]
+
+
+def _tried(subject: Subject) -> _Forward:
+    """Every hypothesis, then pairs where none alone leaves no more than the file's limits.
+
+    What explains one image has to explain another one too.
+    """
+    image_nhwc = subject.sample.image_nhwc
+    probes = [Probe(subject, image_nhwc), Probe(subject, np.ascontiguousarray(image_nhwc[:, :, ::-1]) * _DIM)]
+    without = [probe.fit().off for probe in probes]
+
+    def first(faults: Iterable[tuple[Hypothesis, ...]], least: float) -> tuple[Fit | None, Fit]:
+        fits = sorted((probes[0].fit(*item) for item in faults), key=lambda fit: fit.off)
+        for fit in fits[:_LIKELY]:
+            on_both = (fit, probes[1].fit(*fit.hypotheses))
+            if fit.off < least and all(
+                one.explains(off, subject.tolerance) for one, off in zip(on_both, without, strict=True)
+            ):
+                return fit, fits[0]
+        return None, fits[0]
+
+    single, nearest = first(((item,) for item in (*INPUTS, *NETWORKS, *OUTPUTS)), np.inf)
+    if single is None or not single.within(subject.tolerance):
+        pair, _ = first(_pairs(), np.inf if single is None else _WORTH * single.off)
+        single = pair or single
+    return _Forward(single, nearest, without[0], subject)
+
+
+def _pairs() -> Iterator[tuple[Hypothesis, ...]]:
+    """Two faults that may well come together."""
+    ranges = [item for item in INPUTS if "normal" in item.name or "255" in item.name]
+    bgr = next(item for item in INPUTS if item.name == "BGR")
+    yield from ((item, bgr) for item in ranges)
+    yield from product(INPUTS, OUTPUTS)
+    yield from product(NETWORKS, OUTPUTS)
+
+
+def diagnose(subject: Subject, ranges: Sequence[RangeName]) -> Diagnosis:
+    """Name what explains a file's difference from the reference; where nothing does, say so, with the nearest.
+
+    ``ranges``: all that its input may take.
+    """
+    found = _forward(subject, ranges)
+    if found.explains is not None:
+        return _explained(subject, found, found.explains)
+    for check in (by_its_arithmetic, by_its_weights):
+        diagnosis = check(subject, found.without)
+        if diagnosis is not None:
+            return diagnosis
+    near = found.nearest.off < found.without and not found.nearest.flat
+    nearest = f" (nearest is '{found.nearest.hypotheses[0].name}')" if near else ""
+    return subject.diagnosis(
+        cause=f"none of the {len(INPUTS) + len(NETWORKS) + len(OUTPUTS)} faults that are looked for explains it{nearest}, "
+        "and its weights are the reference's",
+        without=found.without,
+        left=found.nearest.off if near else None,
+        mend="`bisect` names the op at which it leaves the reference",
+    )
+
+
+def _explained(subject: Subject, found: _Forward, fit: Fit) -> Diagnosis:
+    read = found.read.model.reading
+    taken = "" if read == subject.model.reading else f"given RGB from {RANGES[read.input_range].words}, "
+    return subject.diagnosis(
+        tuple(item.name for item in fit.hypotheses),
+        cause=taken + ", and ".join(item.sentence for item in fit.hypotheses),
+        without=found.without,
+        left=fit.off,
+        mend="; ".join(item.mend_of(subject.row.format) for item in fit.hypotheses),
+    )
