@@ -55,6 +55,10 @@ def _tflite(path: Path) -> Iterator[Array]:
     model = fb.read(path.read_bytes())
     for tensor in model.subgraphs[0].tensors:
         stored = fb.constant(model, tensor)
+        if tensor.type == fb.TensorType.INT4 and tensor.buffer:  # two in a byte, the first in the lower half
+            halves = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
+            pairs = np.stack([halves << 4, halves & 0xF0], 1).view(np.int8) >> 4
+            stored = pairs.reshape(-1)[: np.prod(tensor.shape)].reshape(tensor.shape)
         if stored is not None:
             yield fb.real_values(tensor, stored)
 

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from modnet_export.verifying.foreign.hypotheses import INPUTS, NETWORKS, OUTPUTS, Hypothesis
-from modnet_export.verifying.foreign.in_file import by_its_arithmetic, by_its_weights
+from modnet_export.verifying.foreign.in_file import by_another_checkpoint, by_its_arithmetic, by_single_weights
 from modnet_export.verifying.foreign.probing import Fit, Probe, Subject
 from modnet_export.verifying.foreign.reading import RANGES, RangeName
 from modnet_export.verifying.result import Diagnosis
@@ -86,10 +86,14 @@ def diagnose(subject: Subject, ranges: Sequence[RangeName]) -> Diagnosis:
 
     ``ranges``: all that its input may take.
     """
+    as_it_is = Probe(subject, subject.sample.image_nhwc).fit().off
+    another = by_another_checkpoint(subject, as_it_is)
+    if another is not None:  # what follows is about the reference's own weights
+        return another
     found = _forward(subject, ranges)
     if found.explains is not None:
         return _explained(subject, found, found.explains)
-    for check in (by_its_arithmetic, by_its_weights):
+    for check in (by_its_arithmetic, by_single_weights):
         diagnosis = check(subject, found.without)
         if diagnosis is not None:
             return diagnosis

@@ -13,7 +13,6 @@ from modnet_export.model.reference import open_reference
 from modnet_export.verifying.foreign.graphs import ReadGraph, first_not_finite
 from modnet_export.verifying.foreign.probing import Fit, Probe, Subject
 from modnet_export.verifying.foreign.reading import ForeignModel
-from modnet_export.verifying.foreign.weights import held
 from modnet_export.verifying.result import Diagnosis
 
 _SHOWN = 3
@@ -73,19 +72,11 @@ def _of_fp16(subject: Subject, fit: Fit, without: float) -> Diagnosis:
     )
 
 
-def by_its_weights(subject: Subject, without: float) -> Diagnosis | None:
-    """Whether the file has other weights than the reference; None where it has the same."""
-    found = held(subject.path, subject.reference, subject.source)
-    if not found.wrong and not found.another:
-        return None
+def by_another_checkpoint(subject: Subject, without: float) -> Diagnosis | None:
+    """Whether most of the file's weights are not the reference's; None where they are."""
+    found = subject.weights
     if not found.another:
-        layers = few(found.wrong, _SHOWN)
-        return subject.diagnosis(
-            cause=f"{len(found.wrong)} of {found.compared} convolutions hold other weights than the checkpoint: {layers}",
-            without=without,
-            left=None,
-            mend="`bisect` names the op; convert the checkpoint again",
-        )
+        return None
     known = _known(subject, without)
     return subject.diagnosis(
         ("another checkpoint's weights",),
@@ -93,8 +84,22 @@ def by_its_weights(subject: Subject, without: float) -> Diagnosis | None:
         + (f": they are those of '{known[0]}'" if known else ""),
         without=without,
         left=known[1] if known else None,
-        mend=f"verify it against the checkpoint that it was made from: `checkpoint={known[0] if known else 'PATH'}`, or "
+        mend=f"verify it against the checkpoint that it was made from: `checkpoint={known[0] if known else 'PATH'}`; or "
         f"convert '{subject.source.name}'",
+    )
+
+
+def by_single_weights(subject: Subject, without: float) -> Diagnosis | None:
+    """Whether a few of the file's weights are not the reference's; None where all are."""
+    found = subject.weights
+    if not found.wrong:
+        return None
+    return subject.diagnosis(
+        cause=f"{len(found.wrong)} of {found.compared} convolutions hold other weights than the checkpoint, or hold them "
+        f"in another order: {few(found.wrong, _SHOWN)}",
+        without=without,
+        left=None,
+        mend="convert the checkpoint again; `bisect` names the op",
     )
 
 

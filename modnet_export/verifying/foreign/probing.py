@@ -17,11 +17,13 @@ from modnet_export.record.recipes import Recipe
 from modnet_export.verifying.foreign.hypotheses import AS_IT_IS, Hypothesis
 from modnet_export.verifying.foreign.networks import mattes
 from modnet_export.verifying.foreign.reading import ForeignModel, RangeName
+from modnet_export.verifying.foreign.weights import Held, held
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Diagnosis
 
-# A fault that leaves a tenth of the difference or less is its cause; what is left then is the file's rounding.
-_LEFT = 0.1
+# A fault that leaves a tenth of the difference or less is its cause; what is left then is the file's rounding. The second
+# is that of two faults together.
+_LEFT = (0.1, 0.02)
 # Mattes that hardly differ between pixels are alike whatever made them: they prove nothing.
 _FLAT = 5e-3
 
@@ -36,6 +38,11 @@ class Subject:
     reference: Reference
     source: Source
     sample: Sample
+
+    @cached_property
+    def weights(self) -> Held:
+        """Which of the reference's weights the file has."""
+        return held(self.path, self.reference, self.source)
 
     @property
     def tolerance(self) -> Tolerance:
@@ -73,8 +80,11 @@ class Fit:
     """Whether both mattes are, so that they are alike whatever is wrong."""
 
     def explains(self, without: float, tolerance: Tolerance) -> bool:
-        """Whether what is left is within the file's limits, or a tenth of the whole difference."""
-        return not self.flat and (self.within(tolerance) or self.off <= _LEFT * without)
+        """Whether what is left is within the file's limits, or a small share of the whole difference.
+
+        Of two faults less is left: there are so many pairs that one fits by chance.
+        """
+        return not self.flat and (self.within(tolerance) or self.off <= _LEFT[len(self.hypotheses) > 1] * without)
 
     def within(self, tolerance: Tolerance) -> bool:
         """Whether it holds the file's limits of the mean and of the largest difference, one of which there has to be."""
