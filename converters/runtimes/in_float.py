@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from converters.runtimes.raw import Array, Port, RawModel, open_raw
+from converters.runtimes.raw import RawModel, open_raw
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -103,13 +100,13 @@ def _tflite(path: Path) -> bytes | None:
 
     model = fb.read(path.read_bytes())
     graph = model.subgraphs[0]
-    if not any(index in _quantized(model) for op in graph.operators for index in map(int, op.outputs)):
+    if not any(index in quantized_tensors(model) for op in graph.operators for index in map(int, op.outputs)):
         return None
     floating(model)
     return fb.write(model)
 
 
-def _quantized(model: Any) -> set[int]:
+def quantized_tensors(model: Any) -> set[int]:
     """The indices of a TFLite model's quantized tensors."""
     return {
         index
@@ -126,7 +123,7 @@ def floating(model: Any) -> None:
     from converters.tflite import builder as fb
 
     graph = model.subgraphs[0]
-    for index in _quantized(model):
+    for index in quantized_tensors(model):
         tensor = graph.tensors[index]
         stored = fb.constant(model, tensor)
         if stored is not None:
@@ -150,77 +147,3 @@ def floating(model: Any) -> None:
     for old in [int(index) for index in graph.outputs]:
         if old in same:
             replaced.replace_port("outputs", old, same[old])
-
-
-@dataclass(frozen=True)
-class PoorRange:
-    """A quantized activation whose range does not fit what it has to hold."""
-
-    tensor: str
-    op: str
-    low: float
-    high: float
-    """What it can hold."""
-    least: float
-    greatest: float
-    """What it has to hold on the images."""
-    clipped: float
-    """The share of values beyond its range."""
-    snr_db: float
-    """Of its values after rounding and clipping."""
-
-
-def poorest_range(path: Path, given: Sequence[Array]) -> PoorRange | None:
-    """The quantized activation of a TFLite model that loses most of its values to its own range, on some images.
-
-    ``given``: each image as the input takes it, in real numbers. None where no activation is quantized.
-    """
-    return min(_ranges(path, given), key=lambda item: item.snr_db, default=None)
-
-
-def _ranges(path: Path, given: Sequence[Array]) -> Iterator[PoorRange]:
-    from converters.tflite import builder as fb
-    from converters.tflite.interpreter import interpreter
-
-    model = fb.read(path.read_bytes())
-    graph = model.subgraphs[0]
-    ports = {
-        index: _port(tensor)
-        for index, tensor in enumerate(graph.tensors)
-        if index in _quantized(model) and fb.constant(model, tensor) is None and len(tensor.quantization.scale) == 1
-    }
-    makers = {int(index): fb.op_name(model, op) for op in graph.operators for index in op.outputs}
-    floating(model)
-    loaded, _ = interpreter(fb.write(model), None, xnnpack=False, preserve=True)
-    values: dict[int, list[npt.NDArray[np.float32]]] = {}
-    alive = {int(index) for op in graph.operators for index in op.outputs}
-    for image in given:
-        loaded.set_tensor(loaded.get_input_details()[0]["index"], np.asarray(image, np.float32))
-        loaded.invoke()
-        for index in ports:
-            if index in alive:
-                values.setdefault(index, []).append(np.array(loaded.get_tensor(index)))
-    for index, found in values.items():
-        whole = np.concatenate([item.reshape(-1) for item in found]).astype(np.float64)
-        port = ports[index]
-        low, high = port.bounds or (0.0, 0.0)
-        half = port.scale / 2
-        noise = np.square(port.real(port.stored(whole)) - whole).mean()
-        yield PoorRange(
-            graph.tensors[index].name.decode(errors="replace"),
-            makers.get(index, "input"),
-            low,
-            high,
-            float(whole.min()),
-            float(whole.max()),
-            float(((whole < low - half) | (whole > high + half)).mean()),
-            float(10 * np.log10((np.square(whole).mean() + 1e-30) / (noise + 1e-30))),
-        )
-
-
-def _port(tensor: Any) -> Port:
-    from converters.tflite import builder as fb
-
-    names = {fb.TensorType.INT8: "int8", fb.TensorType.UINT8: "uint8", fb.TensorType.INT16: "int16"}
-    (scale,), (zero_point,) = tensor.quantization.scale, tensor.quantization.zeroPoint
-    return Port("", (), names.get(tensor.type, "int32"), float(scale), int(zero_point))

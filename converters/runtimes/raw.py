@@ -1,7 +1,7 @@
 """Any converter's model as it is: its ports, and a run that takes and gives real numbers in the ports' own shapes.
 
-``open_runtime`` opens what this toolkit writes, whose ports are known. Here nothing is assumed: a port has any layout, any
-type, and what its quantization says.
+``open_runtime`` opens what this toolkit writes, whose ports are known. Here nothing is assumed: a port has any layout
+and any type, and stands for what its quantization says.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def say_verification(result: Verification) -> None:
             f"{number(safety.worst_mad, 'not finite')} on {escape(safety.worst_input)}."
         )
     for read in result.assumed:
-        say(f"{escape(read.artefact)}, held to what {read.precision} is, was read as:")
+        say(f"{escape(read.artefact)}, held to the limits of {read.precision}, was read as")
         say(f"  in   {escape(read.image)}: {escape(read.code)}")
         say(f"  out  {escape(read.matte)}")
         for item in read.found:

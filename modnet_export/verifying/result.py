@@ -205,8 +205,7 @@ class Diagnosis(Strict):
     without: float | None
     """The mean difference of the matte; null where it is not finite."""
     left: float | None
-    """What is left of it: the mean difference once the fault is accounted for; of the nearest fault where nothing
-    explains it. Null where it cannot be told."""
+    """What is left of it: the mean difference once the fault is accounted for. Null where it cannot be told."""
     mend: str
 
     @property

@@ -8,8 +8,14 @@ from itertools import product
 
 import numpy as np
 
-from modnet_export.verifying.foreign.hypotheses import INPUTS, NETWORKS, OUTPUTS, Hypothesis
-from modnet_export.verifying.foreign.in_file import by_another_checkpoint, by_its_arithmetic, by_single_weights
+from modnet_export.verifying.foreign.hypotheses import FAULTS, INPUTS, NETWORKS, OUTPUTS, Hypothesis
+from modnet_export.verifying.foreign.in_file import (
+    InFloat,
+    by_another_checkpoint,
+    by_its_arithmetic,
+    by_single_weights,
+    in_float,
+)
 from modnet_export.verifying.foreign.probing import Fit, Probe, Subject
 from modnet_export.verifying.foreign.reading import RANGES, RangeName
 from modnet_export.verifying.result import Diagnosis
@@ -19,6 +25,7 @@ _WORTH = 0.1
 # How many of the hypotheses that fit one image best are tried on another.
 _LIKELY = 8
 _DIM = np.float32(0.7)
+_NEARER = 0.7
 
 
 @dataclass(frozen=True)
@@ -28,48 +35,46 @@ class _Forward:
     explains: Fit | None
     nearest: Fit
     """Of one fault alone."""
-    without: float
-    """The mean difference from the reference."""
     read: Subject
     """The file, read in the range in which this was found."""
 
 
-def _forward(subject: Subject, ranges: Sequence[RangeName]) -> _Forward:
+def _forward(subject: Subject, ranges: Sequence[RangeName], without: float) -> _Forward:
     """Try every hypothesis on a file: read in the range that it was found to take and, where nothing explains it so, in
     the others that its input may take."""
     own = subject.model.reading.input_range
     found: list[_Forward] = []
     for input_range in dict.fromkeys((own, *ranges)):
-        found.append(_tried(subject.read_as(input_range)))
+        found.append(_tried(subject.read_as(input_range), without))
         if found[-1].explains is not None:
             return found[-1]
     return found[0]
 
 
-def _tried(subject: Subject) -> _Forward:
+def _tried(subject: Subject, without: float) -> _Forward:
     """Every hypothesis, then pairs where none alone leaves no more than the file's limits.
 
     What explains one image has to explain another one too.
     """
     image_nhwc = subject.sample.image_nhwc
     probes = [Probe(subject, image_nhwc), Probe(subject, np.ascontiguousarray(image_nhwc[:, :, ::-1]) * _DIM)]
-    without = [probe.fit().off for probe in probes]
+    most = [min(without, probe.fit().off) for probe in probes]
 
     def first(faults: Iterable[tuple[Hypothesis, ...]], least: float) -> tuple[Fit | None, Fit]:
         fits = sorted((probes[0].fit(*item) for item in faults), key=lambda fit: fit.off)
         for fit in fits[:_LIKELY]:
             on_both = (fit, probes[1].fit(*fit.hypotheses))
             if fit.off < least and all(
-                one.explains(off, subject.tolerance) for one, off in zip(on_both, without, strict=True)
+                one.explains(off, subject.tolerance) for one, off in zip(on_both, most, strict=True)
             ):
                 return fit, fits[0]
         return None, fits[0]
 
-    single, nearest = first(((item,) for item in (*INPUTS, *NETWORKS, *OUTPUTS)), np.inf)
+    single, nearest = first(((item,) for item in FAULTS), np.inf)
     if single is None or not single.within(subject.tolerance):
         pair, _ = first(_pairs(), np.inf if single is None else _WORTH * single.off)
         single = pair or single
-    return _Forward(single, nearest, without[0], subject)
+    return _Forward(single, nearest, subject)
 
 
 def _pairs() -> Iterator[tuple[Hypothesis, ...]]:
@@ -86,35 +91,42 @@ def diagnose(subject: Subject, ranges: Sequence[RangeName]) -> Diagnosis:
 
     ``ranges``: all that its input may take.
     """
-    as_it_is = Probe(subject, subject.sample.image_nhwc).fit().off
-    another = by_another_checkpoint(subject, as_it_is)
-    if another is not None:  # what follows is about the reference's own weights
-        return another
-    found = _forward(subject, ranges)
-    if found.explains is not None:
-        return _explained(subject, found, found.explains)
-    for check in (by_its_arithmetic, by_single_weights):
-        diagnosis = check(subject, found.without)
-        if diagnosis is not None:
-            return diagnosis
-    near = found.nearest.off < found.without and not found.nearest.flat
-    nearest = f" (nearest is '{found.nearest.hypotheses[0].name}')" if near else ""
+    without = Probe(subject, subject.sample.image_nhwc).fit().off
+    # Whether it is another file at all, whether only its numbers are too coarse, and only then what it computes.
+    rerun = in_float(subject, ranges)
+    found = by_another_checkpoint(subject, without) or by_its_arithmetic(subject, without, rerun)
+    if found is not None:
+        return found
+    forward = _forward(subject, ranges, without)
+    if forward.explains is not None:
+        return _explained(subject, forward, forward.explains, without)
+    return by_single_weights(subject, without) or _unexplained(subject, forward.nearest, without, rerun)
+
+
+def _unexplained(subject: Subject, nearest: Fit, without: float, rerun: InFloat | None) -> Diagnosis:
+    near = nearest.off < _NEARER * without and nearest.alike
+    text = f"none of the {len(FAULTS)} faults that are looked for explains it, and its weights are the reference's"
+    if near:
+        text += f". The nearest is '{nearest.hypotheses[0].name}', which would leave {nearest.off:.2g}"
+    if rerun is not None and rerun.fit.off < without:
+        text += f". With its activations in float32, it would be off by {rerun.fit.off:.2g}"
+    if subject.row.precision != "fp32":
+        text += f". If nothing else is wrong, it is the rounding of {subject.row.precision}"
     return subject.diagnosis(
-        cause=f"none of the {len(INPUTS) + len(NETWORKS) + len(OUTPUTS)} faults that are looked for explains it{nearest}, "
-        "and its weights are the reference's",
-        without=found.without,
-        left=found.nearest.off if near else None,
+        cause=text,
+        without=without,
+        left=None,
         mend="`bisect` names the op at which it leaves the reference",
     )
 
 
-def _explained(subject: Subject, found: _Forward, fit: Fit) -> Diagnosis:
+def _explained(subject: Subject, found: _Forward, fit: Fit, without: float) -> Diagnosis:
     read = found.read.model.reading
     taken = "" if read == subject.model.reading else f"given RGB from {RANGES[read.input_range].words}, "
     return subject.diagnosis(
         tuple(item.name for item in fit.hypotheses),
         cause=taken + ", and ".join(item.sentence for item in fit.hypotheses),
-        without=found.without,
+        without=without,
         left=fit.off,
         mend="; ".join(item.mend_of(subject.row.format) for item in fit.hypotheses),
     )

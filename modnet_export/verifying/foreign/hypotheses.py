@@ -1,7 +1,7 @@
 """What may be wrong with a converted MODNet, each as the matte that such a file would give.
 
-A hypothesis says how a wrong file's matte comes from the reference's network: by another image, by another network, or by
-something done to the matte. Nothing is fed to the file but what it takes, so files whose ports clip can be told too.
+A hypothesis says how a wrong file's matte comes from the reference's network: by another image, by another network, or
+by something done to the matte. Nothing is fed to the file but what it takes, so files whose ports clip can be told too.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ _RESIZES = {
             "tflite": "half_pixel_centers=true and align_corners=false in every RESIZE_BILINEAR; onnx2tf: a Resize of "
             "coordinate_transformation_mode=half_pixel",
             "coreml": "upsample_bilinear with align_corners=False and half_pixel_centers=True",
-            "onnx": "coordinate_transformation_mode=half_pixel in every Resize: torch.onnx.export with opset_version=11 "
-            "or newer, and F.interpolate(..., align_corners=False)",
+            "onnx": "coordinate_transformation_mode=half_pixel in every Resize: torch.onnx.export with opset_version=11"
+            " or newer, and F.interpolate(..., align_corners=False)",
         },
     ),
     "asymmetric": (
@@ -184,8 +184,8 @@ _RESIZES = {
         {
             "tflite": "half_pixel_centers=true in every RESIZE_BILINEAR",
             "coreml": "upsample_bilinear with half_pixel_centers=True",
-            "onnx": "coordinate_transformation_mode=half_pixel in every Resize: torch.onnx.export with opset_version=11 "
-            "or newer (opset 10 cannot say half_pixel)",
+            "onnx": "coordinate_transformation_mode=half_pixel in every Resize: torch.onnx.export with opset_version=11"
+            " or newer (opset 10 cannot say half_pixel)",
         },
     ),
     "nearest": (
@@ -215,8 +215,8 @@ NETWORKS: tuple[Hypothesis, ...] = (
     ),
     Hypothesis(
         "SAME padding",
-        "its convolutions of stride 2 pad at the end only (TensorFlow's SAME), where MODNet's pad one pixel on each side: "
-        "everything moves by a pixel",
+        "its convolutions of stride 2 pad at the end only (TensorFlow's SAME), where MODNet's pad a pixel on each side, "
+        "so that everything moves by a pixel",
         "pad by 1 on each side, then a VALID convolution: tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])",
         "network",
         change=Change(same_padding=True),
@@ -288,9 +288,12 @@ OUTPUTS: tuple[Hypothesis, ...] = (
         "its matte of 0 to 1 is given as bytes, so that 1 of 255 is opaque: it looks black",
         "multiply by 255 before the output's type changes",
         "output",
-        given=lambda planes, image: 255 * _matte(planes, image),
+        # Where bytes were made of it, nothing between 0 and 1 is left.
+        given=lambda planes, image: np.rint(255 * _matte(planes, image)),
+        expected=lambda matte, image: np.rint(matte),
         mends={
-            "coreml": "multiply the matte by 255 in the graph before ct.ImageType(color_layout=GRAYSCALE), or ask for a ct.TensorType"
+            "coreml": "multiply the matte by 255 in the graph before ct.ImageType(color_layout=GRAYSCALE), or ask for "
+            "a ct.TensorType"
         },
     ),
     Hypothesis(
@@ -332,4 +335,5 @@ OUTPUTS: tuple[Hypothesis, ...] = (
     *(_shifted(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right),
 )
 
+FAULTS = (*INPUTS, *NETWORKS, *OUTPUTS)
 AS_IT_IS = Hypothesis("as it is", "it is the reference's network", "", "input")

@@ -2,60 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from converters.diagnose.int8_ranges import PoorRange, poor_ranges
 from converters.errors import few
-from converters.runtimes.in_float import PoorRange, open_in_float, poorest_range
+from converters.runtimes.in_float import open_in_float
 from modnet_export.model import checkpoint, hub
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import open_reference
 from modnet_export.verifying.foreign.graphs import ReadGraph, first_not_finite
 from modnet_export.verifying.foreign.probing import Fit, Probe, Subject
-from modnet_export.verifying.foreign.reading import ForeignModel
+from modnet_export.verifying.foreign.reading import RANGES, ForeignModel, RangeName
 from modnet_export.verifying.result import Diagnosis
 
 _SHOWN = 3
+_MUCH = 0.02
 
 
-def by_its_arithmetic(subject: Subject, without: float) -> Diagnosis | None:
-    """Whether the same file gives the reference's matte when it computes in float32; None where it does not."""
-    path = subject.path
-    raw = open_in_float(path, threads=1)
+@dataclass(frozen=True)
+class InFloat:
+    """The same file with float32 activations."""
+
+    model: ForeignModel
+    fit: Fit
+
+
+def in_float(subject: Subject, ranges: Sequence[RangeName]) -> InFloat | None:
+    """A file of 16-bit or integer arithmetic in float32, given the image in the range that suits it best; None for any
+    other file. (A broken input range hides what the file takes.)"""
+    raw = open_in_float(subject.path, threads=1)
     if raw is None:
         return None
-    reading = subject.model.reading
-    in_float = ForeignModel(raw, reading, subject.row.file)
-    fit = Probe(replace(subject, model=in_float), subject.sample.image_nhwc).fit()
-    if not fit.explains(without, subject.tolerance):
+    found = []
+    for input_range in dict.fromkeys((subject.model.reading.input_range, *ranges)):
+        model = ForeignModel(raw, replace(subject.model.reading, input_range=input_range), subject.row.file)
+        fit = Probe(replace(subject, model=model), subject.sample.image_nhwc).fit()
+        if fit.off < _MUCH:  # read rightly
+            return InFloat(model, fit)
+        found.append(InFloat(model, fit))
+    return min(found, key=lambda item: item.fit.off)
+
+
+def by_its_arithmetic(subject: Subject, without: float, rerun: InFloat | None) -> Diagnosis | None:
+    """Whether the same file gives the reference's matte when it computes in float32; None where it does not."""
+    if rerun is None or not rerun.fit.explains(without, subject.tolerance):
         return None
-    poor = None
-    if path.suffix.lower() == ".tflite":
-        poor = poorest_range(path, [in_float.given(subject.sample.image_nhwc)])
-    return _of_range(subject, poor, fit, without) if poor is not None else _of_fp16(subject, fit, without)
+    poor: list[PoorRange] = []
+    if subject.path.suffix.lower() == ".tflite":
+        poor = poor_ranges(subject.path, [rerun.model.given(subject.sample.image_nhwc)])
+    return _of_range(subject, poor, rerun.fit, without) if poor else _of_fp16(subject, rerun.fit, without)
 
 
-def _of_range(subject: Subject, poor: PoorRange, fit: Fit, without: float) -> Diagnosis:
-    if poor.clipped > 0:
-        what = f"{poor.clipped:.0%} of its values are clipped"
-    else:
-        used = (poor.greatest - poor.least) / (poor.high - poor.low)
-        what = f"its values take {used:.0%} of it, so that few of the 256 steps are left"
+def _of_range(subject: Subject, poor: Sequence[PoorRange], fit: Fit, without: float) -> Diagnosis:
+    first = poor[0]
+    used = (first.greatest - first.least) / (first.high - first.low)
+    what = (
+        f"{first.clipped:.0%} of its values are clipped"
+        if first.clipped > 0
+        else f"its values take {used:.1%} of it, which leaves few of the 256 steps"
+    )
     return subject.diagnosis(
         ("collapsed int8 range",),
-        cause=f"its int8 ranges do not fit: the worst is {poor.op} {poor.tensor}'s, {poor.low:.3g} to {poor.high:.3g} for "
-        f"values from {poor.least:.3g} to {poor.greatest:.3g} ({what}; {poor.snr_db:.0f} dB are left). The same file "
-        "computed in float is right",
+        cause=f"its integers do not hold what they have to: {first.op} {first.tensor} holds {first.low:.3g} to "
+        f"{first.high:.3g} for values from {first.least:.3g} to {first.greatest:.3g} ({what})"
+        + (f", and {len(poor) - 1} tensors behind it are as poor" if len(poor) > 1 else "")
+        + ". The same file computed in float is right",
         without=without,
         left=fit.off,
-        mend="calibrate with portraits that are normalised as the network takes them (representative_dataset), one "
-        "scale per channel, or keep this op in float",
+        mend="calibrate with portraits, given as the network takes them: def representative_dataset(): yield [x], "
+        f"where x = {RANGES[subject.model.reading.input_range].code}",
     )
 
 
 def _of_fp16(subject: Subject, fit: Fit, without: float) -> Diagnosis:
     op = first_not_finite(ReadGraph(subject.path, subject.model), subject.sample.image_nhwc)
-    quantized = subject.row.precision not in ("fp16",) and op is None
+    quantized = subject.row.precision != "fp16" and not op
     kind = "its integers round too coarsely" if quantized else "it computes in fp16, which is too coarse for it"
     return subject.diagnosis(
         ("collapsed int8 range" if quantized else "overflow in fp16",),
@@ -84,8 +106,8 @@ def by_another_checkpoint(subject: Subject, without: float) -> Diagnosis | None:
         + (f": they are those of '{known[0]}'" if known else ""),
         without=without,
         left=known[1] if known else None,
-        mend=f"verify it against the checkpoint that it was made from: `checkpoint={known[0] if known else 'PATH'}`; or "
-        f"convert '{subject.source.name}'",
+        mend=f"verify it against the checkpoint that it was made from: `checkpoint={known[0] if known else 'PATH'}`; "
+        f"or convert '{subject.source.name}'",
     )
 
 
@@ -95,8 +117,8 @@ def by_single_weights(subject: Subject, without: float) -> Diagnosis | None:
     if not found.wrong:
         return None
     return subject.diagnosis(
-        cause=f"{len(found.wrong)} of {found.compared} convolutions hold other weights than the checkpoint, or hold them "
-        f"in another order: {few(found.wrong, _SHOWN)}",
+        cause=f"{len(found.wrong)} of {found.compared} convolutions hold other weights than the checkpoint, or hold "
+        f"them in another order: {few(found.wrong, _SHOWN)}",
         without=without,
         left=None,
         mend="convert the checkpoint again; `bisect` names the op",

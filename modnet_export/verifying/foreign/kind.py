@@ -23,15 +23,15 @@ def row(path: Path, raw: RawModel, name: str) -> Recipe:
 
     Raises ExportError for a file that cannot be read.
     """
-    format = FORMATS[path.suffix.lower()]
-    found = _precision(path, format)
+    kind = FORMATS[path.suffix.lower()]
+    found = _precision(path, kind)
     # There is no recipe for an ONNX model of 16 bits; it is held to what any such weights are.
-    like = recipe("tflite" if (format, found) == ("onnx", "fp16") else format, found)
+    like = recipe("tflite" if (kind, found) == ("onnx", "fp16") else kind, found)
     eight_bit = any(port.bounds is not None and port.dtype in ("uint8", "int8", "image") for port in raw.outputs)
     return replace(
         like,
         file=name,
-        format=format,
+        format=kind,
         stage="somebody else's conversion",
         parent=None,
         tolerance=like.limits(images=eight_bit),

@@ -14,6 +14,7 @@ from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference
 from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import Recipe
+from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.hypotheses import AS_IT_IS, Hypothesis
 from modnet_export.verifying.foreign.networks import mattes
 from modnet_export.verifying.foreign.reading import ForeignModel, RangeName
@@ -21,11 +22,10 @@ from modnet_export.verifying.foreign.weights import Held, held
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Diagnosis
 
-# A fault that leaves a tenth of the difference or less is its cause; what is left then is the file's rounding. The second
-# is that of two faults together.
+# A fault that leaves a tenth of the difference or less is its cause; what is left is the file's rounding. The second share
+# is for two faults together.
 _LEFT = (0.1, 0.02)
-# Mattes that hardly differ between pixels are alike whatever made them: they prove nothing.
-_FLAT = 5e-3
+_ALIKE, _FLAT = 0.9, 0.05
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,18 @@ class Fit:
     off: float
     """The mean difference; infinite where something is not finite."""
     largest: float
-    flat: bool
-    """Whether both mattes are, so that they are alike whatever is wrong."""
+    alike: bool
+    """Whether the two mattes correlate. Two that are all but empty are near to each other, whatever is wrong."""
 
     def explains(self, without: float, tolerance: Tolerance) -> bool:
         """Whether what is left is within the file's limits, or a small share of the whole difference.
 
         Of two faults less is left: there are so many pairs that one fits by chance.
         """
-        return not self.flat and (self.within(tolerance) or self.off <= _LEFT[len(self.hypotheses) > 1] * without)
+        return self.alike and (self.within(tolerance) or self.off <= _LEFT[len(self.hypotheses) > 1] * without)
 
     def within(self, tolerance: Tolerance) -> bool:
-        """Whether it holds the file's limits of the mean and of the largest difference, one of which there has to be."""
+        """Whether it holds the file's limits of the mean and the largest difference, one of which there has to be."""
         limits = {name: tolerance.limits.get(name, np.inf) for name in ("mad", "max_abs_difference")}
         held = self.off <= limits["mad"] and self.largest <= limits["max_abs_difference"]
         return held and min(limits.values()) < np.inf
@@ -125,12 +125,12 @@ class Probe:
         with np.errstate(all="ignore"):
             given, expected = output.given(shown(self.planes), image_nhwc), output.expected(matte, image_nhwc)
             if given.shape != expected.shape:
-                return Fit(hypotheses, np.inf, np.inf, flat=False)
+                return Fit(hypotheses, np.inf, np.inf, alike=False)
             difference = np.abs(given.astype(np.float64) - expected)
         if not np.isfinite(difference).all():
-            return Fit(hypotheses, np.inf, np.inf, flat=False)
-        flat = bool(max(given.std(), expected.std()) < _FLAT)
-        return Fit(hypotheses, float(difference.mean()), float(difference.max()), flat)
+            return Fit(hypotheses, np.inf, np.inf, alike=False)
+        alike = np.ptp(expected) > _FLAT and metrics.correlation(given.reshape(1, -1), expected.reshape(1, -1)) > _ALIKE
+        return Fit(hypotheses, float(difference.mean()), float(difference.max()), bool(alike))
 
     def _matte(self, faults: Sequence[Hypothesis]) -> Image:
         """The reference's matte, of another image or by another network."""

@@ -1,7 +1,7 @@
 """How somebody else's file is read: where its image goes in, what numbers it takes, and which output is the matte.
 
-Shapes, types, quantization and names tell most of it. What they leave open, the range of the numbers above all, is found
-by behaviour: of all readings that the file allows, the one whose matte of the built-in portrait is nearest to the
+Shapes, types, quantization and names tell most of it. What they leave open, the range of the numbers above all, is
+found by behaviour: of all readings that the file allows, the one whose matte of the built-in portrait is nearest to the
 reference's.
 """
 
@@ -54,7 +54,7 @@ RANGES: Mapping[RangeName, Range] = {
     ),
 }
 _MATTES = (OUTPUT_NAME, "output", "alpha", "pha")
-# A reading is right where its matte is this near to the reference's in the mean, and several times nearer than the next.
+# A reading is right where its matte is this near to the reference's in the mean, and several times nearer than others.
 _NEAR, _NEARER = 0.02, 3.0
 # The ends of a range that a port says it has are its calibration's, and only near to those that were meant.
 _LIKE = 0.1
@@ -121,7 +121,9 @@ class ForeignModel:
                 f"{self._name} does not run at {'x'.join(map(str, self.size))}: {str(error)[:200]}",
                 where=", ".join(map(str, self.raw.inputs)),
                 expected="a model that takes this image",
-                next_step="say its size: `size=HEIGHTxWIDTH`",
+                next_step="convert it again with ops that this engine has"
+                if fixed_size(self.raw, self._name)
+                else "say a size that it takes: `size=HEIGHTxWIDTH`",
             ) from error
 
     def given(self, image_nhwc: Image) -> Image:
@@ -232,7 +234,7 @@ def _chosen(found: Sequence[tuple[float, Reading]], several: bool) -> Reading:
         )
     if several:
         words.append(f"that output {best.output + 1} is the matte")
-    if best.white != 1:
+    if best.white != 1 and any(item.white != best.white for _, item in found):
         words.append(f"that its matte is from 0 to {best.white:.0f}")
     return replace(best, found=tuple(words))
 

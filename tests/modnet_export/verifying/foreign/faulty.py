@@ -47,7 +47,9 @@ def affine(scale, shift):
 
 
 def bgr(model):
-    before(model, helper.make_node("Gather", ["image", constant(model, np.int64([2, 1, 0]), "order")], ["seen"], axis=1))
+    before(
+        model, helper.make_node("Gather", ["image", constant(model, np.int64([2, 1, 0]), "order")], ["seen"], axis=1)
+    )
 
 
 def nhwc(model, *, reshaped=False):
@@ -77,9 +79,7 @@ def resizing(mode):
             if mode == "nearest":
                 set_attribute(node, "mode", "nearest")
                 set_attribute(node, "nearest_mode", "floor")
-            set_attribute(
-                node, "coordinate_transformation_mode", "asymmetric" if mode == "nearest" else mode
-            )
+            set_attribute(node, "coordinate_transformation_mode", "asymmetric" if mode == "nearest" else mode)
 
     return spoil
 
@@ -117,7 +117,9 @@ def sigmoid_twice(model):
 
 def from_minus_one(model):
     twice, one = constant(model, np.float32(2), "two"), constant(model, np.float32(1), "one")
-    behind(model, helper.make_node("Mul", ["made", twice], ["double"]), helper.make_node("Sub", ["double", one], ["matte"]))
+    behind(
+        model, helper.make_node("Mul", ["made", twice], ["double"]), helper.make_node("Sub", ["double", one], ["matte"])
+    )
 
 
 def squared(model):
