@@ -40,7 +40,7 @@ class PoorRange:
 
 
 def poor_ranges(path: Path, given: Sequence[Array]) -> list[PoorRange]:
-    """The quantized activations of a TFLite model that lose their values to their ranges, in the order of the graph; where
+    """The quantized activations of a TFLite model that lose their values to their ranges, in the graph's order; where
     none does, the worst one.
 
     ``given``: each image as the input takes it, in real numbers. Empty where no activation is quantized.

@@ -16,13 +16,7 @@ from modnet_export.record.choices import InputRange
 if TYPE_CHECKING:
     from modnet_export.images.inputs import Input
 
-_MODELS = (".tflite", ".onnx", ".mlpackage")
-
 DistArgument = Annotated[Path, typer.Argument(help="A folder that export wrote.")]
-ModelsArgument = Annotated[
-    list[Path],
-    typer.Argument(help="A folder that export wrote; or .tflite, .onnx and .mlpackage models of anybody's."),
-]
 ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
 VideoOption = Annotated[
     Path | None, typer.Option(help="A video file, or a folder of its frames: measures dtSSD and flicker too.")
@@ -67,13 +61,6 @@ def chosen(images: Path | None, video: Path | None, ground_truth: Path | None) -
             expected="`images`, `ground_truth` with `images`, or `video`",
         )
     return () if images is None else tuple(inputs.images([images]))
-
-
-def foreign_models(paths: list[Path]) -> tuple[Path, ...]:
-    """The models that somebody else converted; none where it is one folder that an export wrote."""
-    if len(paths) == 1 and paths[0].suffix.lower() not in _MODELS:
-        return ()
-    return tuple(paths)
 
 
 def refuse(options: Any, names: Iterable[str], needed: str) -> None:

@@ -15,17 +15,16 @@ from modnet_export.cli.inputs import (
     ConvertedOption,
     ImagesOption,
     InputRangeOption,
-    ModelsArgument,
     SizeOption,
     ToleranceOption,
     TruthOption,
     VideoOption,
     chosen,
-    foreign_models,
     refuse,
 )
 from modnet_export.record.choices import Convention, Engine
 from modnet_export.terminal.console import say_json
+from modnet_export.terminal.models import ModelsArgument, foreign_models
 from modnet_export.terminal.options import MOST, JsonOption, choices, command
 from modnet_export.terminal.progress import stages
 

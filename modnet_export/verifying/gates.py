@@ -58,9 +58,9 @@ def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolera
 
 def _look_at(result: Verification, guilty: Link) -> str:
     """Where a failure is to be looked for."""
-    for item in result.diagnoses:
-        if item.artefact == guilty.artefact:
-            return f"{', '.join(item.hypotheses)}: {item.mend}" if item.explained else item.mend
+    mend = next((item.mend for item in result.diagnoses if item.artefact == guilty.artefact and item.explained), None)
+    if mend is not None:
+        return mend
     if any(item.rounding and item.artefact == guilty.artefact for item in result.suspects):
         return "no op of it is wrong, its rounding is too coarse: `explain` lists the ops that lose most"
     found = "" if result.suspects else ", or verify again with `bisect`, which finds the op"

@@ -215,7 +215,7 @@ NETWORKS: tuple[Hypothesis, ...] = (
     ),
     Hypothesis(
         "SAME padding",
-        "its convolutions of stride 2 pad at the end only (TensorFlow's SAME), where MODNet's pad a pixel on each side, "
+        "its convolutions of stride 2 pad at the end only (TensorFlow's SAME), and MODNet's a pixel on each side, "
         "so that everything moves by a pixel",
         "pad by 1 on each side, then a VALID convolution: tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])",
         "network",

@@ -22,8 +22,8 @@ from modnet_export.verifying.foreign.weights import Held, held
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Diagnosis
 
-# A fault that leaves a tenth of the difference or less is its cause; what is left is the file's rounding. The second share
-# is for two faults together.
+# A fault that leaves a tenth of the difference or less is its cause; what is left is the file's rounding. The second
+# share is for two faults together.
 _LEFT = (0.1, 0.02)
 _ALIKE, _FLAT = 0.9, 0.05
 

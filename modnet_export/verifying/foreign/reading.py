@@ -155,6 +155,13 @@ def _planes(output: Image, size: tuple[int, int], name: str) -> Image:
     return flat.reshape(1, *size, -1)
 
 
+def plainly_given(raw: RawModel, name: str, image_nhwc: Image) -> Image:
+    """An image as a model's port takes it, by the likeliest range: to time the model, whatever it computes."""
+    port, order = image_port(raw, name)
+    height, width = image_nhwc.shape[1:3]
+    return encoded(image_nhwc, Reading((height, width), order, ranges_of(port)[0], 0))
+
+
 def open_foreign(
     path: Path,
     reading: Reading,

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from converters.choices import ComputeUnit, Delegate
+from converters.diagnose.drift import SAME_DB, Drift, drift
 from converters.errors import ExportError
 from converters.progress import Progress, silent
+from converters.runtimes import Image
 from converters.runtimes.raw import open_raw
 from modnet_export.images.inputs import Input, builtin
 from modnet_export.images.matting import settled
@@ -147,12 +149,11 @@ def verify_foreign(request: ForeignRequest, progress: Progress = silent) -> Veri
     Raises ExportError for bad input.
     """
     started = time.monotonic()
-    assert request.checkpoint is not None
     progress("loading the checkpoint")
-    source = settled(checkpoint.resolve(request.checkpoint), None)
+    source = _source(request)
     made = _Made(
         SourceRecord(name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range),
-        _common_size(request),
+        common_size(request.models, request.size),
     )
     inputs = tuple(request.inputs or builtin())
     with state_folder(request.state) as state, tasks.models_let_go():
@@ -210,20 +211,43 @@ def read_files(request: ForeignRequest, source: Source, size: Size, progress: Pr
     return [replace(item, recipe=replace(item.recipe, tolerance=request.tolerances.of(item.recipe))) for item in found]
 
 
+def on_portrait(request: ForeignRequest) -> Iterator[tuple[Foreign, Sample, Image]]:
+    """Every file of a request, the built-in portrait, and the matte that the file gives for it; raises ExportError."""
+    source, size = _source(request), common_size(request.models, request.size)
+    with tasks.models_let_go():
+        portrait, *_ = samples(tasks.reference(source), size, builtin()[:1])
+        for item in read_files(request, source, size):
+            yield item, portrait, item.open().run(portrait.image_nhwc)
+
+
+def explained(request: ForeignRequest, photo: Input) -> list[Drift]:
+    """Every op of the one file of a request that the reference has a counterpart of; raises ExportError."""
+    source, size = _source(request), common_size(request.models, request.size)
+    (item,) = read_files(request, source, size)
+    image_nhwc, _ = photo.load(size)
+    steps = tasks.reference(source).trace(image_nhwc)
+    return drift(ReadGraph(item.path, item.open()), steps, image_nhwc, min(SAME_DB, item.recipe.least_snr_db))
+
+
+def _source(request: ForeignRequest) -> Source:
+    assert request.checkpoint is not None
+    return settled(checkpoint.resolve(request.checkpoint), None)
+
+
 def _names(models: Sequence[Path]) -> dict[str, Path]:
     """What each file is called: its name, or its whole path where two have one name."""
     twice = {path.name for path in models if sum(other.name == path.name for other in models) > 1}
     return {path.as_posix() if path.name in twice else path.name: path for path in models}
 
 
-def _common_size(request: ForeignRequest) -> Size:
+def common_size(models: Sequence[Path], asked_size: Size | None) -> Size:
     """The one size that all models take; raises ExportError where there is none."""
     sizes: dict[tuple[int, int], Path] = {}
-    for path in request.models:
-        found = reading.fixed_size(open_raw(path, threads=1, compute_unit=request.compute_unit), path.name)
+    for path in models:
+        found = reading.fixed_size(open_raw(path, threads=1), path.name)
         if found is not None:
             sizes[found] = path
-    asked = None if request.size is None else (request.size.height, request.size.width)
+    asked = None if asked_size is None else (asked_size.height, asked_size.width)
     wanted = {*sizes, *([] if asked is None else [asked])}
     if len(wanted) > 1:
         listed = ", ".join(f"{path.name} {height}x{width}" for (height, width), path in sizes.items())

@@ -13,9 +13,9 @@ from converters.diagnose.weights import alikeness, kernels
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import OnnxReference, Reference
 
-# Of one kernel: 1 but for rounding, of which palettes of 4 bits leave 0.990 and integers of 4 bits 0.979. The least seen
-# in sound files is 0.968, where a pass has scaled the image's channels alone; of another network's kernel of the same
-# shape, 0.05 to 0.3.
+# Of one kernel: 1 but for rounding, of which palettes of 4 bits leave 0.990 and integers of 4 bits 0.979. The least
+# seen in sound files is 0.968, where a pass has scaled the image's channels alone; of another network's kernel of the
+# same shape, 0.05 to 0.3.
 _SAME, _WRONG = 0.96, 0.85
 _MOST = 0.5
 # What only training runs.

@@ -1,0 +1,21 @@
+"""The argument of commands that take a folder that export wrote, or models of anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_SUFFIXES = (".tflite", ".onnx", ".mlpackage")
+
+ModelsArgument = Annotated[
+    list[Path],
+    typer.Argument(help="A folder that export wrote; or .tflite, .onnx and .mlpackage models of anybody's."),
+]
+
+
+def foreign_models(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The models that somebody else converted; none where it is one folder that an export wrote."""
+    return () if len(paths) == 1 and paths[0].suffix.lower() not in _SUFFIXES else tuple(paths)
