@@ -102,7 +102,11 @@ class RawModel(Protocol):
 
 
 def open_raw(
-    path: Path, *, threads: int | None = None, delegate: Delegate = "cpu", compute_unit: ComputeUnit = "ALL"
+    path: Path,
+    *,
+    threads: int | None = None,
+    delegate: Delegate = "cpu",
+    compute_unit: ComputeUnit = "ALL",
 ) -> RawModel:
     """A .onnx, .tflite or .mlpackage of anybody's; raises ExportError for a file that cannot be loaded."""
     kinds: dict[str, Any] = {

@@ -26,6 +26,8 @@ _WORTH = 0.1
 _LIKELY = 8
 _DIM = np.float32(0.7)
 _NEARER = 0.7
+_CONSTANT = 1e-6
+_BISECT = "`bisect` names the op at which it leaves the reference"
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ def _forward(subject: Subject, ranges: Sequence[RangeName], without: float) -> _
     own = subject.model.reading.input_range
     found: list[_Forward] = []
     for input_range in dict.fromkeys((own, *ranges)):
-        found.append(_tried(subject.read_as(input_range), without))
+        found.append(_tried(subject.read_as(input_range), without, sure=input_range != own))
         if found[-1].explains is not None:
             return found[-1]
     return found[0]
 
 
-def _tried(subject: Subject, without: float) -> _Forward:
+def _tried(subject: Subject, without: float, *, sure: bool) -> _Forward:
     """Every hypothesis, then pairs where none alone leaves no more than the file's limits.
 
     What explains one image has to explain another one too.
@@ -65,7 +67,7 @@ def _tried(subject: Subject, without: float) -> _Forward:
         for fit in fits[:_LIKELY]:
             on_both = (fit, probes[1].fit(*fit.hypotheses))
             if fit.off < least and all(
-                one.explains(off, subject.tolerance) for one, off in zip(on_both, most, strict=True)
+                one.explains(off, subject.tolerance, sure=sure) for one, off in zip(on_both, most, strict=True)
             ):
                 return fit, fits[0]
         return None, fits[0]
@@ -94,11 +96,14 @@ def diagnose(subject: Subject, ranges: Sequence[RangeName]) -> Diagnosis:
     without = Probe(subject, subject.sample.image_nhwc).fit().off
     # Whether it is another file at all, whether only its numbers are too coarse, and only then what it computes.
     rerun = in_float(subject, ranges)
-    found = by_another_checkpoint(subject, without) or by_its_arithmetic(subject, without, rerun)
+    found = by_another_checkpoint(subject, without, ranges) or by_its_arithmetic(subject, without, rerun)
     if found is not None:
         return found
+    matte = subject.model.run(subject.sample.image_nhwc)
+    if np.ptp(matte) < _CONSTANT:
+        return subject.diagnosis(cause=f"its matte is {matte.mean():.3g} everywhere", without=without, mend=_BISECT)
     forward = _forward(subject, ranges, without)
-    if forward.explains is not None:
+    if forward.explains is not None and (forward.explains.within(subject.tolerance) or not subject.weights.wrong):
         return _explained(subject, forward, forward.explains, without)
     return by_single_weights(subject, without) or _unexplained(subject, forward.nearest, without, rerun)
 
@@ -112,12 +117,7 @@ def _unexplained(subject: Subject, nearest: Fit, without: float, rerun: InFloat 
         text += f". With its activations in float32, it would be off by {rerun.fit.off:.2g}"
     if subject.row.precision != "fp32":
         text += f". If nothing else is wrong, it is the rounding of {subject.row.precision}"
-    return subject.diagnosis(
-        cause=text,
-        without=without,
-        left=None,
-        mend="`bisect` names the op at which it leaves the reference",
-    )
+    return subject.diagnosis(cause=text, without=without, mend=_BISECT)
 
 
 def _explained(subject: Subject, found: _Forward, fit: Fit, without: float) -> Diagnosis:

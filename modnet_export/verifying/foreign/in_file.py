@@ -94,12 +94,12 @@ def _of_fp16(subject: Subject, fit: Fit, without: float) -> Diagnosis:
     )
 
 
-def by_another_checkpoint(subject: Subject, without: float) -> Diagnosis | None:
+def by_another_checkpoint(subject: Subject, without: float, ranges: Sequence[RangeName]) -> Diagnosis | None:
     """Whether most of the file's weights are not the reference's; None where they are."""
     found = subject.weights
     if not found.another:
         return None
-    known = _known(subject, without)
+    known = _known(subject, without, ranges)
     return subject.diagnosis(
         ("another checkpoint's weights",),
         cause=f"{found.changed} of {found.compared} convolutions hold other weights than '{subject.source.name}'"
@@ -120,19 +120,21 @@ def by_single_weights(subject: Subject, without: float) -> Diagnosis | None:
         cause=f"{len(found.wrong)} of {found.compared} convolutions hold other weights than the checkpoint, or hold "
         f"them in another order: {few(found.wrong, _SHOWN)}",
         without=without,
-        left=None,
         mend="convert the checkpoint again; `bisect` names the op",
     )
 
 
-def _known(subject: Subject, without: float) -> tuple[str, float] | None:
+def _known(subject: Subject, without: float, ranges: Sequence[RangeName]) -> tuple[str, float] | None:
     """The checkpoint of this machine that the file has the weights of, and the matte's difference from it."""
     for source in _at_hand():
         if source.sha256 == subject.source.sha256:
             continue
-        fit = Probe(replace(subject, reference=open_reference(source), source=source), subject.sample.image_nhwc).fit()
-        if fit.explains(without, subject.tolerance):
-            return source.name, fit.off
+        reference = open_reference(source)
+        for input_range in ranges:
+            theirs = replace(subject.read_as(input_range), reference=reference, source=source)
+            fit = Probe(theirs, subject.sample.image_nhwc).fit()
+            if fit.explains(without, subject.tolerance):
+                return source.name, fit.off
     return None
 
 

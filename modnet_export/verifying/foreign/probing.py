@@ -49,7 +49,7 @@ class Subject:
         return self.row.tolerance
 
     def diagnosis(
-        self, hypotheses: tuple[str, ...] = (), *, cause: str, without: float, left: float | None, mend: str
+        self, hypotheses: tuple[str, ...] = (), *, cause: str, without: float, left: float | None = None, mend: str
     ) -> Diagnosis:
         """What is wrong with the file; ``hypotheses`` empty where that explains nothing."""
         return Diagnosis(
@@ -79,12 +79,12 @@ class Fit:
     alike: bool
     """Whether the two mattes correlate. Two that are all but empty are near to each other, whatever is wrong."""
 
-    def explains(self, without: float, tolerance: Tolerance) -> bool:
+    def explains(self, without: float, tolerance: Tolerance, *, sure: bool = False) -> bool:
         """Whether what is left is within the file's limits, or a small share of the whole difference.
 
-        Of two faults less is left: there are so many pairs that one fits by chance.
+        ``sure``: less of it, as of two faults: of so many pairs, one fits by chance.
         """
-        return self.alike and (self.within(tolerance) or self.off <= _LEFT[len(self.hypotheses) > 1] * without)
+        return self.alike and (self.within(tolerance) or self.off <= _LEFT[sure or len(self.hypotheses) > 1] * without)
 
     def within(self, tolerance: Tolerance) -> bool:
         """Whether it holds the file's limits of the mean and the largest difference, one of which there has to be."""

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from converters.choices import ComputeUnit, Delegate
+from converters.diagnose.by_ops import as_written
 from converters.errors import ExportError
 from converters.runtimes import Image
 from converters.runtimes.raw import Port, RawModel, open_raw
@@ -171,7 +172,7 @@ def open_foreign(
     compute_unit: ComputeUnit = "ALL",
 ) -> ForeignModel:
     """A file, read in one way; raises ExportError for one that cannot be loaded."""
-    raw = open_raw(path, threads=threads, delegate=delegate, compute_unit=compute_unit)
+    raw = as_written(open_raw(path, threads=threads, delegate=delegate, compute_unit=compute_unit), path)
     return ForeignModel(raw, reading, path.name)
 
 

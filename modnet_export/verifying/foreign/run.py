@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from converters.choices import ComputeUnit, Delegate
+from converters.diagnose.by_ops import as_written
 from converters.diagnose.drift import SAME_DB, Drift, drift
 from converters.errors import ExportError
 from converters.progress import Progress, silent
@@ -202,7 +203,7 @@ def read_files(request: ForeignRequest, source: Source, size: Size, progress: Pr
     names = _names(request.models)
     for name, path in names.items():
         progress(f"reading {name}")
-        raw = open_raw(path, compute_unit=request.compute_unit)
+        raw = as_written(open_raw(path, compute_unit=request.compute_unit), path)
         asked = () if request.input_range is None else (request.input_range,)
         read = reading.read(raw, name, size, (portrait.image_nhwc, portrait.matte_nhwc), asked)
         ports = str(raw.inputs[0]), str(raw.outputs[read.output])

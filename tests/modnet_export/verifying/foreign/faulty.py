@@ -12,24 +12,32 @@ Spoil = Callable[[onnx.ModelProto], None]
 
 
 def constant(model, values, name):
+    name = f"{name}_{len(model.graph.initializer)}"
     model.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
     return name
 
 
 def before(model, *nodes):
     """Put nodes between the image and the network; the first reads ``image``, the last makes ``seen``."""
-    for node in model.graph.node:
-        node.input[:] = ["seen" if name == "image" else name for name in node.input]
+    seen = f"seen_{len(model.graph.node)}"
+    _rename(model.graph.node, {"image": seen})
+    _rename(nodes, {"seen": seen})
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
 
 
 def behind(model, *nodes):
     """Put nodes between the network and the output; the first reads ``made``, the last makes ``matte``."""
-    for node in model.graph.node:
-        node.input[:] = ["made" if name == "matte" else name for name in node.input]
-        node.output[:] = ["made" if name == "matte" else name for name in node.output]
+    made = f"made_{len(model.graph.node)}"
+    _rename(model.graph.node, {"matte": made})
+    _rename(nodes, {"made": made})
     model.graph.node.extend(nodes)
+
+
+def _rename(nodes, names):
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def affine(scale, shift):
@@ -65,15 +73,42 @@ def nhwc(model, *, reshaped=False):
     )
 
 
+def nchw_reshaped(model):
+    """The image comes as NCHW; the graph reads the same numbers as NHWC, and transposes them."""
+    _, channels, height, width = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
+    shape = constant(model, np.int64([1, height, width, channels]), "shape")
+    before(
+        model,
+        helper.make_node("Reshape", ["image", shape], ["reshaped"]),
+        helper.make_node("Transpose", ["reshaped"], ["seen"], perm=[0, 3, 1, 2]),
+    )
+
+
+def flipped(model, name, axis):
+    size = model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value
+    return constant(model, np.arange(size)[::-1].copy(), name)
+
+
+def upside_down(model):
+    before(model, helper.make_node("Gather", ["image", flipped(model, "rows", 2)], ["seen"], axis=2))
+
+
+def mirrored(model):
+    behind(model, helper.make_node("Gather", ["made", flipped(model, "columns", 3)], ["matte"], axis=3))
+
+
 def set_attribute(node, name, value):
     kept = [item for item in node.attribute if item.name != name]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute(name, value)])
 
 
-def resizing(mode):
+def resizing(mode, at_least=0.0):
     def spoil(model):
-        found = [node for node in model.graph.node if node.op_type == "Resize"]
+        constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+        found = [
+            node for node in model.graph.node if node.op_type == "Resize" and constants[node.input[2]][-1] >= at_least
+        ]
         assert found
         for node in found:
             if mode == "nearest":
@@ -131,6 +166,15 @@ def premultiplied(model):
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3
 
 
+def premultiplied_grey(model):
+    axes = constant(model, np.int64([1]), "axes")
+    behind(
+        model,
+        helper.make_node("ReduceMean", ["image", axes], ["grey"], keepdims=1),
+        helper.make_node("Mul", ["made", "grey"], ["matte"]),
+    )
+
+
 def shifted(model):
     """One pixel down."""
     padded = constant(model, np.int64([0, 0, 1, 0, 0, 0, -1, 0]), "pads")
@@ -145,3 +189,62 @@ def other_weights(model):
         if values.ndim == 4 and values.size > 8:
             other = rng.permutation(values.reshape(-1)).reshape(values.shape)
             item.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(other), item.name))
+
+
+def shows_overflow(model):
+    """One activation is scaled to what 16 bits do not hold, and back."""
+    first = next(node for node in model.graph.node if node.op_type in ("Clip", "Relu"))
+    name = first.output[0]
+    up, down = constant(model, np.float16(2**15), "up"), constant(model, np.float16(2**-15), "down")
+    place = list(model.graph.node).index(first) + 1
+    for node in model.graph.node:
+        node.input[:] = [f"{name}_wide" if item == name else item for item in node.input]
+    for node in reversed(
+        [
+            helper.make_node("Cast", [name], ["half"], to=TensorProto.FLOAT16),
+            helper.make_node("Mul", ["half", up], ["large"], name="scaled_up"),
+            helper.make_node("Mul", ["large", down], ["small"]),
+            helper.make_node("Cast", ["small"], [f"{name}_wide"], to=TensorProto.FLOAT),
+        ]
+    ):
+        model.graph.node.insert(place, node)
+
+
+def clipped_in_integers(model):
+    """One activation goes through 8 bits whose range is far too small."""
+    first = next(node for node in model.graph.node if node.op_type in ("Clip", "Relu"))
+    name = first.output[0]
+    place = list(model.graph.node).index(first) + 1
+    for node in model.graph.node:
+        node.input[:] = [f"{name}_read" if item == name else item for item in node.input]
+    step, zero = constant(model, np.float32(0.0005), "step"), constant(model, np.uint8(0), "zero")
+    model.graph.node.insert(place, helper.make_node("DequantizeLinear", ["q", step, zero], [f"{name}_read"]))
+    model.graph.node.insert(place, helper.make_node("QuantizeLinear", [name, step, zero], ["q"]))
+
+
+def wrong_weights(model):
+    """Of one convolution within the network."""
+    item = next(item for item in model.graph.initializer if len(item.dims) == 4 and item.dims[1] == 96)
+    values = numpy_helper.to_array(item)[:, ::-1]
+    item.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), item.name))
+
+
+def twirled(model):
+    """Every row of the matte is replaced by another one."""
+    height = model.graph.output[0].type.tensor_type.shape.dim[2].dim_value
+    order = constant(model, np.random.default_rng(0).permutation(height), "rows")
+    behind(model, helper.make_node("Gather", ["made", order], ["matte"], axis=2))
+
+
+def three_outputs(model):
+    """Two pictures of the same size beside the matte, which then is the last of three, all without telling names."""
+    one = constant(model, np.float32(0.5), "half_as_much")
+    model.graph.node.append(helper.make_node("Mul", ["matte", one], ["1010"]))
+    model.graph.node.append(helper.make_node("Identity", ["matte"], ["1012"]))
+    (matte,) = list(model.graph.output)
+    del model.graph.output[:]
+    for name in ("1010", "1012"):
+        port = onnx.ValueInfoProto()
+        port.CopyFrom(matte)
+        port.name = name
+        model.graph.output.append(port)
