@@ -64,7 +64,7 @@ def _ranges(path: Path, given: Sequence[Array]) -> Iterator[PoorRange]:
         and len(tensor.quantization.scale) == 1
     }
     makers = {int(index): fb.op_name(model, op) for op in graph.operators for index in op.outputs}
-    floating(model)
+    same = floating(model)
     loaded, _ = interpreter(fb.write(model), None, xnnpack=False, preserve=True)
     values: dict[int, list[npt.NDArray[np.float32]]] = {}
     alive = {int(index) for op in graph.operators for index in op.outputs} | {int(index) for index in graph.inputs}
@@ -72,8 +72,8 @@ def _ranges(path: Path, given: Sequence[Array]) -> Iterator[PoorRange]:
         loaded.set_tensor(loaded.get_input_details()[0]["index"], np.asarray(image, np.float32))
         loaded.invoke()
         for index in ports:
-            if index in alive:
-                values.setdefault(index, []).append(np.array(loaded.get_tensor(index)))
+            if same.get(index, index) in alive:
+                values.setdefault(index, []).append(np.array(loaded.get_tensor(same.get(index, index))))
     order = {index: place for place, index in enumerate(makers)}
     for index, found in sorted(values.items(), key=lambda item: order.get(item[0], -1)):
         whole = np.concatenate([item.reshape(-1) for item in found]).astype(np.float64)

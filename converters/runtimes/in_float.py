@@ -115,10 +115,10 @@ def quantized_tensors(model: Any) -> set[int]:
     }
 
 
-def floating(model: Any) -> None:
+def floating(model: Any) -> dict[int, int]:
     """Change a TFLite model in place: every quantized tensor becomes float32, and what quantizes goes away.
 
-    Tensors keep their indices.
+    Tensors keep their indices; those that no op makes any more are in the result, each with the one that it equals.
     """
     from converters.tflite import builder as fb
 
@@ -147,3 +147,4 @@ def floating(model: Any) -> None:
     for old in [int(index) for index in graph.outputs]:
         if old in same:
             replaced.replace_port("outputs", old, same[old])
+    return same

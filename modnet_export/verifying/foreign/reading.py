@@ -58,7 +58,7 @@ _MATTES = (OUTPUT_NAME, "output", "alpha", "pha")
 # A reading is right where its matte is this near to the reference's in the mean, and several times nearer than others.
 _NEAR, _NEARER = 0.02, 3.0
 # The ends of a range that a port says it has are its calibration's, and only near to those that were meant.
-_LIKE = 0.1
+_LIKE, _LEAST_SHARE = 0.1, 0.45
 
 
 @dataclass(frozen=True)
@@ -248,17 +248,20 @@ def _chosen(found: Sequence[tuple[float, Reading]], several: bool) -> Reading:
 
 
 def ranges_of(port: Port) -> tuple[RangeName, ...]:
-    """The ranges that a port may take, the likeliest first."""
+    """The ranges that a port may take, the likeliest first: those that what it can hold leaves room for, and not much
+    more. (A port whose zero is 0 holds -1 to 1, and may take 0 to 1.)"""
     if port.dtype == "image":
         return ("0..255",)
-    if port.bounds is not None:
-        low, high = port.bounds
-        near = _LIKE * (high - low)
-        for name, item in RANGES.items():
-            black, white = item.shift[1], item.shift[1] + item.scale[1]
-            if abs(low - black) < near and abs(high - white) < near:
-                return (name,)
-    return tuple(RANGES)
+    if port.bounds is None:
+        return tuple(RANGES)
+    low, high = port.bounds
+    near = _LIKE * (high - low)
+    shares: dict[RangeName, float] = {}
+    for name, item in RANGES.items():
+        black, white = item.shift[1], item.shift[1] + item.scale[1]
+        if black > low - near and white < high + near and white - black > _LEAST_SHARE * (high - low):
+            shares[name] = (white - black) / (high - low)
+    return tuple(sorted(shares, key=lambda name: -shares[name])) or tuple(RANGES)
 
 
 def _of_outputs(plain: Reading, raw: RawModel, outputs: Sequence[Image], name: str) -> Iterator[tuple[Reading, Image]]:
