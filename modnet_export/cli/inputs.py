@@ -16,7 +16,6 @@ from modnet_export.record.choices import InputRange
 if TYPE_CHECKING:
     from modnet_export.images.inputs import Input
 
-DistArgument = Annotated[Path, typer.Argument(help="A folder that export wrote.")]
 ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
 VideoOption = Annotated[
     Path | None, typer.Option(help="A video file, or a folder of its frames: measures dtSSD and flicker too.")
@@ -25,7 +24,6 @@ TruthOption = Annotated[
     Path | None,
     typer.Option(help="True mattes, as a dataset's folder (PPM-100, P3M, AIM) or, with --images, beside the photos."),
 ]
-CheckpointOption = Annotated[str | None, typer.Option(help="Where the checkpoint is, if not where it was.")]
 ConvertedOption = Annotated[
     str | None,
     typer.Option(

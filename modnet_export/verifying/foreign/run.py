@@ -221,6 +221,12 @@ def on_portrait(request: ForeignRequest) -> Iterator[tuple[Foreign, Sample, Imag
             yield item, portrait, item.open().run(portrait.image_nhwc)
 
 
+def opened(request: ForeignRequest) -> dict[str, ForeignModel]:
+    """Every file of a request, read, by what a result calls it; raises ExportError."""
+    source, size = _source(request), common_size(request.models, request.size)
+    return {item.file: item.open() for item in read_files(request, source, size)}
+
+
 def explained(request: ForeignRequest, photo: Input) -> list[Drift]:
     """Every op of the one file of a request that the reference has a counterpart of; raises ExportError."""
     source, size = _source(request), common_size(request.models, request.size)
