@@ -55,7 +55,7 @@ def script(name: str) -> Path:
     return Path(str(resources.files("benchmarks.peers") / f"{name}.py"))
 
 
-def _convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
+def convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
     """Run a peer's conversion in its environment, which is made the first time; returns its seconds.
 
     Raises ExportError where the peer cannot be installed, or fails.
@@ -147,11 +147,11 @@ def measure(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result
         "litert-torch": (weights, work / "litert-torch.tflite", size.height, size.width),
     }
     for peer, arguments in jobs.items():
-        seconds[peer] = _convert_with(peer, arguments, work)
+        seconds[peer] = convert_with(peer, arguments, work)
         models[peer] = work / f"{peer}.tflite"
     engines = {"mnn": work / "modnet.mnn", "ncnn": work / "modnet.param"}
     for peer, model in engines.items():
-        seconds[peer] = _convert_with(peer, (plain, model, size.height, size.width), work)
+        seconds[peer] = convert_with(peer, (plain, model, size.height, size.width), work)
     models["ONNX Runtime, plain"] = plain
     models["ONNX Runtime, optimised"] = work / "dist" / "modnet_opt_fp32.onnx"
 
