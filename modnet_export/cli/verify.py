@@ -125,7 +125,7 @@ class VerifyOptions:
         from modnet_export.verifying.foreign.run import ForeignRequest
         from modnet_export.verifying.tolerances import ToleranceChanges
 
-        refuse(self, ("fp16_safety", "bundle", "replayed"), "a folder that an export wrote")
+        refuse(self, ("bundle", "replayed"), "a folder that an export wrote")
         writable_file(self.junit, "junit", ".xml")
         return ForeignRequest(
             models=models,
@@ -138,6 +138,7 @@ class VerifyOptions:
             tolerances=ToleranceChanges.parse(self.tolerance or ()),
             metrics_convention=self.metrics_convention,
             bisect=self.bisect,
+            fp16_safety=self.fp16_safety,
             baseline=None if self.baseline is None else result.load(self.baseline),
             workers=self._workers(),
             state=self.state,

@@ -18,4 +18,5 @@ ModelsArgument = Annotated[
 
 def foreign_models(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The models that somebody else converted; none where it is one folder that an export wrote."""
-    return () if len(paths) == 1 and paths[0].suffix.lower() not in _SUFFIXES else tuple(paths)
+    is_folder = len(paths) == 1 and paths[0].suffix.lower() not in _SUFFIXES and not paths[0].is_file()
+    return () if is_folder else tuple(paths)

@@ -100,16 +100,21 @@ class ForeignModel:
         return self.reading.size
 
     def run(self, image_nhwc: Image) -> Image:
-        return self.planes(image_nhwc)[..., self.reading.channel : self.reading.channel + 1]
+        return self.matte(self.outputs(image_nhwc)[self.reading.output])
+
+    def matte(self, output: Image) -> Image:
+        """The matte, 1 x H x W x 1, in the output that holds it; raises ExportError for one that is no picture."""
+        return self._scaled(output)[..., self.reading.channel : self.reading.channel + 1]
 
     def planes(self, image_nhwc: Image) -> Image:
-        """All channels of the output that is the matte's, 1 x H x W x C.
+        """All channels of the output that holds the matte, 1 x H x W x C.
 
         Raises ExportError where the model does not run, or gives no value for each pixel.
         """
-        return _planes(self.outputs(image_nhwc)[self.reading.output], self.size, self._name) / np.float32(
-            self.reading.white
-        )
+        return self._scaled(self.outputs(image_nhwc)[self.reading.output])
+
+    def _scaled(self, output: Image) -> Image:
+        return _planes(output, self.size, self._name) / np.float32(self.reading.white)
 
     def outputs(self, image_nhwc: Image) -> list[Image]:
         """All outputs, in real numbers."""

@@ -26,7 +26,7 @@ from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.strict import repeated
 from modnet_export.record.versions import versions
-from modnet_export.verifying import harness, tasks
+from modnet_export.verifying import fp16_safety, harness, tasks
 from modnet_export.verifying.baseline import check_comparable, regressions
 from modnet_export.verifying.foreign import kind, reading
 from modnet_export.verifying.foreign.diagnose import diagnose
@@ -36,7 +36,7 @@ from modnet_export.verifying.foreign.reading import RANGES, ForeignModel, Readin
 from modnet_export.verifying.harness import Plan, Results, Trial
 from modnet_export.verifying.links import link, mean_truth
 from modnet_export.verifying.parity import Sample, samples
-from modnet_export.verifying.result import Assumed, Diagnosis, Link, Suspect, Verification, link_name
+from modnet_export.verifying.result import Assumed, Diagnosis, Fp16Safety, Link, Suspect, Verification, link_name
 from modnet_export.verifying.run import environment, state_folder
 from modnet_export.verifying.suspects import suspect
 from modnet_export.verifying.tasks import Candidate
@@ -67,6 +67,8 @@ class ForeignRequest:
     tolerances: ToleranceChanges = field(default_factory=ToleranceChanges)
     metrics_convention: Convention = "plain"
     bisect: bool = False
+    fp16_safety: bool = False
+    """Of float TFLite files: whether they survive a GPU's fp16."""
     baseline: Verification | None = None
     workers: Workers = field(default_factory=Workers)
     state: Path | None = None
@@ -170,6 +172,7 @@ def verify_foreign(request: ForeignRequest, progress: Progress = silent) -> Veri
         links = [link(item, trial, measured) for item, trial in ways]
         failures = list(_failures(files, links, measured, readable))
         diagnoses = [_diagnosis(item, sample_of, source, progress) for item, sample_of in failures]
+        safety = list(_fp16_safety(files, measured, readable, progress)) if request.fp16_safety else []
         suspected = [_suspect(item, sample_of, source, progress) for item, sample_of in failures if request.bisect]
     reference_rows = [row for item in readable if (row := measured.of(None, item)) is not None]
     return Verification(
@@ -185,7 +188,7 @@ def verify_foreign(request: ForeignRequest, progress: Progress = silent) -> Veri
         expected=expected,
         links=tuple(links),
         truth=mean_truth(reference_rows),
-        fp16_safety=(),
+        fp16_safety=tuple(safety),
         suspects=tuple(item for item in suspected if item is not None),
         assumed=tuple(item.assumed for item in files),
         diagnoses=tuple(diagnoses),
@@ -307,6 +310,23 @@ def _diagnosis(item: Foreign, sample: Sample, source: Source, progress: Progress
     model = item.open()
     subject = Subject(item.path, model, item.recipe, tasks.reference(source), source, sample)
     return diagnose(subject, reading.ranges_of(model.raw.inputs[0]))
+
+
+def _fp16_safety(
+    files: Sequence[Foreign], measured: Results, readable: Sequence[Input], progress: Progress
+) -> Iterator[Fp16Safety]:
+    """Whether each float TFLite file survives fp16, over all inputs; raises ExportError where there is none."""
+    floats = [item for item in files if item.format == "tflite" and item.precision in ("fp32", "fp16")]
+    if not floats:
+        raise ExportError(
+            "none of these models could be examined for a GPU's fp16",
+            where="`fp16_safety`",
+            expected="a TFLite model of floats",
+            next_step="leave `fp16_safety` out",
+        )
+    for item in floats:
+        progress(f"examining {item.file} for fp16")
+        yield fp16_safety.examine(item.path, item, map(measured.sample, readable), item.open())
 
 
 def _suspect(item: Foreign, sample: Sample, source: Source, progress: Progress) -> Suspect | None:

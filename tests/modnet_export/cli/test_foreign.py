@@ -84,6 +84,7 @@ def test_a_tolerance_is_for_a_file_its_format_or_its_precision(run, swapped):
     [
         ((), "--checkpoint PATH"),
         (("--checkpoint", "demo", "--fp16-safety"), "leave --fp16-safety out"),
+        (("--checkpoint", "demo", "--bundle", "replay.zip"), "leave --bundle out"),
         (("--checkpoint", "demo", "--size", "64x64"), "leave --size out"),
         (("--checkpoint", "demo", "--delegate", "gpu"), "cpu, which runs every file"),
     ],
@@ -131,3 +132,12 @@ def test_explain_compares_it_with_its_checkpoint(run, swapped, sound):
     assert rows[-1]["op"] == "Sigmoid" and rows[-1]["snr_db"] > 90
     code, _, err = run("explain", swapped, "--checkpoint", "demo")
     assert code == 2 and "verify says what is wrong" in " ".join(err.split())
+
+
+def test_fp16_safety_of_a_float_tflite(run, dist, tmp_path):
+    theirs = tmp_path / "theirs.tflite"
+    theirs.write_bytes((dist / "modnet_fp16.tflite").read_bytes())
+    code, out, _ = run("verify", theirs, "--checkpoint", "demo", "--fp16-safety", "--json")
+    assert code == 0
+    (safety,) = json.loads(out)["half"]
+    assert safety["artefact"] == "theirs.tflite" and safety["passed"]
