@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 CPU_TORCH = test -z "$(TORCH_INDEX)" || test "$$(uname)" != Linux || $(PIP_INSTALL) --no-deps --timeout 3 --retries 0 \
   --extra-index-url "$(TORCH_INDEX)" "torch==$(TORCH)+cpu" 2>/dev/null || echo "no CPU build of PyTorch: pip chooses"
 
-.PHONY: demo quick test test-slow coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 clean
+.PHONY: demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -26,6 +26,12 @@ test: $(VENV)/installed-dev  ## the whole suite; of long sweeps a fixed tenth
 
 test-slow: $(VENV)/installed-dev  ## the long sweeps whole, and the peers in virtual environments of their own
 	DRAWS=300 $(BIN)/python -m pytest -m "slow or drawn" $(PYTEST)
+
+tables: $(VENV)/installed-dev  ## measure the tables of README and docs anew, and write them there; about an hour
+	$(BIN)/python -m benchmarks.tables $(TABLES)
+
+check-official: $(VENV)/installed-dev  ## both official checkpoints, exported, verified, timed: one page; needs internet
+	$(BIN)/python -m benchmarks.tables.official
 
 coverage: $(VENV)/installed-dev  ## the lines that `make quick` runs, with a floor
 	$(BIN)/coverage erase

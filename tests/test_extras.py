@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = {
     "coreml": ["coremltools"],
     "android": ["adbutils", "pooch"],
+    "apps": ["elftools"],
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
 }
@@ -85,9 +86,15 @@ def test_all_brings_every_extra_and_so_does_dev():
     names = [re.split(r"[<>=; ]", item)[0] for item in project["dependencies"]]
     assert not {name for packages in EXTRAS.values() for name in packages} & set(names)
     for extra, packages in EXTRAS.items():
-        assert [re.split(r"[<>=; ]", item)[0].replace("-", "_") for item in extras[extra]] == [
+        found = [re.split(r"[<>=; ]", item)[0].replace("-", "_") for item in extras[extra]]
+        assert [{"pyelftools": "elftools"}.get(name, name) for name in found] == [
             name for name in packages if name != "dask"
         ]
+
+
+def test_an_apks_libraries_need_pyelftools(tmp_path):
+    apk = ROOT / "tests" / "data" / "apps" / "signed.apk"
+    assert_ends_clearly(hidden(EXTRAS["apps"], command("lint", apk), tmp_path), "apps", "elftools")
 
 
 @pytest.mark.long

@@ -21,7 +21,9 @@ LONGEST = 400
 # They run in the environments of other converters, and start when they are imported.
 SCRIPTS = ("benchmarks.peers.convert_", "benchmarks.peers.run_", "benchmarks.peers.__main__", "modnet_export.__main__")
 # A command line option, or a command of this program.
-COMMANDS = r"(?<![\w-])--[a-z]|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|demo|doctor)\b"
+COMMANDS = (
+    r"(?<![\w-])--[a-z]|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|lint|demo|doctor)\b"
+)
 
 
 def sources(*folders: str) -> list[Path]:

@@ -47,12 +47,14 @@ def qdq(
     images_nchw: Sequence[Array],
     integer: Collection[str],
     stored: Mapping[str, Weight],
+    ranges: Path,
 ) -> onnx.ModelProto:
     """The same model with some convolutions in int8, their activations calibrated on images (minimum and maximum).
 
     ``images_nchw`` are values of the model's only input. ``integer`` are the fingerprints of the convolutions that
     compute in int8. ``stored`` gives int8 weights for some of the others: those are unpacked by a DequantizeLinear and
-    multiplied as floats.
+    multiplied as floats. ``ranges`` is a file with the activations' ranges: where it is not there, it is written from
+    the images, so that other choices of ``integer`` for the same model need not look at them again.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -82,13 +84,14 @@ def qdq(
             quantize_static(
                 source,
                 target,
-                Reader(),
+                None if ranges.exists() else Reader(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 nodes_to_exclude=kept,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                calibration_cache_path=ranges,
             )
         finally:
             logger.setLevel(level)

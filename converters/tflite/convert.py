@@ -26,6 +26,14 @@ def convert(model: ir.Model) -> bytes:
     Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. Raises UnsupportedModelError naming every op,
     attribute and dynamic shape that has no lowering.
     """
+    with tempfile.TemporaryDirectory(prefix="converters_") as folder, native_stderr():
+        save(model, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
+        return _with_port_names(bytes(converter.convert()))
+
+
+def save(model: ir.Model, folder: str) -> None:
+    """The same as TensorFlow's saved model; raises UnsupportedModelError as ``convert``."""
     check(TFLITE, model)
     specs = {
         str(value.name): tf.TensorSpec(nhwc_order(static_shape(value) or ()), tf.float32, str(value.name))
@@ -38,10 +46,7 @@ def convert(model: ir.Model) -> bytes:
 
     module = tf.Module()
     module.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
-    with tempfile.TemporaryDirectory(prefix="converters_") as folder, native_stderr():
-        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
-        return _with_port_names(bytes(converter.convert()))
+    tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
 
 
 def _with_port_names(data: bytes) -> bytes:

@@ -38,9 +38,9 @@ def _common(
 def _mount() -> None:
     """Register every command, in the order of ``--help``."""
     from benchmarks.cli import CAPABILITIES, bench, compare
-    from modnet_export.cli import demo, doctor, explain, export, inspect, matte, report, verify
+    from modnet_export.cli import demo, doctor, explain, export, inspect, lint, matte, report, verify
 
-    for module in (export, verify, report, bench, compare, inspect, explain, matte, demo):
+    for module in (export, verify, report, bench, compare, inspect, explain, matte, lint, demo):
         module.mount(app)
     doctor.mount(app, CAPABILITIES)
 

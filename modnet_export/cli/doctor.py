@@ -86,6 +86,12 @@ _CAPABILITIES = (
         partial(package, "coremltools"),
         "pip install 'modnet-export[coreml]'",
     ),
+    Capability(
+        "pyelftools",
+        "lint of an .apk or .aab",
+        partial(package, "pyelftools"),
+        "pip install 'modnet-export[apps]'",
+    ),
     Capability("GPU", "faster reference runs", _gpu, "not needed: everything runs on the CPU"),
     Capability(
         "Vulkan",

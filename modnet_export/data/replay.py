@@ -16,7 +16,7 @@ import coremltools as ct
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-VERSION = 2
+VERSION = 3
 """The format of bundle.json and of results.json."""
 
 
@@ -48,7 +48,7 @@ def correlation(found, expected):
     return float(np.corrcoef(found.ravel(), expected.ravel())[0, 1])
 
 
-def measured(found, expected, shown):
+def measured(found, expected, shown, noise):
     """Every measure within the picture: the rest of the matte is never shown."""
     if shown is not None:
         top, left, height, width = shown
@@ -56,6 +56,7 @@ def measured(found, expected, shown):
     difference = found - expected.astype(np.float64)
     return {
         "max_abs_difference": float(np.abs(difference).max()),
+        "noise_ratio": float(np.abs(difference).max() / noise),
         "mad": float(np.abs(difference).mean()),
         "mse": float(np.square(difference).mean()),
         "correlation": correlation(found, expected.astype(np.float64)),
@@ -83,7 +84,7 @@ def main():
                     "sha256": tree_sha256(folder),
                     "compute_unit": unit,
                     "input": name,
-                    **measured(found, np.load(HERE / entry["matte"]), entry.get("shown")),
+                    **measured(found, np.load(HERE / entry["matte"]), entry.get("shown"), entry["noise"]),
                 }
                 results.append(result)
                 limits = package["tolerance"]

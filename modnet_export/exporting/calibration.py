@@ -13,34 +13,31 @@ from modnet_export.record.contract import Size
 class Calibration:
     """The images that quantization is calibrated with, each 1 x H x W x 3 in [0, 1].
 
-    ``folder`` None: the built-in set. The float model cuts the built-in portrait out, and tells whether a user's image
-    shows anybody.
+    ``folder`` None: the built-in set. The float model tells whether a user's image shows anybody.
     """
 
     def __init__(self, folder: Path | None, size: Size) -> None:
         self._folder, self._size = folder, size
-        self._images: Sequence[Image] | None = None
+        self._loaded: dict[int, Sequence[Image]] = {}
 
     @property
     def record(self) -> str | None:
         """What a manifest says of it: null where no artefact needed it."""
-        if self._images is None:
+        if not self._loaded:
             return None
         return representative.BUILT_IN if self._folder is None else str(self._folder.resolve())
 
     def images(self, fp32: bytes) -> Sequence[Image]:
-        """The images; ``fp32`` is the float TFLite model."""
-        from converters.tflite.interpreter import interpreter
+        """Those that ranges and rounding are taken from; ``fp32`` is the float TFLite model."""
+        return self._images(fp32, representative.COUNT)
 
-        if self._images is None:
-            loaded, _ = interpreter(fp32, None)
-            source, target = loaded.get_input_details()[0]["index"], loaded.get_output_details()[0]["index"]
+    def searched(self, fp32: bytes) -> Sequence[Image]:
+        """Those that a search measures on: more of them."""
+        return self._images(fp32, representative.SEARCHED)
 
-            def matting(image_nhwc: Image) -> Image:
-                loaded.set_tensor(source, image_nhwc)
-                loaded.invoke()
-                matte_nhwc: Image = loaded.get_tensor(target)
-                return matte_nhwc
+    def _images(self, fp32: bytes, count: int) -> Sequence[Image]:
+        from converters.tflite.interpreter import function
 
-            self._images = representative.images(self._folder, self._size, matting)
-        return self._images
+        if count not in self._loaded:
+            self._loaded[count] = representative.images(self._folder, self._size, function(fp32), count)
+        return self._loaded[count]

@@ -17,7 +17,7 @@ from modnet_export.exporting.request import ExportRequest
 from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME
 from modnet_export.record.files import write_bytes
 from modnet_export.record.manifest import SearchRecord
-from modnet_export.record.recipes import Recipe, recipe
+from modnet_export.record.recipes import Recipe
 
 if TYPE_CHECKING:
     import onnx
@@ -80,7 +80,7 @@ class Chain:
         model = to_proto(self._graph(tuning))
         if row.precision == "fp32":
             return bytes(model.SerializeToString(deterministic=True))
-        return self._integer.qdq(recipe("tflite", "int8-mixed"), model, self._statistics("cpu"))
+        return self._integer.qdq(row, model, self._statistics("cpu")).model
 
     def _tflite(self, row: Recipe, tuning: Tuning) -> bytes:
         from converters.tflite.weights import fp16_weights, int8_weights
@@ -120,7 +120,7 @@ class Chain:
     @cached_property
     def _integer(self) -> Integer:
         fp32 = self._flatbuffer("cpu")
-        return Integer(fp32, self._calibration.images(fp32), self._request, self._progress)
+        return Integer(fp32, self._calibration, self._request, self._progress)
 
     def _statistics(self, tuning: Tuning) -> Mapping[int, Moments]:
         from converters.tflite.moments import collect

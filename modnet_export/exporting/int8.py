@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.budget import Budget
 from converters.errors import ExportWarning
 from converters.progress import Progress
 from converters.runtimes import Image
+from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.request import ExportRequest
-from modnet_export.record.files import kept_in_cache
+from modnet_export.record.files import kept_in_cache, scratch_folder
 from modnet_export.record.manifest import SearchRecord
 from modnet_export.record.recipes import Recipe
 
@@ -41,8 +43,8 @@ class _Equalised:
 class Integer:
     """The models with int8 arithmetic that are made of one fp32 flatbuffer, each search run once."""
 
-    def __init__(self, fp32: bytes, images: Sequence[Image], request: ExportRequest, progress: Progress) -> None:
-        self._fp32, self._images, self._request, self._progress = fp32, images, request, progress
+    def __init__(self, fp32: bytes, calibration: Calibration, request: ExportRequest, progress: Progress) -> None:
+        self._fp32, self._calibration, self._request, self._progress = fp32, calibration, request, progress
         self._found: dict[str, Found] = {}
         self.records: dict[str, SearchRecord] = {}
         """What was found, by the artefact's file."""
@@ -55,7 +57,7 @@ class Integer:
         from converters.tflite.int8.ranges import calibrate, observe, parameters
         from converters.tflite.rounding import Rounding
 
-        images = self._images
+        images = self._calibration.images(self._fp32)
 
         def groups(model: bytes) -> list[Group]:
             return graph.Graph(builder.read(model)).groups()
@@ -69,14 +71,71 @@ class Integer:
         return _Equalised(data, groups(data), parameters(groups(data), spreads), Rounding(moments))
 
     def found(self, row: Recipe) -> Found:
-        """int8 arithmetic wherever the budget allows it."""
+        """TFLite with int8 arithmetic wherever the budget allows it."""
+        from converters.tflite.int8.write import mixed
+
+        even = self._even
+        return self._once(row, lambda chosen: mixed(even.data, even.rounding, chosen, bytes_in_and_out=row.eight_bit))
+
+    def qdq(self, row: Recipe, model: onnx.ModelProto, moments: Mapping[int, Moments]) -> Found:
+        """The same for ONNX Runtime, by QuantizeLinear and DequantizeLinear.
+
+        ``model`` is the optimised ONNX, ``moments`` are those of the fp32 flatbuffer's convolutions. Of convolutions
+        that compute in float the weights are int8.
+        """
+        from converters.onnx.quantize import Weight, fingerprint, qdq
+        from converters.runtimes.onnxruntime import OnnxRuntime
+        from converters.tflite import builder
+        from converters.tflite.convolutions import convolutions
+        from converters.tflite.int8 import graph
+        from converters.tflite.rounding import Rounding
+        from converters.tflite.weights import kept_in_float
+
+        # Equalisation changes weights and no op's place.
+        whole = graph.Graph(builder.read(self._even.data))
+        found = convolutions(builder.read(self._fp32))
+        names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
+        rounding, rounded = Rounding(moments), dict[int, Weight]()
+        images = [image.transpose(0, 3, 1, 2).copy() for image in self._calibration.images(self._fp32)]
+
+        def build(chosen: Mapping[int, Parameters], ranges: Path) -> bytes:
+            floats = [item for item in found if not whole.in_int8(item.index, chosen)]
+            kept = kept_in_float(floats, len(self._fp32))
+            for item in floats:
+                if item.index not in kept and item.index not in rounded:
+                    weight = rounding(item)
+                    rounded[item.index] = Weight(item.oihw(weight.weight), weight.scale, weight.bias_change)
+            stored = {names[item.index]: rounded[item.index] for item in floats if item.index not in kept}
+            fast = set(names.values()) - {names[item.index] for item in floats}
+            return bytes(qdq(model, images, fast, stored, ranges).SerializeToString(deterministic=True))
+
+        with scratch_folder() as scratch:
+
+            def run(data: bytes) -> Callable[[Image], Image]:
+                path = scratch / "model.onnx"
+                path.write_bytes(data)
+                return OnnxRuntime(path).run
+
+            return self._once(row, lambda chosen: build(chosen, scratch / "ranges.json"), run)
+
+    def _once(
+        self,
+        row: Recipe,
+        build: Callable[[Mapping[int, Parameters]], bytes],
+        run: Callable[[bytes], Callable[[Image], Image]] | None = None,
+    ) -> Found:
         if row.file not in self._found:
-            self._found[row.file] = self._search(row)
+            self._found[row.file] = self._search(row, build, run)
         return self._found[row.file]
 
-    def _search(self, row: Recipe) -> Found:
+    def _search(
+        self,
+        row: Recipe,
+        build: Callable[[Mapping[int, Parameters]], bytes],
+        run: Callable[[bytes], Callable[[Image], Image]] | None,
+    ) -> Found:
         from converters.tflite.int8.search import Search, search
-        from converters.tflite.int8.write import mixed
+        from converters.tflite.interpreter import function
 
         budget = self._request.budget or Budget.parse(row.budget or "")
         even = self._even
@@ -86,17 +145,19 @@ class Integer:
             even.data,
             even.groups,
             even.scales,
-            self._images,
+            self._calibration.searched(self._fp32),
             budget,
-            lambda chosen: mixed(even.data, even.rounding, chosen, bytes_in_and_out=row.eight_bit),
-            variant=row.precision,
+            build,
+            run or function,
+            variant=row.file,
             required=self._request.budget is not None,
             extra_points=self._request.pareto_points,
         )
         found = search(request, state=state, progress=self._progress)
         if not budget.held(found.point):
             warnings.warn(
-                f"{row.precision} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g} "
+                f"{row.file} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g}, "
+                f"{found.point.p95_mad:.2g} in 95 % of the images, "
                 f"with {found.point.integer_macs:.0%} of the multiplications in int8",
                 ExportWarning,
                 stacklevel=2,
@@ -105,32 +166,3 @@ class Integer:
             budget=str(budget), held=budget.held(found.point), chosen=found.point, points=found.points
         )
         return found
-
-    def qdq(self, row: Recipe, model: onnx.ModelProto, moments: Mapping[int, Moments]) -> bytes:
-        """For ONNX Runtime: int8 where the TFLite model of ``row`` has it; of the other convolutions only the weights.
-
-        ``model`` is the optimised ONNX, ``moments`` are those of the fp32 flatbuffer's convolutions.
-        """
-        from converters.onnx.quantize import Weight, fingerprint, qdq
-        from converters.tflite import builder
-        from converters.tflite.convolutions import convolutions
-        from converters.tflite.int8 import graph
-        from converters.tflite.rounding import Rounding
-        from converters.tflite.weights import kept_in_float
-
-        chosen = self.found(row).chosen
-        # Equalisation changes weights and no op's place.
-        whole = graph.Graph(builder.read(self._even.data))
-        rounding = Rounding(moments)
-        found = convolutions(builder.read(self._fp32))
-        floats = [item for item in found if not whole.in_int8(item.index, chosen)]
-        kept = kept_in_float(floats, len(self._fp32))
-        names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
-        stored = {}
-        for item in floats:
-            if item.index not in kept:
-                rounded = rounding(item)
-                stored[names[item.index]] = Weight(item.oihw(rounded.weight), rounded.scale, rounded.bias_change)
-        fast = set(names.values()) - {names[item.index] for item in floats}
-        images = [image.transpose(0, 3, 1, 2).copy() for image in self._images]
-        return bytes(qdq(model, images, fast, stored).SerializeToString(deterministic=True))

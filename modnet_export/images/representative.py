@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
-from converters.eight_bit import from_bytes
+from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError, ExportWarning, few
-from modnet_export.images.imaging import Pixels, demo_photo, list_images, read_image, resize, restore_matte
+from modnet_export.images.framing import FORMS, Portrait, framed, framed_twice
+from modnet_export.images.imaging import Pixels, list_images, read_image
 from modnet_export.images.inputs import fit
 from modnet_export.record.contract import Size
 
 _NAMED = 5
 """How many images a message names."""
-COUNT = 24
-"""How many images calibration looks at. Of a larger folder, so many are taken at even distances."""
-BUILT_IN = "built-in portrait"
+COUNT = 2 * len(FORMS)
+"""How many images ranges and rounding look at. Of a larger folder, so many are taken at even distances."""
+SEARCHED = 3 * COUNT
+"""How many images a search measures on. The others are harder: what int8 does to an unsure matte shows on these."""
+BUILT_IN = "built-in portraits"
+_PORTRAITS = Path(__file__).parents[1] / "data" / "portraits"
 _BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
 # An image with a smaller standard deviation than this is not a photograph.
 _CONSTANT = 1 / 255
@@ -29,41 +34,32 @@ Matting = Callable[[Pixels], Pixels]
 """A model: it takes a 1 x H x W x 3 image and gives its 1 x H x W x 1 matte."""
 
 
-def _backgrounds() -> Iterator[Pixels]:
+def _backgrounds() -> list[Pixels]:
     """Photographs and textures that come with scikit-image, all free to use."""
     from skimage import data
 
-    for name in _BACKGROUNDS:
-        pixels = from_bytes(getattr(data, name)())
-        yield pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    found = [from_bytes(getattr(data, name)()) for name in _BACKGROUNDS]
+    return [pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2) for pixels in found]
 
 
-def _built_in(size: Size, matting: Matting) -> Iterator[Pixels]:
-    """The built-in portrait, cropped, scaled, flipped and lit differently; every other one has another background."""
-    rng = np.random.default_rng(0)
-    photo = demo_photo()
-    height, width = photo.shape[:2]
-    whole, placement = fit(photo, size)
-    alpha = restore_matte(matting(whole), placement, "letterbox")[..., None]
-    backgrounds = list(_backgrounds())
-    yield whole
-    for index in range(COUNT - 1):
-        picture = photo
-        if index % 2:
-            behind = resize(backgrounds[index // 2 % len(backgrounds)], height, width)
-            picture = alpha * photo + (1 - alpha) * behind
-        share = rng.uniform(0.6, 1)
-        rows, columns = int(height * share), int(width * share * rng.uniform(0.75, 1))
-        top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
-        picture = picture[top : top + rows, left : left + columns]
-        if rng.random() < 0.5:
-            picture = picture[:, ::-1]
-        light = picture ** rng.uniform(0.6, 1.4) * rng.uniform(0.85, 1.15, 3)
-        yield fit(light.clip(0, 1).astype(np.float32), size)[0]
+def portraits(folder: Path = _PORTRAITS) -> list[Portrait]:
+    """Every photograph of a folder that has its matte beside it, as ``NAME_alpha.png``; the built-in ones."""
+    mattes = sorted(folder.glob("*_alpha.png"))
+    return [
+        Portrait(read_image(path.with_name(path.name.replace("_alpha.png", ".jpg"))), read_image(path)[..., 0])
+        for path in mattes
+    ]
 
 
-def photographs(folder: Path) -> list[Path]:
-    """The images of a calibration folder that calibration looks at; raises ExportError where there are none."""
+def _built_in(size: Size, count: int) -> Iterator[Pixels]:
+    """The built-in portraits, framed and lit as strangers' photographs are; beyond ``COUNT`` in two ways at once."""
+    people, pictures = portraits(), _backgrounds()
+    for item in [*framed(people, pictures, COUNT), *framed_twice(people, pictures, count - COUNT)]:
+        yield fit(item.photo, size)[0]
+
+
+def photographs(folder: Path, count: int = COUNT) -> list[Path]:
+    """At most ``count`` images of a calibration folder; raises ExportError where there are none."""
     if not folder.is_dir():
         raise ExportError(
             f"{folder} is no folder",
@@ -72,12 +68,12 @@ def photographs(folder: Path) -> list[Path]:
             next_step="check the path, or leave `calibration` out to use the built-in set",
         )
     paths = list_images([folder])
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(COUNT, len(paths))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int))
     return [paths[index] for index in chosen]
 
 
-def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]:
-    paths = photographs(folder)
+def _from_folder(folder: Path, size: Size, matting: Matting, count: int) -> Iterator[Pixels]:
+    paths = photographs(folder, count)
     empty: list[str] = []
     useless: list[str] = []
     for path in paths:
@@ -111,12 +107,31 @@ def _warn(text: str) -> None:
     warnings.warn(text, ExportWarning, stacklevel=2)
 
 
-def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels]:
-    """At most 24 images as the model takes them, 1 x H x W x 3 in [0, 1].
+class _Bytes(Sequence[Pixels]):
+    """Images that are rounded to 8 bits, kept as such: a quarter of the memory."""
 
-    From ``folder``, or the built-in set. ``matting`` is the float model: it cuts the built-in
-    portrait out, and tells whether a user's image shows anybody (a warning where it does not).
+    def __init__(self, pixels: Iterable[Pixels]) -> None:
+        self._stored = [to_bytes(item) for item in pixels]
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @overload
+    def __getitem__(self, index: int) -> Pixels: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Pixels]: ...
+    def __getitem__(self, index: int | slice) -> Pixels | list[Pixels]:
+        if isinstance(index, slice):
+            return [from_bytes(item) for item in self._stored[index]]
+        return from_bytes(self._stored[index])
+
+
+def images(folder: Path | None, size: Size, matting: Matting, count: int = COUNT) -> Sequence[Pixels]:
+    """At most ``count`` images as the model takes them, 1 x H x W x 3 in [0, 1].
+
+    From ``folder``, or the built-in set. ``matting`` is the float model, which tells whether a user's image shows
+    anybody (a warning where it does not).
     An image that cannot be read, or is of a single colour, is left out with a warning. Raises ExportError for a folder
     without any other.
     """
-    return list(_built_in(size, matting) if folder is None else _from_folder(folder, size, matting))
+    return _Bytes(_built_in(size, count) if folder is None else _from_folder(folder, size, matting, count))

@@ -28,7 +28,7 @@ from modnet_export.record.manifest import SourceRecord
 EMBEDDED = "demo"
 _TWIN_PREFIX = "lr_branch."
 # A key that no other network has: what stands before it is the prefix of a wrapper (DataParallel, Lightning, ...).
-_TELLING = "hr_branch.tohr_enc2x.layers.0.weight"
+TELLING = "hr_branch.tohr_enc2x.layers.0.weight"
 # How deep training scripts keep a state dict in what they save.
 _DEEPEST = 3
 _SHOWN = 12
@@ -95,8 +95,8 @@ def _is_torchscript(path: Path) -> bool:
 def _state_dicts(loaded: Mapping[Any, Any], name: str = "", depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every MODNet in what a training script saved, without the prefix of its keys, and where it was found."""
     for key in loaded:
-        if isinstance(key, str) and key.endswith(_TELLING):
-            prefix = key.removesuffix(_TELLING)
+        if isinstance(key, str) and key.endswith(TELLING):
+            prefix = key.removesuffix(TELLING)
             own = {str(other): value for other, value in loaded.items() if str(other).startswith(prefix)}
             yield f"{name}{prefix}", {other.removeprefix(prefix): value for other, value in own.items()}
         elif isinstance(loaded[key], Mapping) and depth < _DEEPEST:
@@ -198,6 +198,17 @@ def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
         twin = key[len(_TWIN_PREFIX) :] if key.startswith(_TWIN_PREFIX) else _TWIN_PREFIX + key
         state.setdefault(twin, state[key])
     return state
+
+
+def fitted(raw: Mapping[str, Any]) -> MODNet | None:
+    """MODNet in evaluation mode with the arrays that have its names; None where one is missing or does not fit."""
+    modnet = MODNet().eval()
+    expected = modnet.state_dict()
+    state = _canonical({key: torch.tensor(value) for key, value in raw.items() if key in expected})
+    if _problems(state, expected):
+        return None
+    modnet.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
+    return modnet
 
 
 def load(source: Source) -> MODNet:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converters.diagnose.rerun import OnnxGraph
 from converters.diagnose.tracing import Step, image_step, tensor, trace
@@ -20,37 +21,59 @@ from modnet_export.record.choices import InputRange
 from modnet_export.record.contract import OPSET
 
 if TYPE_CHECKING:
+    import onnx
     from torch import nn
+
+    from modnet_export.model.network import MODNet
 
 
 THREADS = 1
-"""Of what artefacts are compared with. Another number adds in another order: on two, mattes move by up to 1e-5."""
+"""Of float32's own noise and of ONNX Runtime. Another number adds in another order: mattes move by up to 1e-5."""
+
+
+# Beyond this it is no rounding: the graph is another one than the network's (asymmetric resizes of opset 10).
+_NOISE_AT_MOST = 1e-3
 
 
 class TorchReference:
-    """The reference network in PyTorch, float32, at any multiple of 32; ``threads`` None: torch's choice."""
+    """The reference network in PyTorch, at any multiple of 32; ``threads`` None: torch's choice.
 
-    def __init__(self, source: Source, threads: int | None = None) -> None:
+    ``exact``: in float64, so that nothing that is compared with it is blamed for float32's own rounding.
+    """
+
+    def __init__(self, source: Source | MODNet, threads: int | None = None, *, exact: bool = False) -> None:
         import torch
 
         from modnet_export.model.network import ContractNetwork
 
-        self.engine = f"PyTorch {torch.__version__}"
-        self.modnet = load(source)
+        self.engine = f"PyTorch {torch.__version__}{', float64' if exact else ''}"
+        self.modnet = load(source) if isinstance(source, Source) else source
         self._network = ContractNetwork(self.modnet).eval()
+        self._exact = deepcopy(self._network).double() if exact else None
         self._threads = threads
 
     def run(self, image_nhwc: Image) -> Image:
-        import torch
+        if self._exact is None:
+            return self.rounded(image_nhwc)
+        # In float64 the order of sums, and so the number of threads, moves nothing that float32 could show.
+        return _run_torch(self._exact, image_nhwc.astype(np.float64), None)
 
-        with torch.inference_mode(), _torch_threads(self._threads):
-            image = torch.from_numpy(np.ascontiguousarray(image_nhwc.transpose(0, 3, 1, 2)))
-            matte_nchw: Image = self._network(image).numpy()
-        return matte_nchw.transpose(0, 2, 3, 1)
+    def rounded(self, image_nhwc: Image) -> Image:
+        """The matte in float32: how far it is from ``run``'s is the noise of that arithmetic on this image."""
+        return _run_torch(self._network, image_nhwc, self._threads)
 
     def trace(self, image_nhwc: Image) -> list[Step]:
         """Every ATen operation on an image-like tensor, named by the module that runs it."""
-        return _trace_torch(self._network, image_step("image", image_nhwc), lambda: self.run(image_nhwc))
+        return _trace_torch(self._network, image_step("image", image_nhwc), lambda: self.rounded(image_nhwc))
+
+
+def _run_torch(network: nn.Module, image_nhwc: npt.NDArray[np.floating], threads: int | None) -> Image:
+    import torch
+
+    with torch.inference_mode(), _torch_threads(threads):
+        image = torch.from_numpy(np.ascontiguousarray(image_nhwc.transpose(0, 3, 1, 2)))
+        matte_nchw: Image = network(image).float().numpy()
+    return matte_nchw.transpose(0, 2, 3, 1)
 
 
 @contextmanager
@@ -134,6 +157,7 @@ class OnnxReference:
         if threads is not None:
             options.intra_op_num_threads = threads
         self._path = path
+        self._network = _same_network(self._model) if exact else None
         try:
             self._session = self._started(options)
         except Exception as error:
@@ -186,6 +210,17 @@ class OnnxReference:
                 next_step="take the size that it was exported at, or export it again with dynamic height and width",
             ) from error
 
+    def rounded(self, image_nhwc: Image) -> Image | None:
+        """The matte of the same weights in float64, which tells the noise of ``run``.
+
+        None where the weights do not fit, or the graph computes something else with them.
+        """
+        if self._network is None:
+            return None
+        matte_nhwc = self._network.run(image_nhwc)
+        off = np.abs(matte_nhwc - self.run(image_nhwc)).max()
+        return matte_nhwc if off < _NOISE_AT_MOST else None
+
     def trace(self, image_nhwc: Image) -> list[Step]:
         """Every op of the user's model."""
         from modnet_export.model.onnx_ports import with_range
@@ -193,11 +228,19 @@ class OnnxReference:
         return trace(OnnxGraph(self._model), with_range(image_nhwc, self.ports.input_range))
 
 
+def _same_network(model: onnx.ModelProto) -> TorchReference | None:
+    """MODNet with the weights of an ONNX model, in float64; None where they do not fit it."""
+    from modnet_export.model.onnx_weights import network_of
+
+    modnet = network_of(model)
+    return None if modnet is None else TorchReference(modnet, exact=True)
+
+
 Reference = TorchReference | OnnxReference
 
 
 def open_reference(source: Source) -> Reference:
-    """The reference for a source, on ``THREADS`` threads; raises ExportError for a file that does not load."""
+    """The exact reference for a source; raises ExportError for a file that does not load."""
     if source.kind == "onnx":
         return OnnxReference(source.path, source.input_range, THREADS, exact=True)
-    return TorchReference(source, THREADS)
+    return TorchReference(source, THREADS, exact=True)

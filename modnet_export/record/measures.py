@@ -59,6 +59,8 @@ class Measures(Strict):
     """One optional number for each measure; None: not taken, not defined for these mattes, or not finite."""
 
     max_abs_difference: Annotated[float | None, Measure("max", noise=5e-5, worst=True, short="max", tabled=True)] = None
+    noise_ratio: Annotated[float | None, Measure("max / noise", worst=True, short="max / noise")] = None
+    """The largest difference as a multiple of what float32 arithmetic alone does on the same input."""
     p999: Annotated[float | None, Measure("99.9 %", noise=1e-5, worst=True, tabled=True)] = None
     """99.9th percentile of the absolute differences."""
     mad: Annotated[

@@ -41,8 +41,6 @@ class Recipe:
     """Whether its ports are bytes, whatever is asked for."""
     budget: str | None = None
     """The limits within which a search finds the most int8 arithmetic; None: there is no search."""
-    decided_by: str | None = None
-    """The file whose search decides what is int8 here."""
     judged_on_noise: bool = False
     """Whether noise is among its inputs: noise asks for exact arithmetic, which fp16 and coarse weights are not."""
     integer_activations: bool = False
@@ -57,7 +55,7 @@ class Recipe:
     @property
     def searched(self) -> bool:
         """Whether a search within a budget runs for it."""
-        return self.budget is not None or self.decided_by is not None
+        return self.budget is not None
 
     def limits(self, *, images: bool = False) -> Tolerance:
         """The tolerance. An 8-bit output, because of the recipe or of ``images``, may be half a step further off."""
@@ -70,8 +68,8 @@ class Recipe:
 
 _PLAIN, _OPTIMISED = "modnet_fp32.onnx", "modnet_opt_fp32.onnx"
 _TFLITE, _COREML = "modnet_fp32.tflite", "modnet_fp32.mlpackage"
-_MIXED = "modnet_int8_mixed.tflite"
-_FP32, _FP16 = Tolerance(max_abs_difference=1e-4), Tolerance(mad=1e-3)
+# Of 102 framed portraits the fp32 models had at most 4.0 (docs/verification.md).
+_FP32, _FP16 = Tolerance(noise_ratio=8), Tolerance(mad=1e-3)
 # Core ML rounds every op to fp16, where a TFLite file only holds weights in it.
 _ML_FP16 = Tolerance(mad=2e-3)
 _INT8, _W8A8 = Tolerance(mad=5e-3), Tolerance(mad=1e-2)
@@ -87,7 +85,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(_OPTIMISED, "onnx", "fp32", "graph passes", _FP32, _PLAIN, judged_on_noise=True, least_snr_db=EXACT_DB),
     Recipe(
         "modnet_int8.onnx", "onnx", "int8", "ONNX weight compression", _INT8, _OPTIMISED,
-        decided_by=_MIXED, integer_activations=True,
+        always_tuned=True, budget="mad<=0.001,p95<=0.001", integer_activations=True,
     ),
     Recipe(_TFLITE, "tflite", "fp32", _LITE, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=EXACT_DB),
     Recipe(
@@ -100,11 +98,11 @@ RECIPES: tuple[Recipe, ...] = (
     ),
     Recipe(
         "modnet_int8.tflite", "tflite", "int8", _LITE_SMALL, _INT8, _TFLITE,
-        always_tuned=True, eight_bit=True, budget="mad<=0.0018", integer_activations=True,
+        always_tuned=True, eight_bit=True, budget="mad<=0.0018,p95<=0.0018", integer_activations=True,
     ),
     Recipe(
-        _MIXED, "tflite", "int8-mixed", _LITE_SMALL, _INT8, _TFLITE,
-        always_tuned=True, budget="mad<=0.001", integer_activations=True,
+        "modnet_int8_mixed.tflite", "tflite", "int8-mixed", _LITE_SMALL, _INT8, _TFLITE,
+        always_tuned=True, budget="mad<=0.001,p95<=0.001", integer_activations=True,
     ),
     Recipe(
         "modnet_int4_weights.tflite", "tflite", "int4-weights", _LITE_SMALL, _COARSE, _TFLITE,

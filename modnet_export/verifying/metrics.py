@@ -40,6 +40,8 @@ _SSIM_WINDOW = 11
 _BAND_SHARE = 10 / 512
 # More than one step of an 8-bit matte, less than two.
 _ROUNDING = 1.5 / 255
+LEAST_NOISE = 1e-5
+"""What float32 arithmetic is taken to do at least: on an easy input, one way of adding may be exact by luck."""
 
 
 def _pair(predicted: Matte, reference: Matte) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -64,6 +66,11 @@ def max_abs_difference(predicted: Matte, reference: Matte, region: Region | None
 def quantile(predicted: Matte, reference: Matte, share: float) -> float:
     """The value that a ``share`` of all |p - r| does not exceed, in [0, 1]."""
     return float(np.quantile(_difference(predicted, reference, None), share))
+
+
+def noise_ratio(largest: float, noise: float | None) -> float:
+    """A largest difference as a multiple of float32's own on the same input, which counts as at least 1e-5."""
+    return largest / max(noise or 0.0, LEAST_NOISE)
 
 
 def mad(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
@@ -238,9 +245,12 @@ def against_truth(predicted: Matte, truth: Matte, convention: Convention = "plai
     }
 
 
-def against_reference(predicted: Matte, reference: Matte, convention: Convention = "plain") -> dict[str, float]:
+def against_reference(
+    predicted: Matte, reference: Matte, convention: Convention = "plain", noise: float | None = None
+) -> dict[str, float]:
     """Every measure of one H x W matte against another, by the names in ``record.measures``.
 
+    ``noise`` is how far float32 arithmetic takes the reference's own matte of this input; None: not known.
     Where the reference has no edge, the measures at edges are taken over all pixels: whatever the prediction shows
     there is wrong. SSIM is left out of mattes smaller than its window.
     """
@@ -253,8 +263,10 @@ def against_reference(predicted: Matte, reference: Matte, convention: Convention
         "edge_grad": partial(gradient_error, convention=convention),
         "edge_conn": partial(connectivity_error, convention=convention),
     }
+    largest = max_abs_difference(predicted, reference)
     return {
-        "max_abs_difference": max_abs_difference(predicted, reference),
+        "max_abs_difference": largest,
+        "noise_ratio": noise_ratio(largest, noise),
         "p999": quantile(predicted, reference, 0.999),
         "psnr_db": psnr_db(predicted, reference),
         **({"ssim": ssim(predicted, reference)} if min(predicted.shape) >= _SSIM_WINDOW else {}),

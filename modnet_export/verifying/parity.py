@@ -25,6 +25,8 @@ class Sample:
     matte_nhwc: Image
     placement: Placement | None = None
     """Where the picture lies in it; None: everywhere."""
+    rounded_nhwc: Image | None = None
+    """The reference's matte in another arithmetic, which tells its noise; None: not known."""
 
     def shown(self, matte_nhwc: Image) -> Image:
         """The part of a 1 x H x W x 1 matte that shows the picture, which is all that is measured: h x w.
@@ -33,11 +35,21 @@ class Sample:
         """
         return matte_nhwc[0, :, :, 0] if self.placement is None else self.placement.shown(matte_nhwc)
 
+    @property
+    def noise(self) -> float | None:
+        """How far float32 arithmetic alone takes the reference's matte; None: not known."""
+        if self.rounded_nhwc is None:
+            return None
+        return metrics.max_abs_difference(self.shown(self.rounded_nhwc), self.shown(self.matte_nhwc))
+
 
 def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> list[Sample]:
     """Every input (the built-in ones where none are given) with the reference's matte for it."""
     loaded = [(item.name, *item.load(size)) for item in inputs or builtin()]
-    return [Sample(name, image_nhwc, reference.run(image_nhwc), place) for name, image_nhwc, place in loaded]
+    return [
+        Sample(name, image_nhwc, reference.run(image_nhwc), place, reference.rounded(image_nhwc))
+        for name, image_nhwc, place in loaded
+    ]
 
 
 def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]:
@@ -47,7 +59,8 @@ def referenced(recorded: Manifest, inputs: Sequence[Input] = ()) -> list[Sample]
 
 def compare(sample: Sample, predicted_nhwc: Image, tolerance: Tolerance) -> Measurement:
     """Take every measure of one matte (1 x H x W x 1) against the reference's, within the picture, and judge it."""
-    values = metrics.against_reference(sample.shown(predicted_nhwc), sample.shown(sample.matte_nhwc))
+    predicted, expected = map(sample.shown, (predicted_nhwc, sample.matte_nhwc))
+    values = metrics.against_reference(predicted, expected, noise=sample.noise)
     return Measurement.judged(sample.name, values, tolerance)
 
 

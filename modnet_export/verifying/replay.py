@@ -19,14 +19,14 @@ from modnet_export.record.files import FileFormat, files_in, read_versioned, wri
 from modnet_export.record.manifest import Artefact, Manifest, Sha256
 from modnet_export.record.measures import Measurement
 from modnet_export.record.strict import Strict, repeated
+from modnet_export.verifying import metrics
 from modnet_export.verifying.gates import decided
-from modnet_export.verifying.metrics import psnr_of_mse
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Link, with_changes
 
 FORMAT = FileFormat(
     "replay results",
-    2,
+    3,
     "the results.json that replay.py wrote",
     "make a new bundle, and let its replay.py run on the Mac again",
 )
@@ -40,11 +40,12 @@ class _Replayed(Strict):
     """What ``replay.py`` measures, with NumPy alone. A matte that is not finite gives NaN."""
 
     max_abs_difference: float = Field(allow_inf_nan=True)
+    noise_ratio: float = Field(allow_inf_nan=True)
     mad: float = Field(allow_inf_nan=True)
     mse: float = Field(allow_inf_nan=True)
     correlation: float = Field(allow_inf_nan=True)
 
-    @field_validator("max_abs_difference", "mad", "mse")
+    @field_validator("max_abs_difference", "noise_ratio", "mad", "mse")
     @classmethod
     def _not_below_zero(cls, value: float) -> float:
         if value < 0:  # unlike ``Field(ge=0)``, this lets NaN through
@@ -79,13 +80,13 @@ class _Result(_Replayed):
 
     @property
     def values(self) -> dict[str, float]:
-        return {**{name: getattr(self, name) for name in _MEASURED}, "psnr_db": psnr_of_mse(self.mse)}
+        return {**{name: getattr(self, name) for name in _MEASURED}, "psnr_db": metrics.psnr_of_mse(self.mse)}
 
 
 class ReplayResults(Strict):
     """What ``replay.py`` writes."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     machine: dict[str, str]
     results: tuple[_Result, ...]
 
@@ -124,7 +125,8 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterabl
     files: dict[str, bytes] = {}
     index: dict[str, dict[str, Any]] = {}
     for number, sample in enumerate(inputs):
-        index[sample.name] = {"image": f"input_{number}.npy", "matte": f"matte_{number}.npy"}
+        noise = max(sample.noise or 0.0, metrics.LEAST_NOISE)
+        index[sample.name] = {"image": f"input_{number}.npy", "matte": f"matte_{number}.npy", "noise": noise}
         files[f"input_{number}.npy"] = _npy(to_bytes(sample.image_nhwc[0]))
         files[f"matte_{number}.npy"] = _npy(sample.matte_nhwc[0, :, :, 0])
         if (place := sample.placement) is not None:

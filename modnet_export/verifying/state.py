@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -96,6 +96,8 @@ class Fitted:
     image_nhwc: Image
     matte_nhwc: Image
     placement: Placement
+    rounded_nhwc: Image | None = None
+    """The reference's matte in another arithmetic, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,17 @@ class Cache:
         buffer = io.BytesIO()
         place = np.array([getattr(fitted.placement, name) for name in Placement.__dataclass_fields__])
         image = to_bytes(fitted.image_nhwc)
-        np.savez(buffer, image=image, matte=fitted.matte_nhwc, placement=place)
+        arrays: dict[str, Any] = {"image": image, "matte": fitted.matte_nhwc, "placement": place}
+        if fitted.rounded_nhwc is not None:
+            arrays["rounded"] = fitted.rounded_nhwc
+        np.savez(buffer, allow_pickle=False, **arrays)
         write_bytes(self._path(item), buffer.getvalue())
 
     def get(self, item: Input) -> Fitted:
         with np.load(self._path(item)) as stored:
             image_nhwc = from_bytes(stored["image"])
-            return Fitted(image_nhwc, stored["matte"], Placement(*map(int, stored["placement"])))
+            place = Placement(*map(int, stored["placement"]))
+            return Fitted(image_nhwc, stored["matte"], place, stored.get("rounded"))
 
 
 class State:

@@ -24,6 +24,7 @@ from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.reading import Reading, open_foreign
 from modnet_export.verifying.gpu import signs
+from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.state import Cache, Fitted, Row
 
 REFERENCE = "reference"
@@ -143,7 +144,7 @@ def run_reference(source: Source, chunk: Chunk) -> list[Row]:
             rows.append(Row(REFERENCE, item.key, error=str(error)))
             continue
         matte_nhwc = loaded_reference.run(image_nhwc)
-        chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement))
+        chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement, loaded_reference.rounded(image_nhwc)))
         errors = _truth_errors(matte_nhwc, placement, truth, chunk.convention)
         rows.append(Row(REFERENCE, item.key, truth=errors, engine=loaded_reference.engine))
     return rows
@@ -173,7 +174,8 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
         matte_nhwc = runtime.run(fitted.image_nhwc)
         predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
         if item in chunk.asked:
-            values = metrics.against_reference(predicted, expected, chunk.convention)
+            sample = Sample(item.name, fitted.image_nhwc, fitted.matte_nhwc, fitted.placement, fitted.rounded_nhwc)
+            values = metrics.against_reference(predicted, expected, chunk.convention, sample.noise)
             if item.follows and before is not None and before[0].shape == predicted.shape:
                 values |= metrics.between_frames((predicted, before[0]), (expected, before[1]))
             place = fitted.placement

@@ -37,6 +37,7 @@ GOOD = {
     "max_abs_difference": 0.1,
     "latency_ms": 40.0,
     "size_mb": 7.2,
+    "p95_mad": 0.003,
 }
 
 
@@ -51,3 +52,11 @@ def test_a_share_is_at_most_1():
     assert Point(**{**GOOD, "integer_macs": 1.0}).integer_macs == 1
     with pytest.raises(ValueError, match=r"integer_macs is 1\.01: a share is at most 1"):
         Point(**{**GOOD, "integer_macs": 1.01})
+
+
+def test_a_quantile_over_images_is_bounded_where_it_was_measured():
+    budget = Budget.parse("mad<=0.002,p95<=0.002")
+    assert str(budget) == "mad<=0.002,p95<=0.002"
+    assert budget.excess(Point(**GOOD)) == pytest.approx(1.5)
+    assert budget.held(Point(**{**GOOD, "p95_mad": 0.002}))
+    assert not budget.held(Point(**{**GOOD, "p95_mad": None}))

@@ -27,7 +27,7 @@ from converters.tflite.int8.state import State, fingerprint
 from converters.tflite.interpreter import function
 
 _LATENCY_RUNS = 5
-_IMAGES_FOR_SENSITIVITY = 2
+_IMAGES_FOR_SENSITIVITY = 4
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Search:
     budget: Budget
     build: Callable[[Mapping[int, Parameters]], bytes]
     """Makes the model in which the given tensors are int8."""
+    run: Callable[[bytes], Callable[[Image], Image]] = function
+    """Opens what ``build`` makes: gives the function from an image to its matte."""
     variant: str = ""
     """A name for ``build``: points that another variant measured are not used."""
     required: bool = True
@@ -102,7 +104,7 @@ class _Trials:
             request.data,
             request.groups,
             request.scales,
-            request.images[:_IMAGES_FOR_SENSITIVITY],
+            self._hardest(_IMAGES_FOR_SENSITIVITY),
             known=self._state.sensitivities,
             keep=self._state.keep,
             progress=progress,
@@ -121,6 +123,12 @@ class _Trials:
         """The float model's mattes."""
         run = function(self._request.data)
         return [run(image) for image in self._request.images]
+
+    def _hardest(self, count: int) -> list[Image]:
+        """The images whose float mattes are least sure: there, rounding shows most."""
+        unsure = [float(np.minimum(matte, 1 - matte).mean()) for matte in self._expected]
+        order = sorted(range(len(unsure)), key=lambda index: -unsure[index])
+        return [self._request.images[index] for index in order[:count]]
 
     def chosen(self, count: int) -> dict[int, Parameters]:
         """The tensors that are int8 where ``count`` groups are left in float."""
@@ -143,14 +151,15 @@ class _Trials:
 
     def _measured(self, count: int) -> Point:
         model, images = self.model(count), self._request.images
-        run = function(model)
+        run = self._request.run(model)
         differences = [np.abs(run(image) - matte) for image, matte in zip(images, self._expected, strict=True)]
         times = []
         for _ in range(_LATENCY_RUNS):
             start = time.perf_counter()
             run(images[0])
             times.append((time.perf_counter() - start) * 1e3)
-        mad = float(np.mean([item.mean() for item in differences]))
+        means = [float(item.mean()) for item in differences]
+        mad = float(np.mean(means))
         if not math.isfinite(mad):
             raise ExportError(
                 f"the matte of the model with {count} of {len(self._request.groups)} groups in float is not finite",
@@ -165,6 +174,7 @@ class _Trials:
             max_abs_difference=float(np.max([item.max() for item in differences])),
             latency_ms=min(times),
             size_mb=len(model) / 1e6,
+            p95_mad=float(np.quantile(means, 0.95)),
         )
 
 
@@ -172,7 +182,8 @@ def _missed(budget: Budget, nearest: Point) -> CheckFailedError:
     return CheckFailedError(
         f"no choice of int8 holds {budget}",
         expected=str(budget),
-        next_step=f"the nearest: mad {nearest.mad:.2g}, p999 {nearest.p999:.2g}, max "
-        f"{nearest.max_abs_difference:.2g}, {nearest.latency_ms:.0f} ms, {nearest.size_mb:.1f} MB, with "
+        next_step=f"the nearest: mad {nearest.mad:.2g} (95 % of images {nearest.p95_mad or 0:.2g}), "
+        f"p999 {nearest.p999:.2g}, max {nearest.max_abs_difference:.2g}, "
+        f"{nearest.latency_ms:.0f} ms, {nearest.size_mb:.1f} MB, with "
         f"{nearest.integer_macs:.0%} of the multiplications in int8: allow that, or choose another precision",
     )

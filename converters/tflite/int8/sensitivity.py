@@ -27,8 +27,9 @@ def sensitivities(
     keep: Callable[[Mapping[str, float]], None] = lambda found: None,
     progress: Progress = silent,
 ) -> list[float]:
-    """For every group, the matte's mean absolute change when the tensors of this group alone are rounded to int8.
+    """For every group, how much the matte changes when the tensors of this group alone are rounded to int8.
 
+    The mean absolute change in each image, and of these the root mean square: an image that suffers most counts most.
     ``known`` are those of an earlier search, by the name of the group's first tensor. ``keep`` is called with all that
     are known whenever another one has been measured.
     """
@@ -41,7 +42,7 @@ def sensitivities(
         if name not in found:
             run = function(with_rounding(model, {item: scales[item] for item in group.tensors}))
             errors = [float(np.abs(run(image) - matte).mean()) for image, matte in zip(images, expected, strict=True)]
-            found[name] = float(np.mean(errors))
+            found[name] = float(np.sqrt(np.mean(np.square(errors))))
             keep(found)
     return [found[name] for name in names]
 

@@ -67,13 +67,13 @@ def _tried(subject: Subject, without: float, *, sure: bool) -> _Forward:
         for fit in fits[:_LIKELY]:
             on_both = (fit, probes[1].fit(*fit.hypotheses))
             if fit.off < least and all(
-                one.explains(off, subject.tolerance, sure=sure) for one, off in zip(on_both, most, strict=True)
+                one.explains(off, subject.limits, sure=sure) for one, off in zip(on_both, most, strict=True)
             ):
                 return fit, fits[0]
         return None, fits[0]
 
     single, nearest = first(((item,) for item in FAULTS), np.inf)
-    if single is None or not single.within(subject.tolerance):
+    if single is None or not single.within(subject.limits):
         pair, _ = first(_pairs(), np.inf if single is None else _WORTH * single.off)
         single = pair or single
     return _Forward(single, nearest, subject)
@@ -103,7 +103,7 @@ def diagnose(subject: Subject, ranges: Sequence[RangeName]) -> Diagnosis:
     if np.ptp(matte) < _CONSTANT:
         return subject.diagnosis(cause=f"its matte is {matte.mean():.3g} everywhere", without=without, mend=_BISECT)
     forward = _forward(subject, ranges, without)
-    if forward.explains is not None and (forward.explains.within(subject.tolerance) or not subject.weights.wrong):
+    if forward.explains is not None and (forward.explains.within(subject.limits) or not subject.weights.wrong):
         return _explained(subject, forward, forward.explains, without)
     return by_single_weights(subject, without) or _unexplained(subject, forward.nearest, without, rerun)
 

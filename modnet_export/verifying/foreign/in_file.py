@@ -46,7 +46,7 @@ def in_float(subject: Subject, ranges: Sequence[RangeName]) -> InFloat | None:
 
 def by_its_arithmetic(subject: Subject, without: float, rerun: InFloat | None) -> Diagnosis | None:
     """Whether the same file gives the reference's matte when it computes in float32; None where it does not."""
-    if rerun is None or not rerun.fit.explains(without, subject.tolerance):
+    if rerun is None or not rerun.fit.explains(without, subject.limits):
         return None
     poor: list[PoorRange] = []
     if subject.path.suffix.lower() == ".tflite":
@@ -133,7 +133,7 @@ def _known(subject: Subject, without: float, ranges: Sequence[RangeName]) -> tup
         for input_range in ranges:
             theirs = replace(subject.read_as(input_range), reference=reference, source=source)
             fit = Probe(theirs, subject.sample.image_nhwc).fit()
-            if fit.explains(without, subject.tolerance):
+            if fit.explains(without, subject.limits):
                 return source.name, fit.off
     return None
 

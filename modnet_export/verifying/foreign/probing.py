@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference
-from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import Recipe
 from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.hypotheses import AS_IT_IS, Hypothesis
@@ -26,6 +26,13 @@ from modnet_export.verifying.result import Diagnosis
 # share is for two faults together.
 _LEFT = (0.1, 0.02)
 _ALIKE, _FLAT = 0.9, 0.05
+
+
+class Limits(NamedTuple):
+    """Of the mean and of the largest difference; infinite where there is none."""
+
+    mean: float
+    largest: float
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,11 @@ class Subject:
         return held(self.path, self.reference, self.source)
 
     @property
-    def tolerance(self) -> Tolerance:
-        return self.row.tolerance
+    def limits(self) -> Limits:
+        """What a matte of the input is held to."""
+        limits, noise = self.row.tolerance.limits, self.sample.noise
+        of_noise = limits.get("noise_ratio", np.inf) * (np.inf if noise is None else noise)
+        return Limits(limits.get("mad", np.inf), min(limits.get("max_abs_difference", np.inf), of_noise))
 
     def diagnosis(
         self, hypotheses: tuple[str, ...] = (), *, cause: str, without: float, left: float | None = None, mend: str
@@ -79,18 +89,16 @@ class Fit:
     alike: bool
     """Whether the two mattes correlate. Two that are all but empty are near to each other, whatever is wrong."""
 
-    def explains(self, without: float, tolerance: Tolerance, *, sure: bool = False) -> bool:
+    def explains(self, without: float, limits: Limits, *, sure: bool = False) -> bool:
         """Whether what is left is within the file's limits, or a small share of the whole difference.
 
         ``sure``: less of it, as of two faults: of so many pairs, one fits by chance.
         """
-        return self.alike and (self.within(tolerance) or self.off <= _LEFT[sure or len(self.hypotheses) > 1] * without)
+        return self.alike and (self.within(limits) or self.off <= _LEFT[sure or len(self.hypotheses) > 1] * without)
 
-    def within(self, tolerance: Tolerance) -> bool:
+    def within(self, limits: Limits) -> bool:
         """Whether it holds the file's limits of the mean and the largest difference, one of which there has to be."""
-        limits = {name: tolerance.limits.get(name, np.inf) for name in ("mad", "max_abs_difference")}
-        held = self.off <= limits["mad"] and self.largest <= limits["max_abs_difference"]
-        return held and min(limits.values()) < np.inf
+        return self.off <= limits.mean and self.largest <= limits.largest and min(limits) < np.inf
 
 
 class Probe:

@@ -26,7 +26,7 @@ def test_ours_is_at_most_0_85_of_every_peers_latency():
         assert peers[name].run.samples_ms
 
 
-@pytest.mark.parametrize("peer", ["litert-torch", "mnn", "ncnn", "onnx2tf"])
+@pytest.mark.parametrize("peer", ["litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf"])
 def test_every_peer_has_its_pins_and_its_script(peer):
     from benchmarks.peers.__main__ import requirements, script
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from converters.errors import ExportError
-from modnet_export.images.compositing import Background, composite, estimate_colours, save_image
+from modnet_export.images.compositing import Background, composite, estimate_colours, fused_colours, save_image
 
 RED, BLUE = np.array([1, 0, 0], np.float32), np.array([0, 0, 1], np.float32)
 
@@ -29,6 +29,56 @@ def test_soft_edge_does_not_carry_the_old_background(soft_edge):
 def test_opaque_pixels_are_kept_exactly(soft_edge):
     image, alpha = soft_edge
     np.testing.assert_array_equal(estimate_colours(image, alpha)[0][alpha == 1], image[alpha == 1])
+    np.testing.assert_array_equal(fused_colours(image, alpha, (16, 24))[alpha == 1], image[alpha == 1])
+
+
+@pytest.mark.parametrize("coarse", [(64, 96), (32, 48), (16, 24)], ids=str)
+def test_a_phones_estimate_takes_most_of_the_old_background_out(soft_edge, coarse):
+    image, alpha = soft_edge
+    soft = (alpha > 0.1) & (alpha < 1)
+
+    def off(colours):
+        return np.abs(colours - RED)[soft].mean()
+
+    assert off(fused_colours(image, alpha, coarse)) < 0.3 * off(image)
+
+
+def test_a_phones_estimate_is_blur_fusion():
+    """Written out for each pixel, with boxes cut off at the borders (Forte 2021, equations 4 to 7), at one size."""
+    rng = np.random.default_rng(0)
+    image, alpha = rng.random((9, 12, 3), np.float32), rng.random((9, 12), np.float32)
+
+    def pixels(radius, power, foreground, background):
+        found = np.empty((2, 9, 12, 3))
+        for row, column in np.ndindex(9, 12):
+            box = (slice(max(row - radius, 0), row + radius + 1), slice(max(column - radius, 0), column + radius + 1))
+            a, z = (weight[box][..., None].astype(float) ** power for weight in (alpha, 1 - alpha))
+            f = (foreground[box] * a).sum((0, 1)) / max(a.sum(), 1e-3)
+            b = (background[box] * z).sum((0, 1)) / max(z.sum(), 1e-3)
+            here = float(alpha[row, column])
+            found[:, row, column] = np.clip(f + here * (image[row, column] - here * f - (1 - here) * b), 0, 1), b
+        return found
+
+    foreground, background = pixels(2, 8, image, image)  # a sixth of 12
+    foreground, _ = pixels(1, 4, foreground, background)  # an eightieth, but one at least
+    np.testing.assert_allclose(fused_colours(image, alpha, (9, 12)), foreground, atol=1e-5)
+
+
+@pytest.mark.parametrize("background", ["lime", "transparent", "blur:4"])
+def test_a_phones_composite_is_near_to_ours(soft_edge, background):
+    image, alpha = soft_edge
+    chosen = Background.parse(background)
+    found, ours = composite(image, alpha, chosen, coarse=(32, 48)), composite(image, alpha, chosen)
+    assert found.shape == ours.shape
+    shown = alpha > 0  # elsewhere a transparent one has any colour
+    assert np.abs(found - ours)[shown].mean() < 0.05
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_nothing_of_one_side_is_no_division_by_zero(value):
+    image = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    found = fused_colours(image, np.full((20, 30), value, np.float32), (10, 15))
+    assert np.isfinite(found).all()
 
 
 def test_transparent_background_gives_rgba_with_the_matte(soft_edge):

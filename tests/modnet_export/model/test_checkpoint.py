@@ -73,7 +73,7 @@ def test_safetensors_loads(tmp_path, state, modnet, dtype, prefix):
 
 def test_demo_checkpoint_is_in_the_package():
     source = checkpoint.resolve("demo")
-    assert source.sha256 == "65e56da98f706e6b0bf024edeb83d364999d08f2b47050ec3548bd70981eb5da"
+    assert source.sha256 == "1e80367ff1b111a92a4bf8318a43ced1ee767512cc74488f23560fc233111d52"
     assert not checkpoint.load(source).training
 
 

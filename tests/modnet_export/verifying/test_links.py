@@ -16,9 +16,9 @@ from modnet_export.verifying.result import Verification
 from tests.modnet_export.verifying import made
 
 ROW = recipe("tflite", "fp32")
-GOOD = {"max_abs_difference": 1e-6, "mad": 1e-7}
-BAD = {"max_abs_difference": 0.5, "mad": 0.1}
-LOST = {"max_abs_difference": math.nan, "mad": math.nan}
+GOOD = {"max_abs_difference": 1e-6, "noise_ratio": 0.1, "mad": 1e-7}
+BAD = {"max_abs_difference": 0.5, "noise_ratio": 5e4, "mad": 0.1}
+LOST = {"max_abs_difference": math.nan, "noise_ratio": math.nan, "mad": math.nan}
 
 
 def link(rows, names="abc", tolerance=None):
@@ -35,7 +35,7 @@ class TestCoverage:
     def test_what_missed_a_limit_has_failed_whatever_is_missing(self):
         found = link({"a": made.row(BAD)})
         assert found.verdict == "failed"
-        assert found.reason == "max 5.00e-01 on a, allowed 0.0001; 2 of 3 inputs have no result: b, c"
+        assert found.reason == "max / noise 5.00e+04 on a, allowed 8; 2 of 3 inputs have no result: b, c"
 
     def test_model_that_refuses_one_input_was_not_run(self):
         found = link({"a": made.row(GOOD), "b": made.row(GOOD), "c": made.row({}, error="out of memory")})

@@ -152,7 +152,7 @@ def test_mac_measures_what_we_measure(folder, tmp_path):
     ours = verify(VerifyRequest(folder, inputs)).links[-1].measurements[0]
     theirs = verify(VerifyRequest(folder, inputs, replayed=tmp_path / "bundle" / "results.json")).links[-1].measurements
     assert [item.input for item in theirs] == ["tall.png CPU_ONLY", "tall.png ALL"]
-    for name in ("max_abs_difference", "mad", "mse", "correlation"):
+    for name in ("max_abs_difference", "noise_ratio", "mad", "mse", "correlation"):
         assert getattr(theirs[0], name) == pytest.approx(getattr(ours, name), rel=1e-3, abs=1e-9)
 
 

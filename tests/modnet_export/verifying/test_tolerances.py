@@ -16,8 +16,8 @@ def test_option_and_file_change_what_is_allowed(dist, tmp_path):
     changes = ToleranceChanges.parse(["p999=0.5", str(tmp_path / "gate.toml")])
     first, _, third, fourth = manifest.load(dist).artefacts
     common = {"p999": 0.5, "ssim": 0.99}
-    assert changes.of(first).limits == {"max_abs_difference": 1e-4, "mad": 1e-12, **common}
-    assert changes.of(third).limits == {"max_abs_difference": 1e-4, **common}
+    assert changes.of(first).limits == {"noise_ratio": 8, "mad": 1e-12, **common}
+    assert changes.of(third).limits == {"noise_ratio": 8, **common}
     assert changes.of(fourth).limits == {"mad": 1e-9, **common}
 
 
@@ -25,7 +25,7 @@ def test_changes_are_typed_values(dist):
     changes = ToleranceChanges({ALL: Tolerance(p999=0.5), "fp16": Tolerance(mad=0.1)})
     applied = changes.applied(manifest.load(dist))
     assert [item.tolerance.limits for item in applied.artefacts] == [
-        *[{"max_abs_difference": 1e-4, "p999": 0.5}] * 3,
+        *[{"noise_ratio": 8, "p999": 0.5}] * 3,
         {"mad": 0.1, "p999": 0.5},
     ]
     assert ToleranceChanges.parse(["p999=1", " p999 = 0.5"]) == ToleranceChanges({ALL: Tolerance(p999=0.5)})

@@ -141,12 +141,12 @@ def test_none_passes_when_it_comes_back_from_a_mac(row, tmp_path):
                 "sha256": package.sha256,
                 "compute_unit": unit,
                 "input": name,
-                **{key: values[key] for key in ("max_abs_difference", "mad", "mse", "correlation")},
+                **{key: values[key] for key in ("max_abs_difference", "noise_ratio", "mad", "mse", "correlation")},
             }
             for name, values in measured(given).items()
             for unit in ("CPU_ONLY", "ALL")
         ]
-        path.write_text(json.dumps({"schema_version": 2, "machine": {}, "results": results}))
+        path.write_text(json.dumps({"schema_version": 3, "machine": {}, "results": results}))
         back = replay.read_results(path, manifest, list(REFERENCES))
         gates.require(made.verification(*replay.replayed([sound], back), inputs=list(REFERENCES)))
 

@@ -1,0 +1,1 @@
+"""The measured tables of README and ``docs/``, made anew with one command: ``make tables``."""

@@ -1,0 +1,159 @@
+"""What tables are measured on: one export of everything, and the judging portraits in all their forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.host.conditions import host_conditions
+from benchmarks.peers.timing import interleaved
+from converters.eight_bit import from_bytes
+from converters.progress import Progress, silent
+from converters.runtimes import Image, open_runtime
+from modnet_export import ExportRequest, Size, export
+from modnet_export.images.compositing import save_image
+from modnet_export.images.framing import FORMS, framed
+from modnet_export.images.imaging import Pixels
+from modnet_export.images.inputs import Input, images
+from modnet_export.images.representative import portraits
+from modnet_export.model import checkpoint
+from modnet_export.record import manifest
+from modnet_export.record.choices import Precision
+from modnet_export.record.manifest import Manifest
+from modnet_export.verifying import harness, metrics
+from modnet_export.verifying.harness import Plan
+from modnet_export.verifying.parity import Sample
+
+PORTRAITS = Path("tests/data/portraits")
+"""The twelve that nothing is calibrated, searched or tuned on."""
+COUNT = 6 * len(FORMS)
+"""How many framed portraits are judged: each form of six portraits, and all twelve portraits."""
+_PICTURES = ("camera", "immunohistochemistry", "coins", "hubble_deep_field")
+"""What stands behind small persons: pictures that calibration has not seen."""
+_PRECISIONS: tuple[Precision, ...] = (
+    "fp32", "fp16", "int8", "int8-mixed", "int8-weights", "int8-dynamic", "int4-weights", "palettized6", "palettized4",
+)  # fmt: skip
+
+
+def pictures() -> list[Pixels]:
+    """Pictures of scikit-image that no representative dataset has, H x W x 3 in [0, 1]."""
+    from skimage import data
+
+    found = [from_bytes(getattr(data, name)()) for name in _PICTURES]
+    return [item if item.ndim == 3 else np.repeat(item[..., None], 3, axis=2) for item in found]
+
+
+def judging(folder: Path, portraits_folder: Path = PORTRAITS, count: int = COUNT) -> list[Path]:
+    """The judging portraits, framed, as files of ``folder`` that are named by portrait and form."""
+    folder.mkdir(parents=True, exist_ok=True)
+    people, names = portraits(portraits_folder), list(FORMS)
+    paths = [
+        folder / f"{index % len(people) + 1:02}-{names[index % len(names)].replace(' ', '-')}.png"
+        for index in range(count)
+    ]
+    for path, item in zip(paths, framed(people, pictures(), count), strict=True):
+        if not path.exists():  # what was measured of a file is known by its date
+            save_image(path, item.photo)
+    return paths
+
+
+@dataclass(frozen=True)
+class Errors:
+    """A model's mattes against the reference's, over all samples."""
+
+    mean: float
+    worst: float
+    """The mean absolute difference on the sample where it is largest."""
+    edges: float
+    p999: float
+    """The largest 99.9th percentile of any sample."""
+    largest: float
+    least_correlation: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run of tables. ``work`` keeps what was made, for the next run."""
+
+    work: Path
+    checkpoint: str = "demo"
+    size: Size = field(default_factory=lambda: Size(height=512, width=512))
+    portraits: Path = PORTRAITS
+    count: int = COUNT
+    threads: int = 2
+    rounds: int = 13
+    progress: Progress = silent
+
+    @cached_property
+    def dist(self) -> Path:
+        """The export of every precision, also of those that miss their limits."""
+        folder, source = self.work / "dist", checkpoint.resolve(self.checkpoint)
+        if not (folder / manifest.FILE_NAME).exists() or manifest.load(folder).source.sha256 != source.sha256:
+            request = ExportRequest(
+                self.checkpoint,
+                size=self.size,
+                formats=("onnx", "tflite", "coreml"),
+                precisions=_PRECISIONS,
+                coreml_io="multiarray",
+                keep_failing=True,
+                out=folder,
+            )
+            export(request, self.progress)
+        return folder
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return manifest.load(self.dist)
+
+    @cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """The judging portraits in their forms."""
+        return tuple(images(judging(self.work / "judging", self.portraits, self.count)))
+
+    @property
+    def state(self) -> Path:
+        """Where the reference's mattes are kept."""
+        return self.work / f"state-{checkpoint.resolve(self.checkpoint).sha256[:12]}-{self.size}"
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The judging portraits in their forms, with the reference's mattes in float64."""
+        source = checkpoint.resolve(self.checkpoint)
+        found = harness.run(Plan(source, self.size, self.inputs, (), self.state), progress=self.progress)
+        return [found.sample(item) for item in self.inputs]
+
+    def file(self, name: str) -> Path:
+        return self.dist / name
+
+    def errors(self, model: Path | Callable[[Image], Image]) -> Errors:
+        """How far a model's mattes are from the reference's."""
+        run = open_runtime(model).run if isinstance(model, Path) else model
+        pairs = [(item.shown(run(item.image_nhwc)), item.shown(item.matte_nhwc)) for item in self.samples]
+        means = [metrics.mad(*pair) for pair in pairs]
+        bands = [(pair, metrics.edge_band(pair[1])) for pair in pairs]
+        return Errors(
+            mean=float(np.mean(means)),
+            worst=max(means),
+            edges=float(np.mean([metrics.mad(*pair, band) for pair, band in bands if band.any()])),
+            p999=max(metrics.quantile(*pair, 0.999) for pair in pairs),
+            largest=max(metrics.max_abs_difference(*pair) for pair in pairs),
+            least_correlation=min(metrics.correlation(*pair) for pair in pairs),
+        )
+
+    def medians_ms(self, models: dict[str, Path]) -> dict[str, float]:
+        """The models' median latencies, one run of each in every round."""
+        image_nhwc = self.samples[0].image_nhwc
+        runtimes = {name: open_runtime(path, threads=self.threads) for name, path in models.items()}
+        calls = {name: partial(runtime.run, image_nhwc) for name, runtime in runtimes.items()}
+        runs = interleaved(calls, rounds=self.rounds, conditions={})
+        return {run.name: run.median_ms for run in runs}
+
+    @property
+    def conditions(self) -> str:
+        """Of latencies: one sentence."""
+        found = host_conditions(self.threads, ("ai-edge-litert", "onnxruntime"))
+        return ", ".join(f"{key} {value}" for key, value in found.items())

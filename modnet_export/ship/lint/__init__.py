@@ -1,0 +1,1 @@
+"""What keeps MODNet from working in an app, found before users find it."""

@@ -1,0 +1,98 @@
+"""The tables that README and docs have, and what they are measured on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tables import __main__ as tables
+from benchmarks.tables.setting import COUNT, PORTRAITS, Setting, judging
+from modnet_export import Size
+from modnet_export.images.framing import FORMS
+
+ROOT = Path(__file__).parents[3]
+TEXT = (
+    "before\n<!-- measured: int8 -->\n\n| old |\n\n<!-- end -->\n"
+    "between\n<!-- measured: coreml -->\n<!-- end -->\nafter\n"
+)
+
+
+def test_a_table_is_replaced_between_its_marks_and_nothing_else():
+    found = tables.replaced(TEXT, {"int8": "| new |"})
+    assert found == TEXT.replace("| old |", "| new |")
+    assert tables.replaced(found, {"int8": "| new |"}) == found
+    assert tables.replaced(TEXT, {"demo": "| new |"}) == TEXT
+    assert tables.marked(TEXT) == ["int8", "coreml"]
+
+
+def test_every_table_has_its_place_in_the_documents_once():
+    found = [name for path in tables.documents(ROOT) for name in tables.marked(path.read_text(encoding="utf-8"))]
+    assert sorted(found) == sorted(tables.TABLES)
+
+
+def test_an_unknown_table_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tables", "int9"])
+    with pytest.raises(SystemExit) as ended:
+        tables.main()
+    assert ended.value.code == 2
+    assert "there is no table 'int9'" in capsys.readouterr().err
+
+
+def test_judging_is_on_every_portrait_in_every_form(tmp_path):
+    paths = judging(tmp_path, ROOT / PORTRAITS)
+    assert len(paths) == len(set(paths)) == COUNT
+    people, forms = {path.stem[:2] for path in paths}, {path.stem[3:] for path in paths}
+    assert (len(people), len(forms)) == (12, len(FORMS))
+    written = {path: path.stat().st_mtime_ns for path in paths}
+    assert judging(tmp_path, ROOT / PORTRAITS) == paths
+    assert {path: path.stat().st_mtime_ns for path in paths} == written
+
+
+def test_no_judging_portrait_is_calibrated_on():
+    from modnet_export.images.representative import portraits
+
+    calibrated = {item.photo.tobytes() for item in portraits()}
+    assert not calibrated & {item.photo.tobytes() for item in portraits(ROOT / PORTRAITS)}
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    size = Size(height=96, width=128)
+    return Setting(tmp_path_factory.mktemp("tables"), size=size, portraits=ROOT / PORTRAITS, count=2, rounds=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_every_table_is_made(setting, name):
+    rows = [line for line in tables.TABLES[name](setting).splitlines() if line.strip()]
+    assert len(rows) > 3
+    if name != "demo":
+        assert {line.count("|") for line in rows if line.startswith("|")} == {rows[0].count("|")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_official_page_is_made_of_any_checkpoint(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.tables.official", "demo", "--work", str(tmp_path), "--size", "96x128"]
+    done = subprocess.run([*command, "--count", "2"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    page = (tmp_path / "official.md").read_text(encoding="utf-8")
+    for part in ("## demo", "modnet_int8.tflite", "float32 against float64", "Core ML, evaluated"):
+        assert part in page
+    assert (done.returncode == 0) == ("all checks passed" in page)
+
+
+def test_official_weights_need_the_internet_and_say_so(tmp_path):
+    import os
+
+    command = [sys.executable, "-m", "benchmarks.tables.official", "--work", str(tmp_path / "work")]
+    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "work" / "official.md").exists()

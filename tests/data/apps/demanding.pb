@@ -1,0 +1,20 @@
+
+”
+9
+android*http://schemas.android.com/apk/res/androidmanifest" packageorg.example.demanding"R
+*http://schemas.android.com/apk/res/androidcompileSdkVersion29"(òŠ„2:0"(platformBuildVersionCode29"2:0"T
+*http://schemas.android.com/apk/res/androidcompileSdkVersionCodename10.0.0(óŠ„""platformBuildVersionName10.0.0*
+    e*¶
+­uses-sdk"N
+*http://schemas.android.com/apk/res/androidminSdkVersion24"(Œ„„2:0"Q
+*http://schemas.android.com/apk/res/androidtargetSdkVersion29"(ğ„„2:0*
+    I*m
+euses-permission"R
+*http://schemas.android.com/apk/res/androidnameandroid.permission.CAMERA(ƒ€„*
+    @*h
+`uses-feature"P
+*http://schemas.android.com/apk/res/androidnameandroid.hardware.camera(ƒ€„*
+    ;*Z
+Rapplication"C
+*http://schemas.android.com/apk/res/androidlabel	demanding(€„*	
+-
