@@ -27,6 +27,8 @@ class Subject:
     tolerance: Tolerance
     threads: int = 1
     delegate: Delegate = "cpu"
+    foreign: bool = False
+    """Whether somebody else converted it: its ports are read from the file."""
 
     @classmethod
     def of(cls, artefact: Artefact, dist: Path, *, threads: int = 1, delegate: Delegate = "cpu") -> Subject:

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import formats, session
+from benchmarks import foreign, formats, session
 from benchmarks.choices import Delegate, Observation
 from benchmarks.host.target import HostTarget
 from benchmarks.plan import Plan, Subject
@@ -16,8 +16,10 @@ from benchmarks.session import Target
 from converters.errors import ExportError, ExportWarning
 from modnet_export.images import inputs
 from modnet_export.record import manifest
+from modnet_export.record.contract import Size
 from modnet_export.record.files import writable_file, write_bytes
 from modnet_export.record.manifest import Manifest
+from modnet_export.verifying.foreign.run import ForeignRequest, common_size
 from modnet_export.verifying.parity import Sample, referenced
 
 _CANNOT: dict[Observation, str] = {
@@ -31,8 +33,14 @@ _CANNOT: dict[Observation, str] = {
 class BenchRequest:
     """What to measure, where, and for how long. Raises ExportError for values that make no sense."""
 
-    dist: Path
-    """A folder that ``export`` wrote."""
+    dist: Path | None = None
+    """A folder that ``export`` wrote; None: ``models`` are measured."""
+    models: tuple[Path, ...] = ()
+    """Files that somebody else converted."""
+    checkpoint: str | None = None
+    """What these were made from: their mattes are judged too."""
+    size: Size | None = None
+    """Of those that take any size; None: 512x512."""
     artefacts: tuple[str, ...] | None = None
     """The names of some of its files; None: all but Core ML packages, each on the targets that can run it."""
     targets: tuple[Target, ...] = (HostTarget(),)
@@ -69,6 +77,21 @@ class BenchRequest:
         ):
             if number is not None and not number > 0:
                 raise ExportError(f"{number} is too little", where=f"`{setting}`", expected="a number above 0")
+        if (self.dist is None) == (not self.models):
+            raise ExportError("there is nothing to measure", expected="a folder that an export wrote, or models")
+        hosts = all(isinstance(item, HostTarget) for item in self.targets)
+        for setting, asked in (
+            ("targets", not hosts),
+            ("profile", self.profile),
+            ("artefacts", self.artefacts is not None),
+        ):
+            if self.models and asked:
+                raise ExportError(
+                    "somebody else's models have their latencies measured on this machine, and nothing else",
+                    where=f"`{setting}`",
+                    expected="a folder that an export wrote",
+                    next_step=f"leave `{setting}` out",
+                )
         if self.duration_s is not None and self.sustained_minutes is not None:
             raise ExportError(
                 "`duration` and `sustained` both say how long to measure",
@@ -88,17 +111,15 @@ class BenchRequest:
         """The file that keeps raw samples: ``out``, unless it is a table."""
         return None if self.out is None or self.out.suffix.lower() == ".csv" else self.out
 
-    def subjects(self, recorded: Manifest) -> tuple[Subject, ...]:
+    def subjects(self, recorded: Manifest, dist: Path) -> tuple[Subject, ...]:
         """Every model in every way that it is to be run; raises ExportError for files that are not there."""
         known = {item.file: item for item in recorded.artefacts}
         named = self.artefacts or [item.file for item in recorded.artefacts if item.format != "coreml"]
         if unknown := [name for name in named if name not in known]:
-            raise ExportError(
-                f"there is no {', '.join(unknown)} in {self.dist}", where=self.dist, expected=", ".join(known)
-            )
+            raise ExportError(f"there is no {', '.join(unknown)} in {dist}", where=dist, expected=", ".join(known))
         found = {
             name: [
-                Subject.of(known[name], self.dist, threads=threads, delegate=delegate)
+                Subject.of(known[name], dist, threads=threads, delegate=delegate)
                 for delegate in self.delegates
                 if delegate == "cpu" or known[name].format == "tflite"
                 for threads in self.threads
@@ -125,9 +146,13 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
     Raises ExportError for bad input, or where nothing can be measured at all; CheckFailedError for files that are not
     those that were exported.
     """
-    recorded = manifest.load(request.dist)
-    manifest.check_hashes(recorded, request.dist)
-    subjects = request.subjects(recorded)
+    if request.dist is None:
+        recorded, size = None, common_size(request.models, request.size)
+        subjects = foreign.subjects(request.models, size, request.threads, request.delegates)
+    else:
+        recorded = manifest.load(request.dist)
+        manifest.check_hashes(recorded, request.dist)
+        size, subjects = recorded.size, request.subjects(recorded, request.dist)
     _check_targets(request, subjects)
     kept = request.samples_file
     writable_file(request.out, "out", ".json", ".csv")
@@ -137,10 +162,10 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
     if any("parity" in item.observations for item in request.targets):
         for item in request.targets:
             watcher(item.name, "running the reference")
-        samples = tuple(referenced(recorded, [photo]))
+        samples = tuple(referenced(recorded, [photo])) if recorded is not None else ()
     plan = Plan(
         subjects,
-        photo.load(recorded.size)[0],
+        photo.load(size)[0],
         runs=request.runs,
         seconds=request.duration_s,
         sustained_minutes=request.sustained_minutes,
@@ -148,6 +173,8 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
         energy=request.energy,
         samples=samples,
     )
+    if recorded is None and request.checkpoint is not None:
+        foreign.judge(ForeignRequest(request.models, request.checkpoint, size=request.size), subjects, record)
     result = session.measure(request.targets, plan, record)
     if request.out is not None and kept is None:
         write_bytes(request.out, formats.as_csv(result).encode())

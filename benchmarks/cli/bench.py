@@ -13,6 +13,7 @@ import typer
 from benchmarks.choices import Cores, Delegate
 from converters.errors import ExportError
 from modnet_export.terminal.console import number, say_json
+from modnet_export.terminal.models import ModelsArgument, foreign_models
 from modnet_export.terminal.options import JsonOption, choices, command, numbers
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ _TOOL_VARIABLE = "MODNET_EXPORT_BENCHMARK_MODEL"
 class BenchOptions:
     """The options of ``modnet-export bench``."""
 
-    dist: Annotated[Path, typer.Argument(help="A folder that export wrote.")]
+    models: ModelsArgument
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="What somebody else's models were made from: their mattes are compared with its."),
+    ] = None
+    size: Annotated[str | None, typer.Option(help="Of such models that take any size. Default: 512x512.")] = None
     artefacts: Annotated[
         list[str] | None,
         typer.Option("--artefact", help="One of its files; may be repeated. Default: all that a target can run."),
@@ -114,6 +120,7 @@ class BenchOptions:
         from benchmarks import targets
         from benchmarks.android.settings import Activity, AndroidSettings
         from benchmarks.run import BenchRequest
+        from modnet_export.record.contract import Size
 
         words = [word.strip() for text in self.targets or ["host"] for word in text.split(",") if word.strip()]
         settings = AndroidSettings(
@@ -129,8 +136,15 @@ class BenchOptions:
         )
         parsed = targets.parse(words, settings, self.benchmark_model, self.boot_timeout)
         self._check_use(parsed)
+        models = foreign_models(self.models)
+        if not models:
+            for setting in ("checkpoint", "size"):
+                self._refuse(setting, "models that somebody else converted: a folder has these in its manifest")
         return BenchRequest(
-            dist=self.dist,
+            dist=None if models else self.models[0],
+            models=models,
+            checkpoint=self.checkpoint,
+            size=None if self.size is None else Size.parse(self.size),
             artefacts=None if not self.artefacts else tuple(self.artefacts),
             targets=tuple(parsed),
             threads=tuple(numbers(self.threads, "threads")),

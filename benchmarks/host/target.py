@@ -43,6 +43,7 @@ class _Worker:
             photo,
             subject.threads,
             subject.delegate,
+            *(["foreign"] if subject.foreign else []),
         ]
         self._name = subject.name
         self._process = subprocess.Popen(

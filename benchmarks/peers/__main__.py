@@ -111,7 +111,7 @@ def own_packages(work: Path) -> Path:
     """A folder from which a peer's environment imports our packages, and nothing else of this environment."""
     folder = work / "packages"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("converters", "modnet_export"):
+    for name in ("benchmarks", "converters", "modnet_export"):
         link = folder / name
         link.unlink(missing_ok=True)
         link.symlink_to(Path(str(resources.files(name))).resolve(), target_is_directory=True)

@@ -51,6 +51,11 @@ class Evaluator:
             if name not in self._constants and name not in package.output_names:
                 self._last_read.setdefault(position, []).append(name)
 
+    @property
+    def constants(self) -> Mapping[str, Value]:
+        """The program's constants by name, compressed ones as what they stand for."""
+        return self._constants
+
     def _load_constants(self) -> dict[str, Value]:
         known: dict[str, Value] = {}
         for item in self.package.operations:

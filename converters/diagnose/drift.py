@@ -30,7 +30,7 @@ _PEAK = 20.0
 # What two float32 computations of the same values reach; more than this is chance.
 _MOST_DB = 120.0
 # How near a tensor of another graph is for it to be the same one: fp16 reaches 60 dB.
-_SAME_DB = 40.0
+SAME_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,22 @@ class Drift:
     detail: str
 
 
-def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image) -> list[Drift]:
+def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image, same_db: float = SAME_DB) -> list[Drift]:
     """Every op of ``graph`` that the parent has a counterpart of, in order. ``parent``: its steps on the same image.
+
+    ``same_db``: how near a tensor is to its counterpart where names do not tell.
 
     Raises ExportError when the two are not forms of one graph: their results are not alike, and their ops have other
     names.
     """
     named = ByName(graph, parent)
-    walk = Walk(graph, named if named.has_most_of(graph) else ByValue(parent, _SAME_DB), image_nhwc)
+    walk = Walk(graph, named if named.has_most_of(graph) else ByValue(parent, same_db), image_nhwc)
     if walk.judged[-1].is_open:
         raise ExportError(
             "these two models do not compute the same",
             expected="a compressed model and the one that it was made from",
-            next_step="choose the float model of the same checkpoint and size as `against`",
+            next_step="choose the float model of the same checkpoint and size as `against`; of somebody else's model, "
+            "verify says what is wrong",
         )
     values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
     rows: list[Drift] = []

@@ -6,15 +6,18 @@ from here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from converters.choices import ComputeUnit, Delegate
 from converters.errors import ExportError, reason
 from converters.runtimes.protocol import Image, Runtime
 
-__all__ = ["Image", "Runtime", "open_runtime"]
+T = TypeVar("T")
+
+__all__ = ["Image", "Runtime", "open_runtime", "opened"]
 
 
 def open_runtime(
@@ -31,15 +34,17 @@ def open_runtime(
     if suffix == ".onnx":
         from converters.runtimes.onnxruntime import OnnxRuntime
 
-        return _opened(OnnxRuntime, path, threads)
+        return opened(OnnxRuntime, path, threads)
     if suffix == ".tflite":
         from converters.runtimes.litert import LiteRt, LiteRtGpu
 
-        return _opened(LiteRtGpu if delegate == "gpu" else partial(LiteRt, xnnpack=delegate == "cpu"), path, threads)
+        if delegate == "gpu":
+            return opened(LiteRtGpu, path, threads)
+        return opened(partial(LiteRt, xnnpack=delegate == "cpu"), path, threads)
     if suffix == ".mlpackage":
         from converters.runtimes.coreml import CoreMl
 
-        return _opened(partial(CoreMl, compute_unit=compute_unit), path, threads)
+        return opened(partial(CoreMl, compute_unit=compute_unit), path, threads)
     raise ExportError(
         f"no engine here runs {path.name}",
         where=path,
@@ -48,13 +53,14 @@ def open_runtime(
     )
 
 
-def _opened(engine: Any, path: Path, threads: int | None) -> Runtime:
+def opened(engine: Callable[[Path, int | None], T], path: Path, threads: int | None) -> T:
+    """``engine(path, threads)``; raises ExportError with the file's name for whatever the engine raises."""
     try:
         if not path.exists():
             raise FileNotFoundError("no such file")
         if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for ever
             raise OSError("it is no regular file")
-        runtime: Runtime = engine(path, threads)
+        return engine(path, threads)
     except ExportError:
         raise
     except Exception as error:  # every engine has its own errors for a broken file
@@ -64,4 +70,3 @@ def _opened(engine: Any, path: Path, threads: int | None) -> Runtime:
             expected=f"a whole {path.suffix} model",
             next_step="export or copy it again, and verify its hash",
         ) from error
-    return runtime

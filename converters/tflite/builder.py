@@ -96,7 +96,8 @@ def real_values(tensor: Any, stored: npt.NDArray[Any]) -> npt.NDArray[np.float32
     if found is None or found.scale is None or len(found.scale) == 0:
         return np.asarray(stored, np.float32)
     shape = [1] * stored.ndim
-    shape[found.quantizedDimension if len(found.scale) > 1 else 0] = -1
+    if shape:  # of a single number there is no axis
+        shape[found.quantizedDimension if len(found.scale) > 1 else 0] = -1
     scale = np.asarray(found.scale, np.float32).reshape(shape)
     zero_point = np.asarray(found.zeroPoint, np.float32).reshape(shape)
     return (stored.astype(np.float32) - zero_point) * scale

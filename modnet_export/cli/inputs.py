@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +16,6 @@ from modnet_export.record.choices import InputRange
 if TYPE_CHECKING:
     from modnet_export.images.inputs import Input
 
-DistArgument = Annotated[Path, typer.Argument(help="A folder that export wrote.")]
 ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
 VideoOption = Annotated[
     Path | None, typer.Option(help="A video file, or a folder of its frames: measures dtSSD and flicker too.")
@@ -23,7 +24,15 @@ TruthOption = Annotated[
     Path | None,
     typer.Option(help="True mattes, as a dataset's folder (PPM-100, P3M, AIM) or, with --images, beside the photos."),
 ]
-CheckpointOption = Annotated[str | None, typer.Option(help="Where the checkpoint is, if not where it was.")]
+ConvertedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        help="Where the checkpoint is, if not where it was; of somebody else's models, what they were made from: "
+        "a checkpoint (or demo, photographic, webcam) or an .onnx.",
+    ),
+]
+SizeOption = Annotated[str | None, typer.Option(help="Of models that take any size. Default: 512x512.")]
 ToleranceOption = Annotated[
     list[str] | None,
     typer.Option(help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some. May be repeated."),
@@ -50,3 +59,15 @@ def chosen(images: Path | None, video: Path | None, ground_truth: Path | None) -
             expected="`images`, `ground_truth` with `images`, or `video`",
         )
     return () if images is None else tuple(inputs.images([images]))
+
+
+def refuse(options: Any, names: Iterable[str], needed: str) -> None:
+    """Raise ExportError where a setting is given that has no use here; ``needed`` says where it has."""
+    for field in fields(options):
+        if field.name in names and getattr(options, field.name) != field.default:
+            raise ExportError(
+                "this setting has no use here",
+                where=f"`{field.name}`",
+                expected=needed,
+                next_step=f"leave `{field.name}` out",
+            )

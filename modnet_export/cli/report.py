@@ -10,40 +10,66 @@ import typer
 
 from converters.errors import ExportError
 from modnet_export.cli.inputs import (
-    CheckpointOption,
-    DistArgument,
+    ConvertedOption,
     ImagesOption,
+    InputRangeOption,
+    SizeOption,
     ToleranceOption,
     TruthOption,
     VideoOption,
     chosen,
+    refuse,
 )
 from modnet_export.terminal.console import escape, say, say_json
+from modnet_export.terminal.models import ModelsArgument, foreign_models
 from modnet_export.terminal.options import JsonOption, command
 from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
     from converters.progress import Progress
     from modnet_export.images.inputs import Input
+    from modnet_export.verifying.foreign.reading import ForeignModel
+    from modnet_export.verifying.foreign.run import ForeignRequest
     from modnet_export.verifying.result import Verification
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    dist: DistArgument
+    models: ModelsArgument
     out: Annotated[Path, typer.Option("-o", "--out", help="The page to write; .md for a pull request.")] = Path(
         "report.html"
     )
     images: ImagesOption = None
     video: VideoOption = None
     ground_truth: TruthOption = None
-    checkpoint: CheckpointOption = None
+    checkpoint: ConvertedOption = None
+    size: SizeOption = None
+    input_range: InputRangeOption = None
     tolerance: ToleranceOption = None
     results: Annotated[
         Path | None, typer.Option("--results", help="An earlier `verify --json`, instead of verifying again.")
     ] = None
     bench: Annotated[Path | None, typer.Option(help="A .json that bench wrote: adds latency and memory.")] = None
     as_json: JsonOption = False
+
+    def foreign_request(self, inputs: tuple[Input, ...]) -> ForeignRequest | None:
+        """What somebody else's models are verified by; None for a folder that an export wrote. Raises ExportError."""
+        models = foreign_models(self.models)
+        if not models:
+            return None
+        from modnet_export.record.contract import Size
+        from modnet_export.verifying.foreign.run import ForeignRequest
+        from modnet_export.verifying.tolerances import ToleranceChanges
+
+        return ForeignRequest(
+            models=models,
+            checkpoint=self.checkpoint,
+            inputs=inputs,
+            size=None if self.size is None else Size.parse(self.size),
+            input_range=self.input_range,
+            tolerances=ToleranceChanges.parse(self.tolerance or ()),
+            bisect=True,
+        )
 
 
 def report(options: ReportOptions) -> None:
@@ -67,14 +93,17 @@ def report(options: ReportOptions) -> None:
         from benchmarks.latencies import latencies as read
 
         latencies = read(options.bench)
-    records = manifest.load(options.dist).artefacts
+    theirs = options.foreign_request(inputs)
+    if theirs is None:
+        refuse(options, ("size", "input_range"), "models that somebody else converted")
+    records = manifest.load(options.models[0]).artefacts if theirs is None else ()
     searches = {item.file: item.search for item in records if item.search is not None}
     with stages() as progress:
-        result = _result(options, inputs, progress)
+        result = _result(options, inputs, theirs, progress)
         if options.out.suffix.lower() == ".md":
             page = render.markdown(result, latencies)
         else:
-            asked = gather.PicturesRequest(options.dist, result, inputs, options.checkpoint)
+            asked = gather.PicturesRequest(options.models[0], result, inputs, options.checkpoint, _opened(theirs))
             page = render.html(render.Page(result, gather.pictures(asked, progress), latencies, searches))
         write_bytes(options.out, page.encode())
     if options.as_json:
@@ -84,20 +113,34 @@ def report(options: ReportOptions) -> None:
     gates.require(result)
 
 
-def _result(options: ReportOptions, inputs: tuple[Input, ...], progress: Progress) -> Verification:
+def _opened(request: ForeignRequest | None) -> dict[str, ForeignModel]:
+    if request is None:
+        return {}
+    from modnet_export.verifying.foreign.run import opened
+
+    return opened(request)
+
+
+def _result(
+    options: ReportOptions, inputs: tuple[Input, ...], theirs: ForeignRequest | None, progress: Progress
+) -> Verification:
     from modnet_export.record import manifest
     from modnet_export.verifying import fp16_safety, result, run
     from modnet_export.verifying.tolerances import ToleranceChanges
 
     if options.results is not None:
         return result.load(options.results)
+    if theirs is not None:
+        from modnet_export.verifying.foreign.run import verify_foreign
+
+        return verify_foreign(theirs, progress)
     request = run.VerifyRequest(
-        dist=options.dist,
+        dist=options.models[0],
         inputs=inputs,
         checkpoint=options.checkpoint,
         tolerances=ToleranceChanges.parse(options.tolerance or ()),
         bisect=True,
-        fp16_safety=any(map(fp16_safety.concerns, manifest.load(options.dist).artefacts)),
+        fp16_safety=any(map(fp16_safety.concerns, manifest.load(options.models[0]).artefacts)),
     )
     return run.verify(request, progress)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modnet_export.record.manifest import Manifest
 from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import escape, number, say, show, table
+from modnet_export.terminal.options import spelled
 from modnet_export.verifying.result import Verification
 
 
@@ -126,6 +127,17 @@ def say_verification(result: Verification) -> None:
             f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}, "
             f"{number(safety.worst_mad, 'not finite')} on {escape(safety.worst_input)}."
         )
+    for read in result.assumed:
+        say(f"{escape(read.artefact)}, held to the limits of {read.precision}, was read as")
+        say(f"  in   {escape(read.image)}: {escape(read.code)}")
+        say(f"  out  {escape(read.matte)}")
+        for item in read.found:
+            say(f"  found by its behaviour, {escape(item)}")
+    for diagnosis in result.diagnoses:
+        name = ", ".join(diagnosis.hypotheses) or "not explained"
+        say(f"[bold red]{escape(diagnosis.artefact)}[/]: [bold]{escape(name)}[/] (on {escape(diagnosis.input)}).")
+        say(f"  {escape(diagnosis.cause[:1].upper() + diagnosis.cause[1:])}: {diagnosis.effect}.")
+        say(f"  Mend: {escape(spelled(diagnosis.mend))}")
     for suspect in result.suspects:
         say(f"{escape(suspect.headline)} [bold]{escape(suspect.op)}[/]:")
         say(f"  {escape(suspect.explanation)}.")

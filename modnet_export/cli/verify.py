@@ -11,31 +11,39 @@ import typer
 from converters.choices import Delegate
 from converters.errors import ExportError
 from modnet_export.cli.inputs import (
-    CheckpointOption,
     ComputeUnitOption,
-    DistArgument,
+    ConvertedOption,
     ImagesOption,
+    InputRangeOption,
+    SizeOption,
     ToleranceOption,
     TruthOption,
     VideoOption,
     chosen,
+    refuse,
 )
 from modnet_export.record.choices import Convention, Engine
 from modnet_export.terminal.console import say_json
+from modnet_export.terminal.models import ModelsArgument, foreign_models
 from modnet_export.terminal.options import MOST, JsonOption, choices, command
 from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
+    from modnet_export.verifying.foreign.run import ForeignRequest
+    from modnet_export.verifying.result import Verification
     from modnet_export.verifying.run import VerifyRequest
+    from modnet_export.verifying.workers import Workers
 
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    dist: DistArgument
+    models: ModelsArgument
     images: ImagesOption = None
     video: VideoOption = None
     ground_truth: TruthOption = None
-    checkpoint: CheckpointOption = None
+    checkpoint: ConvertedOption = None
+    size: SizeOption = None
+    input_range: InputRangeOption = None
     delegates: Annotated[
         str, typer.Option("--delegate", help="Comma-separated: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.")
     ] = "cpu"
@@ -71,24 +79,29 @@ class VerifyOptions:
     compute_unit: ComputeUnitOption = "ALL"
     as_json: JsonOption = False
 
-    def request(self) -> VerifyRequest:
-        """Every option as its type; raises ExportError for one that is none."""
+    def _workers(self) -> Workers:
         if self.cluster is not None and self.engine != "dask":
             raise ExportError(
                 "a cluster is dask's",
                 where="`cluster`",
                 expected="`engine=dask` as well",
             )
+        from modnet_export.verifying.workers import Workers
+
+        return Workers(self.jobs, self.engine, self.cluster)
+
+    def request(self) -> VerifyRequest:
+        """Every option as its type, for a folder; raises ExportError for one that is none."""
         from modnet_export.record.files import writable_file
         from modnet_export.verifying import result
         from modnet_export.verifying.run import VerifyRequest
         from modnet_export.verifying.tolerances import ToleranceChanges
-        from modnet_export.verifying.workers import Workers
 
+        refuse(self, ("size", "input_range"), "models that somebody else converted: a folder has these in its manifest")
         writable_file(self.junit, "junit", ".xml")
         writable_file(self.bundle, "bundle", ".zip")
         return VerifyRequest(
-            dist=self.dist,
+            dist=self.models[0],
             inputs=chosen(self.images, self.video, self.ground_truth),
             checkpoint=self.checkpoint,
             delegates=choices(self.delegates, "delegates", get_args(Delegate)),
@@ -98,23 +111,66 @@ class VerifyOptions:
             bisect=self.bisect,
             fp16_safety=self.fp16_safety,
             baseline=None if self.baseline is None else result.load(self.baseline),
-            workers=Workers(self.jobs, self.engine, self.cluster),
+            workers=self._workers(),
             state=self.state,
             bundle=self.bundle,
             replayed=self.replayed,
         )
 
+    def foreign_request(self, models: tuple[Path, ...]) -> ForeignRequest:
+        """The same for models that somebody else converted; raises ExportError."""
+        from modnet_export.record.contract import Size
+        from modnet_export.record.files import writable_file
+        from modnet_export.verifying import result
+        from modnet_export.verifying.foreign.run import ForeignRequest
+        from modnet_export.verifying.tolerances import ToleranceChanges
 
-def verify(options: VerifyOptions) -> None:
-    """Check hashes and parity again, on your images. Exit code 1 when a check fails."""
-    from modnet_export.cli.tables import say_verification
-    from modnet_export.record.files import write_bytes
-    from modnet_export.verifying import gates, run
-    from modnet_export.verifying.junit import junit
+        refuse(self, ("bundle", "replayed"), "a folder that an export wrote")
+        writable_file(self.junit, "junit", ".xml")
+        return ForeignRequest(
+            models=models,
+            checkpoint=self.checkpoint,
+            inputs=chosen(self.images, self.video, self.ground_truth),
+            size=None if self.size is None else Size.parse(self.size),
+            input_range=self.input_range,
+            delegates=choices(self.delegates, "delegates", get_args(Delegate)),
+            compute_unit=self.compute_unit,
+            tolerances=ToleranceChanges.parse(self.tolerance or ()),
+            metrics_convention=self.metrics_convention,
+            bisect=self.bisect,
+            fp16_safety=self.fp16_safety,
+            baseline=None if self.baseline is None else result.load(self.baseline),
+            workers=self._workers(),
+            state=self.state,
+        )
+
+
+def _verified(options: VerifyOptions) -> Verification:
+    models = foreign_models(options.models)
+    if models:
+        from modnet_export.verifying.foreign.run import verify_foreign
+
+        asked = options.foreign_request(models)
+        with stages() as progress:
+            return verify_foreign(asked, progress)
+    from modnet_export.verifying import run
 
     request = options.request()
     with stages() as progress:
-        result = run.verify(request, progress)
+        return run.verify(request, progress)
+
+
+def verify(options: VerifyOptions) -> None:
+    """Check parity, on your images: of what export wrote, or of models that somebody else converted.
+
+    Exit code 1 when a check fails.
+    """
+    from modnet_export.cli.tables import say_verification
+    from modnet_export.record.files import write_bytes
+    from modnet_export.verifying import gates
+    from modnet_export.verifying.junit import junit
+
+    result = _verified(options)
     if options.junit is not None:
         write_bytes(options.junit, junit(result))
     if options.as_json:

@@ -35,6 +35,13 @@ OFFICIAL: dict[str, HubFile] = {
 }
 
 
+def cached(file: HubFile) -> Path:
+    """Where the file lies once it is downloaded."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HOME) / "modnet-export" / file.sha256 / Path(file.path).name
+
+
 def fetch(file: HubFile) -> Path:
     """The file in the cache (under ``HF_HOME``), downloaded first where it is not there yet.
 
@@ -42,12 +49,10 @@ def fetch(file: HubFile) -> Path:
     mirror, ``HF_HUB_OFFLINE=1`` forbids the network. Raises ExportError when the hub cannot be reached, and when the
     file has another hash than it must have (it is then deleted).
     """
-    from huggingface_hub import constants
-
-    cached = Path(constants.HF_HOME) / "modnet-export" / file.sha256 / Path(file.path).name
-    if cached.is_file() and sha256(cached) == file.sha256:
-        return cached
-    partial = cached.with_suffix(".part")
+    target = cached(file)
+    if target.is_file() and sha256(target) == file.sha256:
+        return target
+    partial = target.with_suffix(".part")
     partial.parent.mkdir(parents=True, exist_ok=True)
     if not (partial.is_file() and sha256(partial) == file.sha256):
         _download(file, partial)
@@ -55,13 +60,13 @@ def fetch(file: HubFile) -> Path:
     if found != file.sha256:
         partial.unlink()
         raise ExportError(
-            f"{cached.name} is not the official file; the download was deleted",
+            f"{target.name} is not the official file; the download was deleted",
             where=f"{file.repository} {file.path}",
             expected=f"SHA-256 {file.sha256}, found {found}",
             next_step="try again; if it happens twice, the file on the hub has changed: do not use it",
         )
-    partial.replace(cached)
-    return cached
+    partial.replace(target)
+    return target
 
 
 def _download(file: HubFile, partial: Path) -> None:

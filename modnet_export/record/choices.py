@@ -29,6 +29,7 @@ Stage = Literal[
     "TFLite weight compression",
     "Core ML lowering",
     "Core ML weight compression",
+    "somebody else's conversion",
 ]
 """The step of the chain that makes an artefact: where to look first when the artefact differs."""
 Convention = Literal["plain", "dim", "gfm"]

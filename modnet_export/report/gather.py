@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from PIL import Image as Picture
 from converters.eight_bit import to_bytes
 from converters.errors import ExportError
 from converters.progress import Progress, silent
-from converters.runtimes import open_runtime
+from converters.runtimes import Runtime, open_runtime
 from modnet_export.images.compositing import Background, composite
 from modnet_export.images.imaging import Pixels
 from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
 from modnet_export.model.reference import open_reference
 from modnet_export.record.recipes import NOISE
+from modnet_export.verifying.foreign.reading import ForeignModel
 from modnet_export.verifying.parity import samples
 from modnet_export.verifying.result import Link, Verification
 
@@ -88,6 +89,8 @@ class PicturesRequest:
     """Empty: the built-in ones."""
     checkpoint: str | None = None
     """None: where the result says."""
+    models: Mapping[str, ForeignModel] = field(default_factory=dict)
+    """Those that somebody else converted, by what the result calls them: the folder has none of them."""
 
 
 def pictures(request: PicturesRequest, progress: Progress = silent) -> Gallery:
@@ -117,7 +120,11 @@ def pictures(request: PicturesRequest, progress: Progress = silent) -> Gallery:
         progress("drawing", number, len(result.links))
         if not shown[link.name]:
             continue
-        runtime = open_runtime(request.folder / link.artefact, delegate=link.delegate)
+        runtime: Runtime = (
+            request.models[link.artefact]
+            if link.artefact in request.models
+            else open_runtime(request.folder / link.artefact, delegate=link.delegate)
+        )
         views = gallery.views[link.name] = list[View]()
         differences = gallery.differences[link.name] = list[np.ndarray]()
         for item in shown[link.name]:

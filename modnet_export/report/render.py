@@ -14,6 +14,7 @@ from modnet_export.record.manifest import SearchRecord
 from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, Measure, short_name
 from modnet_export.report import plots
 from modnet_export.report.gather import Gallery
+from modnet_export.terminal.options import spelled
 from modnet_export.verifying.result import Link, Verification
 
 _FORMATS = {".onnx": "ONNX", ".tflite": "TFLite", ".mlpackage": "Core ML"}
@@ -149,6 +150,7 @@ def _context(result: Verification, measured: Sequence[Latencies]) -> dict[str, A
         "problems": list(result.problems()),
         "convention": CONVENTIONS[result.metrics_convention],
         "number": number,
+        "spelled": spelled,
         "of_worst": _listed([measure.heading for measure in columns.values() if measure.worst]),
         "of_truth": {name: MEASURES[name].heading for name in TRUTH_MEASURES},
     }

@@ -85,7 +85,7 @@ def spelled(text: str) -> str:
         name, value = found[1], found[2]
         return _FLAGS[name] + (f" {value}" if value else "") if name in _FLAGS else found[0]
 
-    return re.sub(r"`([a-z_]+)(?:=([^`]*))?`", flag, text)
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, text)
 
 
 def choices(text: str, setting: str, allowed: tuple[C, ...]) -> tuple[C, ...]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
+from typing import Protocol
 
 from converters.errors import ExportError, few
 from modnet_export.record.choices import Convention
-from modnet_export.record.manifest import Manifest
+from modnet_export.record.contract import Size
+from modnet_export.record.manifest import SourceRecord
 from modnet_export.record.measures import MEASURES
 from modnet_export.verifying.gates import NAMED
 from modnet_export.verifying.result import Link, Regression, Verification
@@ -20,8 +22,18 @@ from modnet_export.verifying.result import Link, Regression, Verification
 _SLACK_OF_ONE, _SLACK = 0.5, 0.1
 
 
+class Compared(Protocol):
+    """What a run is of: a manifest, or what stands for one."""
+
+    @property
+    def source(self) -> SourceRecord: ...
+
+    @property
+    def size(self) -> Size: ...
+
+
 def check_comparable(
-    baseline: Verification, recorded: Manifest, convention: Convention, links: Collection[str], inputs: Collection[str]
+    baseline: Verification, recorded: Compared, convention: Convention, links: Collection[str], inputs: Collection[str]
 ) -> None:
     """Raise ExportError where a run of a folder cannot be held against the baseline.
 

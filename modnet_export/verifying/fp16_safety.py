@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.runtimes import Image, open_runtime
+from converters.runtimes import Image, Runtime, open_runtime
 from modnet_export.record.manifest import Artefact
 from modnet_export.record.recipes import recipe
 from modnet_export.verifying import metrics
+from modnet_export.verifying.foreign.reading import ForeignModel
+from modnet_export.verifying.links import Judged
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Fp16Safety, Fp16Tensor
 
@@ -24,28 +26,32 @@ def concerns(artefact: Artefact) -> bool:
     return (artefact.format, artefact.precision) == ("tflite", "fp16")
 
 
-def examine(path: Path, artefact: Artefact, inputs: Iterable[Sample]) -> Fp16Safety:
+def examine(path: Path, artefact: Judged, inputs: Iterable[Sample], theirs: ForeignModel | None = None) -> Fp16Safety:
     """The largest numbers of an artefact over all inputs, and how far its matte moves when every op rounds to fp16.
 
-    No input's matte may move by a larger mean than an fp16 artefact's may differ from the reference's.
+    No input's matte may move by a larger mean than an fp16 artefact's may differ from the reference's. ``theirs``
+    is the model where somebody else converted it.
     """
     from converters.tflite.fp16_safety import FP16_MAX, magnitudes, round_activations
     from converters.tflite.interpreter import interpreter
 
     data = path.read_bytes()
     rounded, _ = interpreter(round_activations(data), None, xnnpack=False)
-    source, target = rounded.get_input_details()[0]["index"], rounded.get_output_details()[0]["index"]
-    exact = open_runtime(path)
+    source = rounded.get_input_details()[0]["index"]
+    target = rounded.get_output_details()[0 if theirs is None else theirs.reading.output]["index"]
+    exact: Runtime = theirs or open_runtime(path)
     moved: dict[str, float] = {}
 
     def seen() -> Iterable[Image]:
         """Hand every image on after the rounded run: one pass over the images serves both."""
         for sample in inputs:
-            rounded.set_tensor(source, sample.image_nhwc)
+            given = sample.image_nhwc if theirs is None else theirs.given(sample.image_nhwc)
+            rounded.set_tensor(source, given)
             rounded.invoke()
             matte = sample.shown(exact.run(sample.image_nhwc))
-            moved[sample.name] = metrics.mad(sample.shown(rounded.get_tensor(target)), matte)
-            yield sample.image_nhwc
+            output = rounded.get_tensor(target)
+            moved[sample.name] = metrics.mad(sample.shown(output if theirs is None else theirs.matte(output)), matte)
+            yield given
 
     found = [
         Fp16Tensor(op=item.op, tensor=item.tensor, largest=min(item.largest, _LARGEST), what=item.what)

@@ -22,7 +22,8 @@ def require(result: Verification) -> None:
             "\n  ".join([f"{len(problems)} check(s) failed:", *problems[:20]]),
             next_step=None
             if guilty is None
-            else f"{guilty.artefact} is the first in the chain that differs: {_look_at(result, guilty)}",
+            else f"{guilty.artefact} is the first {'that' if result.assumed else 'in the chain that'} differs: "
+            f"{_look_at(result, guilty)}",
         )
     if result.unreadable:
         shown = [text.replace("\n", "\n  ") for text in list(result.unreadable.values())[:8]]
@@ -57,6 +58,9 @@ def decided(expected: Sequence[str], measurements: Sequence[Measurement], tolera
 
 def _look_at(result: Verification, guilty: Link) -> str:
     """Where a failure is to be looked for."""
+    mend = next((item.mend for item in result.diagnoses if item.artefact == guilty.artefact and item.explained), None)
+    if mend is not None:
+        return mend
     if any(item.rounding and item.artefact == guilty.artefact for item in result.suspects):
         return "no op of it is wrong, its rounding is too coarse: `explain` lists the ops that lose most"
     found = "" if result.suspects else ", or verify again with `bisect`, which finds the op"

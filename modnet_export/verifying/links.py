@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Protocol
 
-from modnet_export.record.manifest import Artefact
-from modnet_export.record.measures import Measurement
+from modnet_export.record.measures import Measurement, Tolerance
+from modnet_export.record.recipes import Recipe
 from modnet_export.verifying.gates import decided
 from modnet_export.verifying.gpu import SENTENCES, is_failure, shortfalls
 from modnet_export.verifying.harness import Results, Trial
@@ -14,7 +15,20 @@ from modnet_export.verifying.result import Link, TruthErrors
 from modnet_export.verifying.state import Row
 
 
-def link(artefact: Artefact, trial: Trial, measured: Results) -> Link:
+class Judged(Protocol):
+    """A model file and what it is held to: an artefact of ours, or somebody else's file."""
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def tolerance(self) -> Tolerance: ...
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+
+def link(artefact: Judged, trial: Trial, measured: Results) -> Link:
     """The verdict on one artefact, run in one way, over all inputs that it is judged on."""
     readable = [item for item in trial.inputs if item.name not in measured.unreadable]
     expected = [item.name for item in readable]

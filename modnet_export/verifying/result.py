@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from converters.choices import Delegate
-from modnet_export.record.choices import Convention, Stage, Verdict
+from modnet_export.record.choices import Convention, Precision, Stage, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
@@ -177,6 +177,50 @@ class Suspect(Strict):
         return f"{self.artefact} {'loses most' if self.rounding else f'leaves {self.parent}'} at"
 
 
+class Assumed(Strict):
+    """How a file without a manifest was read."""
+
+    artefact: str
+    image: str
+    """Its input: the port, and what it is given."""
+    matte: str
+    """Its output: the port, and what it gives."""
+    code: str
+    """A line that makes the input of an app's bytes."""
+    precision: Precision
+    """What it is held to the tolerance of."""
+    found: tuple[str, ...] = ()
+    """What the file does not say, and was found by its behaviour."""
+
+
+class Diagnosis(Strict):
+    """Why a file that somebody else converted gives another matte."""
+
+    artefact: str
+    input: str
+    """The input that it was found on."""
+    hypotheses: tuple[str, ...]
+    """The faults that explain the difference, by their names; empty where none does."""
+    cause: str
+    without: float | None
+    """The mean difference of the matte; null where it is not finite."""
+    left: float | None
+    """What is left of it: the mean difference once the fault is accounted for. Null where it cannot be told."""
+    mend: str
+
+    @property
+    def explained(self) -> bool:
+        return bool(self.hypotheses)
+
+    @property
+    def effect(self) -> str:
+        """The matte's difference with and without the cause."""
+        before = "not finite" if self.without is None else f"off by a mean of {self.without:.2g}"
+        return f"its matte is {before}" + (
+            "" if self.left is None else f", and by {self.left:.2g} once this is accounted for"
+        )
+
+
 class Regression(Strict):
     """A measure that is worse than in the baseline."""
 
@@ -221,6 +265,10 @@ class Verification(Strict):
     fp16_safety: tuple[Fp16Safety, ...] = Field((), validation_alias="half", serialization_alias="half")
     """``half`` in files."""
     suspects: tuple[Suspect, ...] = ()
+    assumed: tuple[Assumed, ...] = ()
+    """Of files without a manifest."""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """Of such files that failed."""
     regressions: tuple[Regression, ...] = ()
 
     @model_validator(mode="after")

@@ -112,7 +112,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     came_back = None
     if request.replayed is not None:
         came_back = replay.read_results(request.replayed, subject.manifest, [item.name for item in subject.inputs])
-    with _state(request.state) as state, tasks.models_let_go():
+    with state_folder(request.state) as state, tasks.models_let_go():
         measured = _measure(subject, request, state, progress)
         readable = [item for item in subject.inputs if item.name not in measured.unreadable]
         links = [link(artefact, trial, measured) for artefact, trial in subject.ways]
@@ -131,7 +131,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         metrics_convention=request.metrics_convention,
         reference=next((row.engine for row in reference_rows), ""),
         versions=versions(),
-        environment=_environment(),
+        environment=environment(),
         seconds=time.monotonic() - started,
         inputs=tuple(item.name for item in readable),
         unreadable=dict(measured.unreadable),
@@ -213,7 +213,7 @@ def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -
 
 
 @contextmanager
-def _state(folder: Path | None) -> Iterator[Path]:
+def state_folder(folder: Path | None) -> Iterator[Path]:
     """The folder that the user keeps, or one for this run only."""
     if folder is not None:
         yield folder
@@ -263,7 +263,8 @@ def _suspects(
     return suspects(subject.folder, subject.manifest, links, reference, image_of, progress)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The machine that a result is of."""
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),

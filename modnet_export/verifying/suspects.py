@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from converters.progress import Progress, silent
 from converters.runtimes import Image
 from modnet_export.model.reference import Reference
-from modnet_export.record.manifest import Artefact, Manifest
+from modnet_export.record.manifest import Manifest
+from modnet_export.verifying.links import Judged
 from modnet_export.verifying.result import Link, Suspect
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def suspects(
 
 
 def suspect(
-    artefact: Artefact, graph: Graph, parent_name: str, parent: Sequence[Step], image_nhwc: Image
+    artefact: Judged, graph: Graph, parent_name: str, parent: Sequence[Step], image_nhwc: Image
 ) -> Suspect | None:
     """The op at which an artefact's graph leaves its parent's; None where every op computes exactly the same."""
     from converters.diagnose.bisect import diverge
@@ -73,11 +74,11 @@ def suspect(
     )
 
 
-def _explanation(found: Divergence, artefact: Artefact, parent_name: str) -> str:
+def _explanation(found: Divergence, artefact: Judged, parent_name: str) -> str:
     given = f"run on {parent_name}'s own values"
     if found.kind == "rounding":
         return (
-            f"no op is wrong: {given}, every one agrees with {parent_name} as well as {artefact.precision} can. "
+            f"no op is wrong: {given}, every one agrees with {parent_name} as well as {artefact.recipe.precision} can. "
             f"The difference is rounding, and this op's moves the matte most ({found.own_db:.0f} dB)"
         )
     if found.kind == "not finite":

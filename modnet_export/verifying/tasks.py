@@ -22,6 +22,7 @@ from modnet_export.model.reference import Reference, open_reference
 from modnet_export.record.choices import Convention
 from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
+from modnet_export.verifying.foreign.reading import Reading, open_foreign
 from modnet_export.verifying.gpu import signs
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.state import Cache, Fitted, Row
@@ -39,10 +40,13 @@ class Candidate:
     sha256: str
     delegate: Delegate = "cpu"
     compute_unit: ComputeUnit = "ALL"
+    reading: Reading | None = None
+    """How somebody else's file is read; None: it is one of ours."""
 
     @property
     def identity(self) -> str:
-        return f"{self.sha256}:{self.delegate}:{self.compute_unit}"
+        read = "" if self.reading is None else f":{self.reading.identity}"
+        return f"{self.sha256}:{self.delegate}:{self.compute_unit}{read}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,14 @@ def _load(inputs: Sequence[Input], size: Size) -> Iterator[tuple[Input, tuple[Pi
 
 
 def _open(candidate: Candidate, threads: int | None) -> Runtime:
+    if candidate.reading is not None:
+        return open_foreign(
+            candidate.path,
+            candidate.reading,
+            threads=threads,
+            delegate=candidate.delegate,
+            compute_unit=candidate.compute_unit,
+        )
     return open_runtime(
         candidate.path, threads=threads, compute_unit=candidate.compute_unit, delegate=candidate.delegate
     )

@@ -158,6 +158,15 @@ def seed(ops: Ops, number: int) -> Seeded:
     raise AssertionError("no fault fits")
 
 
+def seed_convolution(ops: Ops, place: int, kind: str, spoil: Callable[[Array], Array]) -> Seeded:
+    """Spoil the weights of one convolution, by its place among all."""
+    found = [index for index, op in enumerate(ops.kinds) if op == "Conv" and ops.read(index, "weights") is not None]
+    weights = ops.read(found[place], "weights")
+    assert weights is not None
+    ops.store(found[place], "weights", np.ascontiguousarray(spoil(weights.copy()), np.float32))
+    return Seeded(kind, "Conv", ops.tensors[found[place]], frozenset(ops.group(found[place])))
+
+
 def _suits(ops: Ops, index: int, kind: str, stored: _Stored | None) -> bool:
     if stored is not None:
         values = ops.read(index, stored.role)

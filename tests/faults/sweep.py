@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -55,13 +55,13 @@ class Judged:
         return self.blamed in self.seeded.group
 
 
-def judged(sound: Path, file: str, number: int, folder: Path) -> Judged:
+def judged(sound: Path, file: str, fault: Callable[[Ops], Seeded], folder: Path) -> Judged:
     """Seed one fault into a copy in ``folder``, whose parent is sound, and verify it."""
     parent = _PARENTS.get(file, "modnet_opt_fp32.onnx")
     if parent is not None:
         (folder / parent).symlink_to(sound / parent)
     ops = _FORMATS[Path(file).suffix](sound / file)
-    seeded = seed(ops, number)
+    seeded = fault(ops)
     ops.write(folder / file)
     recorded = manifest.load(sound)
     kept = tuple(
@@ -92,7 +92,7 @@ def main(sound: Path, only: Collection[str]) -> None:
     placed: Counter[tuple[str, str]] = Counter()
     for file, number in (item for item in ALL if item[0] in only):
         with tempfile.TemporaryDirectory() as folder:
-            found = judged(sound, file, number, Path(folder))
+            found = judged(sound, file, partial(seed, number=number), Path(folder))
         detected = found.verdict == "failed"
         counts[file, found.seeded.kind] += detected
         placed[file, found.seeded.kind] += detected and found.placed

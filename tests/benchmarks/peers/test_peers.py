@@ -40,5 +40,5 @@ def test_a_peer_imports_our_packages_and_nothing_else_of_this_environment(tmp_pa
 
     folder = own_packages(tmp_path)
     own_packages(tmp_path)
-    assert sorted(item.name for item in folder.iterdir()) == ["converters", "modnet_export"]
+    assert sorted(item.name for item in folder.iterdir()) == ["benchmarks", "converters", "modnet_export"]
     assert (folder / "modnet_export" / "model" / "network.py").is_file()
