@@ -55,8 +55,7 @@ class TorchReference:
     def run(self, image_nhwc: Image) -> Image:
         if self._exact is None:
             return self.rounded(image_nhwc)
-        # In float64 the order of sums, and so the number of threads, moves nothing that float32 could show.
-        return _run_torch(self._exact, image_nhwc.astype(np.float64), None)
+        return _run_torch(self._exact, image_nhwc.astype(np.float64), self._threads)
 
     def rounded(self, image_nhwc: Image) -> Image:
         """The matte in float32: how far it is from ``run``'s is the noise of that arithmetic on this image."""

@@ -304,10 +304,10 @@ def writable_file(path: Path | None, setting: str, *suffixes: str) -> None:
     folder = path.absolute().parent
     if path.suffix.lower() not in suffixes:
         raise ExportError(
-            f"{path.name} would not be what its name says",
+            f"'{path}' would not be what its name says",
             where=f"`{setting}`",
             expected=f"a name that ends in {' or '.join(suffixes)}",
-            next_step=f"`{setting}={path.with_suffix(suffixes[0])}`",
+            next_step=f"`{setting}={path.parent / (path.stem or setting)}{suffixes[0]}`",
         )
     if path.is_dir():
         problem = "it is a folder"

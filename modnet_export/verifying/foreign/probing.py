@@ -55,7 +55,7 @@ class Subject:
     def limits(self) -> Limits:
         """What a matte of the input is held to."""
         limits, noise = self.row.tolerance.limits, self.sample.noise
-        of_noise = limits.get("noise_ratio", np.inf) * (np.inf if noise is None else noise)
+        of_noise = limits.get("noise_ratio", np.inf) * max(noise or 0.0, metrics.LEAST_NOISE)
         return Limits(limits.get("mad", np.inf), min(limits.get("max_abs_difference", np.inf), of_noise))
 
     def diagnosis(
