@@ -149,9 +149,5 @@ class Probe:
                 image_nhwc = item.image(image_nhwc)
             change = next((item.change for item in faults if item.change is not None), None)
             image_nhwc = np.asarray(image_nhwc, np.float32)
-            self._mattes[key] = (
-                subject.reference.run(image_nhwc)
-                if change is None
-                else mattes(subject.source, subject.reference, change, image_nhwc)
-            )
+            self._mattes[key] = mattes(subject.source, subject.reference, change, image_nhwc)
         return self._mattes[key]
