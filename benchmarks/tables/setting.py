@@ -14,6 +14,7 @@ from benchmarks.peers.timing import interleaved
 from converters.eight_bit import from_bytes
 from converters.progress import Progress, silent
 from converters.runtimes import Image, open_runtime
+from converters.runtimes.raw import open_raw
 from modnet_export import ExportRequest, Size, export
 from modnet_export.images.compositing import save_image
 from modnet_export.images.framing import FORMS, framed
@@ -131,7 +132,7 @@ class Setting:
 
     def errors(self, model: Path | Callable[[Image], Image]) -> Errors:
         """How far a model's mattes are from the reference's."""
-        run = open_runtime(model).run if isinstance(model, Path) else model
+        run = self._opened(model) if isinstance(model, Path) else model
         pairs = [(item.shown(run(item.image_nhwc)), item.shown(item.matte_nhwc)) for item in self.samples]
         means = [metrics.mad(*pair) for pair in pairs]
         bands = [(pair, metrics.edge_band(pair[1])) for pair in pairs]
@@ -144,11 +145,17 @@ class Setting:
             least_correlation=min(metrics.correlation(*pair) for pair in pairs),
         )
 
+    def _opened(self, path: Path, threads: int | None = None) -> Callable[[Image], Image]:
+        """A model of the export, or another quantizer's with ports of any type."""
+        if path.parent == self.dist:
+            return open_runtime(path, threads=threads).run
+        raw = open_raw(path, threads=threads)
+        return lambda image_nhwc: raw.run(image_nhwc)[0]
+
     def medians_ms(self, models: dict[str, Path]) -> dict[str, float]:
         """The models' median latencies, one run of each in every round."""
         image_nhwc = self.samples[0].image_nhwc
-        runtimes = {name: open_runtime(path, threads=self.threads) for name, path in models.items()}
-        calls = {name: partial(runtime.run, image_nhwc) for name, runtime in runtimes.items()}
+        calls = {name: partial(self._opened(path, self.threads), image_nhwc) for name, path in models.items()}
         runs = interleaved(calls, rounds=self.rounds, conditions={})
         return {run.name: run.median_ms for run in runs}
 

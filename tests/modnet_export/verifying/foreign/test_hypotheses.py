@@ -25,10 +25,10 @@ _GIVEN = {  # what a network that normalises by itself is given: scale and shift
 }
 
 
-def verified(model, tmp_path, **asked):
+def verified(model, tmp_path, checkpoint="demo", **asked):
     path = tmp_path / "theirs.onnx"
     onnx.save(model, path)
-    return verify_foreign(ForeignRequest((path,), "demo", **asked))
+    return verify_foreign(ForeignRequest((path,), checkpoint, **asked))
 
 
 def spoiled(small_onnx, *spoils):
@@ -73,9 +73,17 @@ FAULTS = {
 }
 
 
+# What the network is given here is no photograph any more.
+UNLIKE_A_PHOTOGRAPH = ("divided by 255 twice", "NHWC read as NCHW", "NCHW read as NHWC")
+
+
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_named_with_its_effect_and_its_mend(name, small_onnx, tmp_path):
-    found = diagnosis(small_onnx, tmp_path, FAULTS[name], input_range="0..1")
+def test_a_fault_is_named_with_its_effect_and_its_mend(name, small_onnx, brighter_file, tmp_path):
+    if name in UNLIKE_A_PHOTOGRAPH:
+        spoils, asked = (faulty.brighter, FAULTS[name]), {"checkpoint": brighter_file}
+    else:
+        spoils, asked = (FAULTS[name],), {}
+    found = diagnosis(small_onnx, tmp_path, *spoils, input_range="0..1", **asked)
     assert found.hypotheses == (name,)
     assert found.cause and found.mend
     assert found.without is None or found.without > 1e-4

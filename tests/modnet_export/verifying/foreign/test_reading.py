@@ -160,16 +160,16 @@ def test_models_of_different_sizes_are_refused(small_onnx, modnet, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["opset11_three_unfolded", "opset12_initializers_are_inputs"])
-def test_files_of_the_official_script_pass(name, modnet, tmp_path):
-    result = verified(official(name, modnet), tmp_path)
+def test_files_of_the_official_script_pass(name, brighter, brighter_file, tmp_path):
+    result = verified(official(name, brighter), tmp_path, brighter_file)
     assert result.passed
     assert "RGB from -1 to 1" in result.assumed[0].image
 
 
 @pytest.mark.parametrize("name", ["opset9", "opset10"])
-def test_the_official_script_at_old_opsets_resizes_asymmetrically(name, modnet, tmp_path):
+def test_the_official_script_at_old_opsets_resizes_asymmetrically(name, brighter, brighter_file, tmp_path):
     """PyTorch 1.7.1 could not write half-pixel before opset 11: these files are wrong, and nobody is told."""
-    (found,) = verified(official(name, modnet), tmp_path).diagnoses
+    (found,) = verified(official(name, brighter), tmp_path, brighter_file).diagnoses
     assert found.hypotheses == ("resize: asymmetric",)
     assert "opset_version=11" in found.mend
     assert found.left < 1e-6 < found.without
