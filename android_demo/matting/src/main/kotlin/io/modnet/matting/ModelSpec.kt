@@ -6,11 +6,13 @@ enum class PortType { FLOAT32, UINT8 }
 /**
  * An input or output of a model: [height] x [width] x [channels] values of one image, rows first, channels last.
  *
- * They lie from [minimum] to [maximum]: an image's are RGB, black to white, a matte's are background to foreground.
+ * [layout] says the same as the manifest does (`NHWC`). Values lie from [minimum] to [maximum]: an image's are RGB,
+ * black to white, a matte's background to foreground.
  */
 data class ModelPort(
     val name: String,
     val type: PortType,
+    val layout: String,
     val height: Int,
     val width: Int,
     val channels: Int,
