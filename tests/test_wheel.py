@@ -24,6 +24,7 @@ pytestmark = pytest.mark.long
 
 PACKAGES = ("modnet_export", "converters", "benchmarks")
 KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
+PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
 
 # What the code opens that is not Python, or is run as a file.
 READ = (
@@ -34,7 +35,7 @@ READ = (
     "modnet_export/ship/android/model.kt.j2",
     "modnet_export/ship/android/parity_test.kt.j2",
     "modnet_export/ship/android/matting/ModelSpec.kt",
-    *(f"benchmarks/peers/requirements-{peer}.txt" for peer in ("litert-torch", "mnn", "ncnn", "onnx2tf")),
+    *(f"benchmarks/peers/requirements-{peer}.txt" for peer in PEERS),
     *(f"benchmarks/peers/convert_{peer}.py" for peer in ("litert_torch", "mnn", "ncnn", "onnx2tf")),
     *(f"benchmarks/peers/run_{peer}.py" for peer in ("mnn", "ncnn")),
     *(f"{package}/py.typed" for package in PACKAGES),
@@ -189,4 +190,4 @@ def test_the_peers_find_their_requirements(call):
         "from importlib.resources import files;"
         "print(sum(item.name.startswith('requirements-') for item in files('benchmarks.peers').iterdir()))"
     )
-    assert call("python", "-c", code).strip() == "4"
+    assert call("python", "-c", code).strip() == str(len(PEERS))

@@ -17,6 +17,7 @@ from modnet_export.ship.android.project import Project
 
 LITERT_VERSION = "2.3.0"
 """Of LiteRT, which the shipped sources are written for."""
+_NAME = f"{LITERT}:litert"
 RULES = "modnet-rules.pro"
 _RUNNER = "androidx.test.runner.AndroidJUnitRunner"
 # Of what a test on a device needs: the version, and what brings it too.
@@ -50,9 +51,9 @@ def lacking(project: Project, scripts: Scripts | None = None) -> list[Edit]:
     if not own.stores("tflite"):
         why = "models are stored, to be mapped into memory"
         found.append(Edit(why, ("android", "androidResources"), ('noCompress.add("tflite")',)))
-    version = libraries.get(f"{LITERT}:litert") or LITERT_VERSION
-    litert = [name for name in (f"{LITERT}:litert", f"{LITERT}:litert-gpu") if name not in libraries]
-    if litert:
+    version = libraries.get(_NAME) or LITERT_VERSION
+    litert = [name for name in (_NAME, f"{_NAME}-gpu") if name not in libraries]
+    if litert and not is_old(version):  # an old one is to be raised first, and has no accelerator of its version
         lines = tuple(f"implementation({_library(own, name, version)})" for name in litert)
         found.append(Edit("LiteRT, and its GPU accelerator of the same version", ("dependencies",), lines))
     if RULES not in own.own:
@@ -67,6 +68,11 @@ def lacking(project: Project, scripts: Scripts | None = None) -> list[Edit]:
         lines = tuple(f"androidTestImplementation({_library(own, *item)})" for item in tests)
         found.append(Edit("what the test on devices needs", ("dependencies",), lines))
     return found
+
+
+def is_old(version: str) -> bool:
+    """Whether the shipped sources need a newer LiteRT."""
+    return gradle.version_number(version) < gradle.version_number(LITERT_VERSION)
 
 
 def _library(scripts: Scripts, name: str, version: str) -> str:

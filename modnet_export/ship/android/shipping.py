@@ -69,8 +69,8 @@ class Shipment:
                 "no Kotlin plugin is to be seen: apply org.jetbrains.kotlin.android, or the sources are not built"
             )
         version = self.project.libraries.get(f"{LITERT}:litert")
-        if version and gradle.version_number(version) < gradle.version_number(edits.LITERT_VERSION):
-            found.append(f"LiteRT is {version}: raise it to {edits.LITERT_VERSION}, which the sources are written for")
+        if version and edits.is_old(version):
+            found.append(f"raise LiteRT from {version} to {edits.LITERT_VERSION}, with litert-gpu of the same version")
         if not any(
             "libOpenCL.so" in str(item.attrib) for root in self.project.manifests.values() for item in root.iter()
         ):

@@ -99,6 +99,11 @@ def test_what_is_there_decides_how_the_rest_is_written(tmp_path, form, words):
         assert after.count(word) == 1
 
 
+def test_an_old_litert_gets_no_accelerator_of_a_version_that_there_is_none_of(tmp_path):
+    script = KOTLIN.replace("libs.androidx.core.ktx", '"com.google.ai.edge.litert:litert:2.1.0"')
+    assert "litert-gpu" not in applied(Project(project(tmp_path, {SCRIPT: script}))).decode()
+
+
 def test_the_test_libraries_of_another_module_are_none_of_the_apps(tmp_path):
     changes = {
         SCRIPT: KOTLIN.replace("libs.androidx.junit", 'project(":lib")'),
