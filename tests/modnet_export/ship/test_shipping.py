@@ -291,7 +291,7 @@ def test_a_files_name_from_the_manifest_is_only_ever_a_literal(app, an_export):
         ({CATALOG: VERSIONS.replace("9.2.1", "8.9.0")}, "no Kotlin plugin"),
         (
             {SCRIPT: KOTLIN.replace("libs.androidx.core.ktx", '"com.google.ai.edge.litert:litert:2.1.0"')},
-            "LiteRT is 2.1.0",
+            "raise LiteRT from 2.1.0 to 2.3.0",
         ),
         ({"app/src/main/AndroidManifest.xml": "<manifest/>"}, "libOpenCL.so"),
         ({}, None),
