@@ -72,7 +72,7 @@ internal class Blurring(frame: RgbaFrame, sigma: Float) {
         if (index in 0 until count) return index
         if (count == 1) return 0
         val period = 2 * (count - 1)
-        val folded = Math.floorMod(index, period)
+        val folded = index.mod(period)
         return if (folded < count) folded else period - folded
     }
 

@@ -7,7 +7,7 @@ package io.modnet.matting
  * These are estimated at a fraction of the frame's size, [coarseSide] pixels along its longer side. Allocates when a
  * frame has another size, and nothing for each frame. Not for several threads at once.
  */
-class Compositor(private val coarseSide: Int = 256) {
+class Compositor(private val coarseSide: Int = 128) {
     private var colours: ForegroundColours? = null
 
     init {

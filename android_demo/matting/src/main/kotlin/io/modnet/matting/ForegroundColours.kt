@@ -112,7 +112,8 @@ internal class ForegroundColours(
 
     private fun fused(image: Float, alpha: Float, foreground: Float, background: Float): Float {
         val found = (1 - alpha * alpha) * foreground + alpha * image - alpha * (1 - alpha) * background
-        return if (found < 0f) 0f else if (found > 1f) 1f else found
+        if (found < 0f) return 0f
+        return if (found > 1f) 1f else found
     }
 
     private companion object {
@@ -123,7 +124,7 @@ internal class ForegroundColours(
 }
 
 /** Means of colours over boxes of 2 [radius] + 1, cut off at the borders, towards 0 where almost nothing has a weight. */
-internal class BoxMeans(private val height: Int, private val width: Int, private val radius: Int) {
+private class BoxMeans(private val height: Int, private val width: Int, private val radius: Int) {
     private val weighted = FloatArray(4 * height * width)
 
     // In double precision: a running sum must come back to 0.

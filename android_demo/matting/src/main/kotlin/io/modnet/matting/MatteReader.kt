@@ -16,8 +16,9 @@ class MatteReader(val height: Int, val width: Int) {
             "an image of ${letterbox.height} x ${letterbox.width} has no matte of ${matte.size} values"
         }
         var found = resampling
-        if (found == null || !found.fits(letterbox.innerHeight, letterbox.innerWidth, letterbox.height, letterbox.width)) {
-            found = ValuesResampling(letterbox.innerHeight, letterbox.innerWidth, letterbox.height, letterbox.width)
+        val box = letterbox
+        if (found == null || !found.fits(box.innerHeight, box.innerWidth, box.height, box.width)) {
+            found = ValuesResampling(box.innerHeight, box.innerWidth, box.height, box.width)
             resampling = found
         }
         found.begin(output, letterbox.top * width + letterbox.left, width)

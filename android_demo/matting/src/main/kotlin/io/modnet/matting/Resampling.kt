@@ -155,9 +155,7 @@ internal class FrameResampling(
             addSums(rows.wholeWeight)
             from = until
         }
-        along(reds, 0)
-        along(greens, 1)
-        along(blues, 2)
+        readAlong()
     }
 
     private fun weigh(pixels: IntArray, start: Int, weight: Float) {
@@ -177,15 +175,26 @@ internal class FrameResampling(
         for (x in blues.indices) blues[x] += (redAndBlue[x] ushr 16) * weight
     }
 
-    private fun along(values: FloatArray, channel: Int) {
+    private fun readAlong() {
         val row = row
         val axis = columns
         val wholeWeight = axis.wholeWeight
         for (x in 0 until resizedWidth) {
-            var sum = 0f
-            for (whole in axis.from[x] until axis.until[x]) sum += values[whole]
-            row[3 * x + channel] = values[axis.head[x]] * axis.headWeight[x] + sum * wholeWeight +
-                values[axis.tail[x]] * axis.tailWeight[x]
+            var red = 0f
+            var green = 0f
+            var blue = 0f
+            for (whole in axis.from[x] until axis.until[x]) {
+                red += reds[whole]
+                green += greens[whole]
+                blue += blues[whole]
+            }
+            val head = axis.head[x]
+            val tail = axis.tail[x]
+            val headWeight = axis.headWeight[x]
+            val tailWeight = axis.tailWeight[x]
+            row[3 * x] = reds[head] * headWeight + red * wholeWeight + reds[tail] * tailWeight
+            row[3 * x + 1] = greens[head] * headWeight + green * wholeWeight + greens[tail] * tailWeight
+            row[3 * x + 2] = blues[head] * headWeight + blue * wholeWeight + blues[tail] * tailWeight
         }
     }
 

@@ -35,7 +35,7 @@ class RgbaFrame {
             "rows of $rowStride bytes hold no $columns pixels of RGBA, of which there must be some"
         }
         val needed = rowStride.toLong() * (rows - 1) + 4L * columns
-        require(buffer.limit() >= needed) { "a frame of $rows x $columns needs $needed bytes, and has ${buffer.limit()}" }
+        require(buffer.limit() >= needed) { "$rows x $columns pixels need $needed bytes, not ${buffer.limit()}" }
         require(rotation in 0..270 && rotation % 90 == 0) {
             "a frame is turned by 0, 90, 180 or 270 degrees, not by $rotation"
         }

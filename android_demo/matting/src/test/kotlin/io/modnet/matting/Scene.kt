@@ -41,5 +41,5 @@ class Scene(val height: Int = 720, val width: Int = 1280, modelSide: Int = 512) 
 
     fun picture() = Background.Picture(frame)
 
-    val softPart get() = matte.count { it > 0.01f && it < 0.99f }.toFloat() / matte.size
+    val softPart get() = matte.count { it > 0.5f / 255 && it < 1 - 0.25f / 255 }.toFloat() / matte.size
 }

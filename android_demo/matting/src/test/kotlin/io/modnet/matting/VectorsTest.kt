@@ -1,10 +1,10 @@
 package io.modnet.matting
 
-import kotlin.math.abs
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
 import org.junit.Test
+import kotlin.math.abs
 
 /** What modnet_export/images makes of small frames and mattes, the app's code makes too. */
 class VectorsTest {
@@ -88,10 +88,13 @@ class VectorsTest {
             val width = case.int("width")
             val background = when (case.text("background")) {
                 "transparent" -> Background.Transparent
+
                 "blur" -> Background.Blur(case.float("sigma"))
+
                 "image" -> Background.Picture(
                     case.frame("picture", case.int("picture_height"), case.int("picture_width")),
                 )
+
                 else -> case.ints("colour").let { (red, green, blue) -> Background.Colour(red, green, blue) }
             }
             val pixels = IntArray(height * width)
