@@ -37,10 +37,10 @@ def constants(manifest: Manifest, models: Sequence[Artefact]) -> bytes:
 def parity_test(manifest: Manifest, models: Sequence[Artefact]) -> bytes:
     """``ModnetParityTest.kt``: each model on the CPU, and those of floats on the GPU, against the golden matte."""
     cases = [
-        {"model": model.precision, "accelerator": accelerator, "limit": _limit(model)}
+        {"model": model.precision, "processor": processor, "limit": _limit(model)}
         for model in models
-        for accelerator in ("CPU", "GPU")
-        if accelerator == "CPU" or model.precision in ("fp32", "fp16")
+        for processor in ("CPU", "GPU")
+        if processor == "CPU" or model.precision in ("fp32", "fp16")
     ]
     return _rendered("parity_test.kt.j2", cases=cases, golden=manifest.golden, folder=GOLDEN_FOLDER)
 

@@ -65,11 +65,11 @@ def test_a_test_on_the_device_has_a_case_for_each_processor(app, shipped):
     shipped("modnet_fp32.tflite", "modnet_fp16.tflite", "modnet_int8.tflite")
     lines = (app / TESTS / "ModnetParityTest.kt").read_text().splitlines()
     assert [line.split("ModnetModel.")[1] for line in lines if "check(ModnetModel." in line] == [
-        "FP32, Accelerator.CPU, 0.00296)",
-        "FP32, Accelerator.GPU, 0.00296)",
-        "FP16, Accelerator.CPU, 0.00296)",
-        "FP16, Accelerator.GPU, 0.00296)",
-        "INT8, Accelerator.CPU, 0.00892)",
+        "FP32, Processor.CPU, 0.00296)",
+        "FP32, Processor.GPU, 0.00296)",
+        "FP16, Processor.CPU, 0.00296)",
+        "FP16, Processor.GPU, 0.00296)",
+        "INT8, Processor.CPU, 0.00892)",
     ]
     assert max(map(len, lines)) <= 140  # ktlint's
 
