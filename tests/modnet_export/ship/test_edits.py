@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.errors import ExportError
@@ -181,6 +181,7 @@ EDITS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(text=scripts(), wanted=EDITS)
 def test_lines_go_into_their_block_and_all_that_was_there_stays(text, wanted):
     """``gradle.blocks`` finds blocks in another way, where no braces are hidden in strings."""
@@ -196,6 +197,7 @@ def test_lines_go_into_their_block_and_all_that_was_there_stays(text, wanted):
     assert all(character in characters for character in "".join(text.split()))
 
 
+@settings(deadline=None)
 @given(text=scripts())
 def test_a_second_time_changes_nothing(tmp_path_factory, text):
     folder: Path = tmp_path_factory.getbasetemp() / "again"

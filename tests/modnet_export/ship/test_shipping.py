@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from converters.errors import CheckFailedError, ExportError
@@ -266,6 +266,7 @@ class TestBadInput:
         shipped()
 
 
+@settings(deadline=None)
 @given(text=st.text())
 @example(text='$name "quoted" \\ new\nline 🙂')
 def test_a_kotlin_literal_is_the_text(text):
