@@ -21,6 +21,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from benchmarks import debian
 from benchmarks.choices import Observation
 from benchmarks.errors import StoppedError
 from benchmarks.plan import Plan, Subject
@@ -40,9 +41,7 @@ _PACKAGES = (
     "libbz2-1.0", "libc6", "libexpat1", "libffi8", "libgcc-s1", "liblzma5", "libpython3.11-minimal",
     "libpython3.11-stdlib", "libssl3", "libstdc++6", "python3.11-minimal", "zlib1g",
 )  # fmt: skip
-_SOURCE = "http://deb.debian.org/debian"
-_KEYS = "usr/share/keyrings/debian-archive-keyring.gpg"
-_SECONDS = 1800
+_SUITES = ("bookworm", "bookworm-backports")
 
 
 def folder() -> Path:
@@ -61,7 +60,7 @@ def installed() -> bool:
 
 def install() -> Path:
     """Fetch QEMU and an arm64 Python with LiteRT into the cache; raises ExportError where that is not possible."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+    if not debian.available():
         raise ExportError(
             "the arm64 system is made of packages of Debian or Ubuntu, and their tools are missing here",
             expected="apt-get and dpkg-deb",
@@ -75,12 +74,8 @@ def install() -> Path:
         scratch = Path(name)
         made = scratch / "made"
         try:
-            keys = Path("/") / _KEYS
-            if not keys.is_file():  # Ubuntu has it as a package
-                _packages(scratch / "keys", None, None, ("debian-archive-keyring",))
-                keys = scratch / "keys" / _KEYS
-            _packages(made / "root", keys, "arm64", _PACKAGES)
-            _packages(scratch / "host", keys, None, ("qemu-user/bookworm-backports",))
+            debian.unpack(made / "root", _PACKAGES, _SUITES, "arm64")
+            debian.unpack(scratch / "host", ("qemu-user/bookworm-backports",), _SUITES)
             (scratch / "host/usr/bin/qemu-aarch64").rename(made / "qemu-aarch64")
             _wheels(scratch, made / "site")
         except (OSError, subprocess.SubprocessError) as error:
@@ -97,38 +92,6 @@ def install() -> Path:
     return target
 
 
-def _call(command: list[str], folder: Path | None = None) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
-
-
-def _packages(root: Path, keys: Path | None, architecture: str | None, names: tuple[str, ...]) -> None:
-    """Unpack packages of Debian 12 that are signed with one of ``keys``; without keys, from this system's own sources.
-
-    The system's own package lists stay as they are.
-    """
-    with tempfile.TemporaryDirectory(prefix="apt.") as name:
-        state = Path(name)
-        (state / "lists" / "partial").mkdir(parents=True)
-        (state / "cache" / "archives" / "partial").mkdir(parents=True)
-        (state / "status").touch()
-        options = [
-            f"-oDir::State={state}", f"-oDir::State::status={state / 'status'}",
-            f"-oDir::State::Lists={state / 'lists'}", f"-oDir::Cache={state / 'cache'}", "-oAPT::Sandbox::User=",
-        ]  # fmt: skip
-        if architecture is not None:
-            options += [f"-oAPT::Architecture={architecture}", f"-oAPT::Architectures={architecture}"]
-        if keys is not None:
-            suites = ("bookworm", "bookworm-backports")
-            lines = [f"deb [signed-by={keys}] {_SOURCE} {suite} main\n" for suite in suites]
-            (state / "sources.list").write_text("".join(lines), encoding="utf-8")
-            options += [f"-oDir::Etc::sourcelist={state / 'sources.list'}", "-oDir::Etc::sourceparts=/dev/null"]
-        for command in (["update", "-q"], ["download", "-q", *names]):
-            _call(["apt-get", *options, *command], state)
-        root.mkdir(parents=True)
-        for package in sorted(state.glob("*.deb")):
-            _call(["dpkg-deb", "-x", str(package), str(root)])
-
-
 def _wheels(scratch: Path, site: Path) -> None:
     wheels = scratch / "wheels"
     for requirement, platform in _WHEELS.items():
@@ -136,7 +99,7 @@ def _wheels(scratch: Path, site: Path) -> None:
             sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest",
             str(wheels), "--python-version", _PYTHON, "--platform", platform, requirement,
         ]  # fmt: skip
-        _call(command)
+        debian.call(command)
     for wheel in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)

@@ -22,7 +22,8 @@ LONGEST = 400
 SCRIPTS = ("benchmarks.peers.convert_", "benchmarks.peers.run_", "benchmarks.peers.__main__", "modnet_export.__main__")
 # A command line option, or a command of this program.
 COMMANDS = (
-    r"(?<![\w-])--[a-z]|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|lint|demo|doctor)\b"
+    r"(?<![\w-])--[a-z]"
+    r"|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|ship|lint|demo|doctor)\b"
 )
 
 

@@ -16,12 +16,15 @@ import pytest
 
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
+from tests.modnet_export.ship.projects import project
 from tests.test_extras import EXTRAS, HIDING
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.long
 
 PACKAGES = ("modnet_export", "converters", "benchmarks")
+KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
+PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
 
 # What the code opens that is not Python, or is run as a file.
 READ = (
@@ -29,7 +32,10 @@ READ = (
     "modnet_export/data/replay.py",
     *(f"modnet_export/report/page.{kind}.j2" for kind in ("css", "html", "js")),
     "modnet_export/report/summary.md.j2",
-    *(f"benchmarks/peers/requirements-{peer}.txt" for peer in ("litert-torch", "mnn", "ncnn", "onnx2tf")),
+    "modnet_export/ship/android/model.kt.j2",
+    "modnet_export/ship/android/parity_test.kt.j2",
+    "modnet_export/ship/android/matting/ModelSpec.kt",
+    *(f"benchmarks/peers/requirements-{peer}.txt" for peer in PEERS),
     *(f"benchmarks/peers/convert_{peer}.py" for peer in ("litert_torch", "mnn", "ncnn", "onnx2tf")),
     *(f"benchmarks/peers/run_{peer}.py" for peer in ("mnn", "ncnn")),
     *(f"{package}/py.typed" for package in PACKAGES),
@@ -38,16 +44,25 @@ READ = (
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Built from a copy, as building leaves files behind; from what is installed, without a network."""
+    """Built from a source distribution, that from a copy; by what is installed, without a network."""
     copy, out = tmp_path_factory.mktemp("source") / "copy", tmp_path_factory.mktemp("wheel")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+    shutil.copytree(ROOT / KOTLIN, copy / KOTLIN)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy / name)
-    code = f"from setuptools import build_meta; build_meta.build_wheel({str(out)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=copy, env=_environment(), check=True, capture_output=True)
+    _build("sdist", copy, out)
+    (packed,) = out.glob("*.tar.gz")
+    shutil.unpack_archive(packed, out / "unpacked")
+    (unpacked,) = (out / "unpacked").iterdir()
+    _build("wheel", unpacked, out)
     (found,) = out.glob("*.whl")
     return found
+
+
+def _build(kind: str, source: Path, out: Path) -> None:
+    code = f"from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, env=_environment(), check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +118,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_no_other(wheel):
         for package in PACKAGES
         for item in (ROOT / package).rglob("*")
         if item.is_file() and "__pycache__" not in item.parts
-    }
+    } | {f"modnet_export/ship/android/matting/{item.name}" for item in (ROOT / KOTLIN).iterdir()}
     assert packed == present
 
 
@@ -139,6 +154,16 @@ def test_it_looks_into_models(call, exported):
     assert "XNNPACK" in call("modnet-export", "inspect", f"{exported}/modnet_fp32.tflite")
 
 
+def test_it_ships_the_very_sources_of_the_demo_into_an_app(call, exported):
+    app = project(call.folder / "an app")
+    call("modnet-export", "ship", "android", "an app", "--model", f"{exported}/modnet_fp32.tflite", "--apply")
+    shipped = app / "app/src/main/kotlin/io/modnet/matting"
+    assert {path.name: path.read_bytes() for path in shipped.iterdir() if path.name != "ModnetModel.kt"} == {
+        path.name: path.read_bytes() for path in (ROOT / KOTLIN).iterdir()
+    }
+    call("modnet-export", "ship", "android", "an app", "--model", f"{exported}/modnet_fp32.tflite", "--check")
+
+
 def test_it_writes_the_report(call, exported):
     call("modnet-export", "report", exported, "-o", "report.html")
     assert "<svg" in (call.folder / "report.html").read_text()
@@ -165,4 +190,4 @@ def test_the_peers_find_their_requirements(call):
         "from importlib.resources import files;"
         "print(sum(item.name.startswith('requirements-') for item in files('benchmarks.peers').iterdir()))"
     )
-    assert call("python", "-c", code).strip() == "4"
+    assert call("python", "-c", code).strip() == str(len(PEERS))

@@ -19,7 +19,8 @@ _WRITTEN = {
     "modnet_fp32.tflite": "for phone CPUs (XNNPACK)",
     "modnet_fp16.tflite": "half the size, written for phone GPUs",
     "manifest.json": "hashes, contract, versions and the measurements above",
-    "photo.png": "the built-in portrait",
+    "golden_image.png": "the built-in portrait",
+    "golden_matte.png": "the reference's matte of it, for tests on devices",
     "overview.png": "photo, matte and composite, by modnet_fp16.tflite",
     "cutout.png": "the portrait on a transparent background",
 }
@@ -48,7 +49,6 @@ def demo(options: DemoOptions) -> None:
         model = out / "modnet_fp16.tflite"
         photo = demo_photo()
         alpha = open_matting(MattingRequest(str(model))).matte(photo)
-        save_image(out / "photo.png", photo)
         save_image(out / "cutout.png", composite(photo, alpha, Background()))
         grey = np.repeat(alpha[..., None], 3, axis=2)
         panels = [photo, grey, composite(photo, alpha, Background.parse("#2e7d6b"))]

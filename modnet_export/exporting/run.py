@@ -10,17 +10,20 @@ from converters.progress import Progress, silent
 from converters.runtimes import open_runtime
 from modnet_export.exporting.chain import Chain
 from modnet_export.exporting.request import ExportRequest
+from modnet_export.images.compositing import save_image
 from modnet_export.images.matting import require_matte, settled
 from modnet_export.model import checkpoint
 from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record import manifest
 from modnet_export.record.contract import OPSET
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
-from modnet_export.record.manifest import Artefact, Manifest, SourceRecord
+from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, SourceRecord
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.versions import versions
 from modnet_export.verifying.gates import decided
 from modnet_export.verifying.parity import Sample, measure, samples
+
+_GOLDEN_IMAGE, _GOLDEN_MATTE = "golden_image.png", "golden_matte.png"
 
 
 def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
@@ -34,7 +37,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
 
     request.check()  # before minutes of work, not after
     rows = request.recipes()
-    replaced = _old_artefacts(request.out, [row.file for row in rows])
+    replaced = _old_files(request.out, [row.file for row in rows] + [_GOLDEN_IMAGE, _GOLDEN_MATTE])
     progress("loading the checkpoint")
     source = settled(checkpoint.resolve(request.checkpoint), request.input_range)
     reference = open_reference(source)
@@ -57,6 +60,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             chain.write(row, folder / row.file)
             progress(f"verifying {row.file}")
             artefacts.append(_verified(row, request, chain, folder, inputs))
+        golden = _golden(inputs[0], folder)
         result = Manifest(
             source=SourceRecord(
                 name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range
@@ -66,6 +70,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             versions=versions(),
             calibration=chain.calibration,
             artefacts=tuple(artefacts),
+            golden=golden,
         )
         if not request.keep_failing:
             require_parity(result.artefacts, [item.name for item in inputs])
@@ -94,12 +99,20 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
     )
 
 
-def _old_artefacts(out: Path, files: Sequence[str]) -> set[str]:
+def _golden(sample: Sample, folder: Path) -> Golden:
+    """Write an input as models take it, and the reference's matte of it, for tests on devices."""
+    save_image(folder / _GOLDEN_IMAGE, sample.image_nhwc[0])
+    save_image(folder / _GOLDEN_MATTE, sample.matte_nhwc[0, :, :, 0])
+    image, matte = (GoldenFile(file=name, sha256=sha256(folder / name)) for name in (_GOLDEN_IMAGE, _GOLDEN_MATTE))
+    return Golden(input=sample.name, image=image, matte=matte)
+
+
+def _old_files(out: Path, files: Sequence[str]) -> set[str]:
     """Names in ``out`` that a new export of ``files`` replaces; raises ExportError for what is somebody else's."""
     if not out.exists() or not any(out.iterdir()):
         return set()
     try:
-        ours = {manifest.FILE_NAME, *(artefact.file for artefact in manifest.load(out).artefacts)}
+        ours = {manifest.FILE_NAME, *dict(manifest.load(out).files)}
     except ExportError as error:
         raise ExportError(
             f"{out} is not empty, and no export that can be replaced: {error.what}",

@@ -88,6 +88,22 @@ class Artefact(Strict):
         return recipe(self.format, self.precision, optimised=self.optimised)
 
 
+class GoldenFile(Strict):
+    """An 8-bit PNG of the manifest's size."""
+
+    file: Annotated[str, AfterValidator(_plain_name)]
+    sha256: Sha256
+
+
+class Golden(Strict):
+    """What a model is tested with on a device: an image as it takes it, and the reference's matte of it."""
+
+    input: str
+    """The name of the input, as in the artefacts' measurements."""
+    image: GoldenFile
+    matte: GoldenFile
+
+
 class Manifest(Strict):
     """The whole file."""
 
@@ -100,13 +116,21 @@ class Manifest(Strict):
     calibration: str | None = None
     """What quantization was calibrated with; null where nothing was."""
     artefacts: tuple[Artefact, ...] = Field(min_length=1)
+    golden: Golden | None = None
+    """Null in what was exported before there was one."""
 
     @model_validator(mode="after")
     def _names_each_file_once(self) -> Manifest:
-        twice = repeated(artefact.file for artefact in self.artefacts)
+        twice = repeated(name for name, _ in self.files)
         if twice is not None:
             raise ValueError(f"{twice} is listed twice")
         return self
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """The name and the SHA-256 of every file that lies beside the manifest."""
+        golden = () if self.golden is None else (self.golden.image, self.golden.matte)
+        return tuple((item.file, item.sha256) for item in (*self.artefacts, *golden))
 
     @property
     def passed(self) -> bool:
@@ -142,17 +166,17 @@ def load(folder: Path) -> Manifest:
 
 
 def check_hashes(manifest: Manifest, folder: Path) -> None:
-    """Raise CheckFailedError naming every artefact that is missing or not the file that was exported."""
+    """Raise CheckFailedError naming every file that is missing or not the one that was exported."""
     problems: list[str] = []
-    for artefact in manifest.artefacts:
-        path = folder / artefact.file
+    for file, expected in manifest.files:
+        path = folder / file
         if not path.exists():
-            problems.append(f"{artefact.file} is missing")
-        elif (found := sha256(path)) != artefact.sha256:
-            problems.append(f"{artefact.file} has SHA-256 {found[:12]}..., the manifest says {artefact.sha256[:12]}...")
+            problems.append(f"{file} is missing")
+        elif (found := sha256(path)) != expected:
+            problems.append(f"{file} has SHA-256 {found[:12]}..., the manifest says {expected[:12]}...")
     if problems:
         raise CheckFailedError(
-            "\n  ".join([f"{len(problems)} artefact(s) are not what was exported:", *problems]),
+            "\n  ".join([f"{len(problems)} file(s) are not what was exported:", *problems]),
             where=folder,
             expected="the files whose hashes are in the manifest",
             next_step="export again; do not ship these files",

@@ -28,8 +28,8 @@ def forget_odd_width() -> None:
 
 
 forget_odd_width()  # before there are consoles
-OUT = Console()
-ERR = Console(stderr=True)
+OUT = Console(emoji=False)  # paths and Gradle coordinates have words between colons, too
+ERR = Console(stderr=True, emoji=False)
 
 
 def take_any_name() -> None:

@@ -40,7 +40,12 @@ def read_source(path: Path) -> str:
 
 def read_script(path: Path) -> str:
     """A build file without its comments."""
-    return _COMMENT.sub(lambda found: found[1] or " ", read_source(path))
+    return without_comments(read_source(path))
+
+
+def without_comments(text: str) -> str:
+    """The text of a build file without its comments."""
+    return _COMMENT.sub(lambda found: found[1] or " ", text)
 
 
 def blocks(text: str, *names: str) -> Iterator[str]:
@@ -148,6 +153,10 @@ class Scripts:
     def of_app(self) -> bool:
         """Whether the module is an app: by its plugin or, where a plugin of the project's own hides that, its id."""
         return self.applies(APPLICATION) or re.search(r"\bapplicationId\b", self.own) is not None
+
+    def stores(self, suffix: str) -> bool:
+        """Whether the module's own file says that files of a suffix are stored in the app, not deflated."""
+        return re.search(rf"\bnoCompress\b[^}}]*[\"']\.?{suffix}[\"']", self.own) is not None
 
     def resolved(self, expression: str) -> str | None:
         """A number or a version: a literal, an entry of the catalog, or a variable that a literal is assigned to."""

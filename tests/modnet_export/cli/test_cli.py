@@ -80,7 +80,7 @@ def test_verify_refuses_a_changed_file(run, dist, tmp_path):
     (tmp_path / "manifest.json").write_bytes((dist / "manifest.json").read_bytes())
     code, _, err = run("verify", tmp_path)
     assert code == 1
-    assert "4 artefact(s) are not what was exported" in err
+    assert "6 file(s) are not what was exported" in err
     assert_one_screen(err)
 
 

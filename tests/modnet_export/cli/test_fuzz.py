@@ -24,21 +24,26 @@ WORDS = [
 ]  # fmt: skip
 
 
-def commands() -> dict[str, list[str]]:
+def commands() -> dict[tuple[str, ...], list[str]]:
     """Every command with its options; the shell's completion is left out, which writes to a home."""
     if not cli.app.registered_commands:
         cli._mount()
-    group = typer.main.get_command(cli.app)
-    return {
-        name: [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
+
+    def below(group, *names: str):
+        for name, command in group.commands.items():
+            if hasattr(command, "commands"):
+                yield from below(command, *names, name)
+            else:
+                options = (option for parameter in command.params for option in parameter.opts)
+                yield (*names, name), [option for option in options if option.startswith("-")]
+
+    return dict(below(typer.main.get_command(cli.app)))
 
 
 LINES = st.one_of(
     [
         st.tuples(
-            st.just([name]),
+            st.just(list(names)),
             st.lists(st.sampled_from(WORDS[1:]), max_size=3),
             st.lists(
                 st.tuples(
@@ -47,7 +52,7 @@ LINES = st.one_of(
                 max_size=3,
             ).map(lambda pairs: [word for pair in pairs for word in pair]),
         ).map(lambda parts: [word for part in parts for word in part])
-        for name, options in commands().items()
+        for names, options in commands().items()
     ]
 )
 ENVIRONMENTS = st.sampled_from([{}, {"COLUMNS": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}, {"HOME": "/nowhere"}])

@@ -47,9 +47,28 @@ def previous(dist, tmp_path) -> Path:
 
 def test_export_writes_every_artefact_within_its_tolerance(dist):
     manifest = manifests.load(dist)
-    assert {path.name for path in dist.iterdir()} == {"manifest.json", *(item.file for item in manifest.artefacts)}
+    assert {path.name for path in dist.iterdir()} == {"manifest.json", *dict(manifest.files)}
     assert all(measurement.passed for item in manifest.artefacts for measurement in item.parity)
     assert {measurement.input for item in manifest.artefacts for measurement in item.parity} == {"photo", "noise"}
+
+
+def test_export_writes_the_photo_and_its_matte_as_models_take_and_give_them(dist, demo_source):
+    """The reference's own matte, computed here once more; every model gives it too, but for its tolerance."""
+    from PIL import Image
+
+    from converters.eight_bit import to_bytes
+    from converters.runtimes import open_runtime
+    from modnet_export.images.inputs import builtin
+    from modnet_export.model.reference import open_reference
+
+    manifest = manifests.load(dist)
+    image, matte = (np.asarray(Image.open(dist / item.file)) for item in (manifest.golden.image, manifest.golden.matte))
+    photo_nhwc, _ = builtin()[0].load(manifest.size)
+    np.testing.assert_array_equal(image, to_bytes(photo_nhwc[0]))
+    np.testing.assert_array_equal(matte, to_bytes(open_reference(demo_source).run(photo_nhwc)[0, :, :, 0]))
+    given_nhwc = open_runtime(dist / "modnet_fp16.tflite").run(image[None].astype(np.float32) / 255)
+    assert np.abs(given_nhwc[0, :, :, 0] - matte / 255).mean() < 1e-3 + 0.5 / 255
+    assert 0.1 < (matte > 128).mean() < 0.9
 
 
 def test_export_gives_the_same_artefacts_again(dist, tmp_path):
@@ -134,7 +153,8 @@ def test_export_outside_its_tolerance_writes_nothing(tmp_path, monkeypatch):
 
 def test_export_replaces_its_own_files_and_keeps_the_users(previous):
     export(request(previous))
-    assert set(contents(previous)) == {"manifest.json", "modnet_fp32.onnx", "modnet_opt_fp32.onnx", "notes.txt"}
+    exported = {"manifest.json", "modnet_fp32.onnx", "modnet_opt_fp32.onnx", "golden_image.png", "golden_matte.png"}
+    assert set(contents(previous)) == exported | {"notes.txt"}
     assert [path.name for path in previous.parent.iterdir()] == ["dist"]
 
 
@@ -169,7 +189,7 @@ def test_folder_of_somebody_else_is_refused(tmp_path):
     assert (tmp_path / "thesis.tex").exists()
 
 
-@pytest.mark.parametrize("fail_at", [1, 2, 3], ids=["first_model", "second_model", "manifest"])
+@pytest.mark.parametrize("fail_at", [1, 2, 3, 5], ids=["first_model", "second_model", "golden_image", "manifest"])
 def test_full_disk_leaves_the_previous_folder(previous, monkeypatch, fail_at):
     before, calls = contents(previous), 0
     real = os.fsync

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -49,18 +50,19 @@ def test_missing_or_invalid_manifest_is_one_clear_error(tmp_path, content):
         manifest.load(tmp_path)
 
 
+@pytest.mark.parametrize("file", ["modnet_fp32.tflite", "golden_image.png", "golden_matte.png"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
-def test_changed_artefact_is_named(dist, tmp_path, damage):
+def test_changed_file_is_named(dist, tmp_path, file, damage):
     folder = tmp_path / "dist"
     shutil.copytree(dist, folder)
-    path = folder / "modnet_fp32.tflite"
+    path = folder / file
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     if damage == "remove":
         path.unlink()
     else:
         path.write_bytes(data if damage == "flip" else data[:-1])
-    with pytest.raises(CheckFailedError, match=r"modnet_fp32\.tflite"):
+    with pytest.raises(CheckFailedError, match=f"1 file.*\n.*{re.escape(file)}"):
         manifest.check_hashes(manifest.load(folder), folder)
 
 
@@ -106,3 +108,18 @@ def test_manifest_from_before_the_format_had_a_version_is_read(dist, tmp_path):
     del content["schema_version"]
     (tmp_path / "manifest.json").write_text(json.dumps(content))
     assert manifest.load(tmp_path) == manifest.load(dist)
+
+
+def test_a_manifest_from_before_there_was_a_golden_image_is_read(dist, tmp_path):
+    content = json.loads((dist / "manifest.json").read_text())
+    del content["golden"]
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    assert manifest.load(tmp_path).golden is None
+
+
+def test_an_artefact_has_no_golden_files_name(dist, tmp_path):
+    content = json.loads((dist / "manifest.json").read_text())
+    content["golden"]["matte"]["file"] = "modnet_fp16.tflite"
+    (tmp_path / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=r"modnet_fp16\.tflite is listed twice"):
+        manifest.load(tmp_path)

@@ -42,3 +42,9 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(shown, width, headings):
     lines = shown(width, terminal=True)
     assert lines[0].split() == headings
     assert lines[-1].split()[-2:] == ["1.1e-05", "passed"]
+
+
+def test_words_between_colons_stay_words(capsys):
+    """rich would draw a runner."""
+    console.say("androidx.test:runner:1.7.0")
+    assert capsys.readouterr().out == "androidx.test:runner:1.7.0\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
@@ -29,7 +28,7 @@ _MODULE, _PACK, _TOTAL = 200 * _MB, 1500 * _MB, 4000 * _MB
 def _stored_project(given: Linted) -> Outcome:
     project: Project = given.app
     script = project.name(project.app.script)
-    if re.search(r"\bnoCompress\b[^}]*[\"']\.?tflite[\"']", project.app.scripts.own):
+    if project.app.scripts.stores("tflite"):
         return passed(script, "`noCompress` names tflite")
     version = project.plugin
     if version is None:

@@ -1,0 +1,63 @@
+"""Packages of Debian, unpacked without root into a folder; their signatures are checked, and the system stays as it is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+_SOURCE = "http://deb.debian.org/debian"
+_KEYS = "usr/share/keyrings/debian-archive-keyring.gpg"
+_SECONDS = 1800
+
+
+def available() -> bool:
+    """Whether this system has Debian's tools."""
+    return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
+
+
+def call(command: Sequence[str], folder: Path | None = None) -> None:
+    """Run a command of at most half an hour; raises OSError or subprocess.SubprocessError with what it printed."""
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
+
+
+def unpack(root: Path, names: Sequence[str], suites: Sequence[str], architecture: str | None = None) -> None:
+    """Unpack packages (``NAME`` or ``NAME/SUITE``, without what they depend on) of Debian's ``suites`` into ``root``.
+
+    Raises OSError or subprocess.SubprocessError.
+    """
+    keys = Path("/") / _KEYS
+    if keys.is_file():
+        _unpack(root, names, suites, architecture, keys)
+        return
+    with tempfile.TemporaryDirectory(prefix="keys.") as name:  # Ubuntu has it as a package
+        _unpack(Path(name) / "root", ("debian-archive-keyring",), (), None, None)
+        _unpack(root, names, suites, architecture, Path(name) / "root" / _KEYS)
+
+
+def _unpack(
+    root: Path, names: Sequence[str], suites: Sequence[str], architecture: str | None, keys: Path | None
+) -> None:
+    """Packages signed with one of ``keys``; without keys, from this system's own sources."""
+    with tempfile.TemporaryDirectory(prefix="apt.") as name:
+        state = Path(name)
+        (state / "lists" / "partial").mkdir(parents=True)
+        (state / "cache" / "archives" / "partial").mkdir(parents=True)
+        (state / "status").touch()
+        options = [
+            f"-oDir::State={state}", f"-oDir::State::status={state / 'status'}",
+            f"-oDir::State::Lists={state / 'lists'}", f"-oDir::Cache={state / 'cache'}", "-oAPT::Sandbox::User=",
+        ]  # fmt: skip
+        if architecture is not None:
+            options += [f"-oAPT::Architecture={architecture}", f"-oAPT::Architectures={architecture}"]
+        if keys is not None:
+            lines = [f"deb [signed-by={keys}] {_SOURCE} {suite} main\n" for suite in suites]
+            (state / "sources.list").write_text("".join(lines), encoding="utf-8")
+            options += [f"-oDir::Etc::sourcelist={state / 'sources.list'}", "-oDir::Etc::sourceparts=/dev/null"]
+        for command in (["update", "-q"], ["download", "-q", *names]):
+            call(["apt-get", *options, *command], state)
+        root.mkdir(parents=True, exist_ok=True)
+        for package in sorted(state.glob("*.deb")):
+            call(["dpkg-deb", "-x", str(package), str(root)])

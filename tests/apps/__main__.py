@@ -1,0 +1,15 @@
+"""``python -m tests.apps`` fetches the toolchains that the apps are checked with. A second run goes on."""
+
+from converters.errors import ExportError
+from tests.apps import toolchains
+
+missing = 0
+try:
+    print(f"java: {toolchains.java()}")
+except ExportError as problem:
+    missing += 1
+    print(problem)
+for name, error in toolchains.install():
+    missing += error is not None
+    print(error or f"{name}: {toolchains.folder() / name}")
+raise SystemExit(1 if missing else 0)

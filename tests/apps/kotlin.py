@@ -1,0 +1,65 @@
+"""The Kotlin compiler, JUnit and javap, each as one call."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.apps import toolchains
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "android_demo"
+VECTORS = ROOT / "tests/vectors"
+_COMPILER = (
+    "kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlin-daemon-client",
+    "kotlinx-coroutines-core-jvm", "annotations-13.0",
+)  # fmt: skip
+# A compiler lives for seconds: what compiles it well, or collects garbage beside it, only takes time from others.
+_SHORT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+def sources(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.kt"))
+
+
+def classpath(paths: Sequence[Path]) -> str:
+    return os.pathsep.join(map(str, paths))
+
+
+def run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=500)
+
+
+def compile(
+    kotlin: Sequence[Path], into: Path, libraries: Sequence[Path], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Compiles for Java 11; a warning is an error."""
+    jars = toolchains.kotlin()
+    compiler = classpath([jars / f"{name}.jar" for name in _COMPILER])
+    main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
+    return run([
+        toolchains.java(), *_SHORT, "-cp", compiler, main, "-Werror", "-no-stdlib", "-no-reflect", "-jvm-target", "11",
+        "-module-name", "matting", *options, "-cp", classpath([*libraries, stdlib()]), "-d", into, *kotlin,
+    ])  # fmt: skip
+
+
+def stdlib() -> Path:
+    return toolchains.kotlin() / "kotlin-stdlib.jar"
+
+
+def junit(classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS) -> subprocess.CompletedProcess[str]:
+    paths = classpath([*classes, *toolchains.junit(), stdlib()])
+    runner = "org.junit.runner.JUnitCore"
+    return run([toolchains.java(), f"-Dmodnet.vectors={vectors}", "-cp", paths, runner, *tests])
+
+
+def references(classes: Sequence[Path]) -> set[str]:
+    """What compiled classes call and read of Android: ``android/os/Looper.myLooper:()Landroid/os/Looper;``."""
+    javap = Path(toolchains.java()).resolve().with_name("javap")
+    printed = run([javap, "-c", "-p", *classes])
+    assert printed.returncode == 0, printed.stderr
+    found = re.findall(r'// (?:Interface)?(?:Method|Field) (android/[\w/$]+\."?[\w<>$]+"?:\S+)', printed.stdout)
+    return {reference.replace('"', "") for reference in found}

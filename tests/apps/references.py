@@ -1,0 +1,55 @@
+"""Whether Android's API has what compiled classes refer to, by name and number of arguments."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+_ARGUMENTS = re.compile(r"\[*(?:L[^;]+;|[BCDFIJSZ])")
+
+
+def unknown(references: set[str], api: Path) -> list[str]:
+    """Those of the references that are not in the API whose signatures lie in the folder ``api``."""
+    return sorted(reference for reference in references if not _known(reference, api))
+
+
+def _known(reference: str, api: Path) -> bool:
+    owner, name, descriptor = re.fullmatch(r"([\w/$]+)\.([\w<>$]+):(\S+)", reference).groups()  # type: ignore[union-attr]
+    package, _, type_name = owner.rpartition("/")
+    return _has(api, package.removeprefix("android").strip("/"), tuple(type_name.split("$")), name, descriptor)
+
+
+def _has(api: Path, package: str, types: tuple[str, ...], name: str, descriptor: str) -> bool:
+    node: ast.Module | ast.ClassDef | None = _module(api / package / "__init__.pyi")
+    for part in types:
+        node = (
+            next((item for item in node.body if isinstance(item, ast.ClassDef) and item.name == part), None)
+            if node
+            else None
+        )
+    if not isinstance(node, ast.ClassDef):
+        return False
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and not descriptor.startswith("("):
+            if item.target.id == name:
+                return True
+        elif isinstance(item, ast.FunctionDef) and item.name == name.replace("<init>", "__init__"):
+            if _count(item) == len(_ARGUMENTS.findall(descriptor[1 : descriptor.index(")")])):
+                return True
+    return any(
+        _has(api, "/".join(base[1:-1]), (base[-1],), name, descriptor)
+        for base in (ast.unparse(base).split("[")[0].split(".") for base in node.bases)
+        if base[0] == "android"
+    )
+
+
+def _count(method: ast.FunctionDef) -> int:
+    given = [argument.arg for argument in (*method.args.posonlyargs, *method.args.args) if argument.arg != "self"]
+    return len(given) + (method.args.vararg is not None)
+
+
+@cache
+def _module(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
