@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 CPU_TORCH = test -z "$(TORCH_INDEX)" || test "$$(uname)" != Linux || $(PIP_INSTALL) --no-deps --timeout 3 --retries 0 \
   --extra-index-url "$(TORCH_INDEX)" "torch==$(TORCH)+cpu" 2>/dev/null || echo "no CPU build of PyTorch: pip chooses"
 
-.PHONY: demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 clean
+.PHONY: demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 setup-apps clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -56,6 +56,9 @@ setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify
 
 setup-arm64: $(VENV)/installed  ## LiteRT's arm64 build under QEMU, for `bench --target qemu-arm64`
 	$(BIN)/python -m benchmarks.qemu
+
+setup-apps: $(VENV)/installed-dev  ## the Kotlin compiler and what else android_demo is checked with, in the user's cache
+	$(BIN)/python -m tests.apps
 
 clean:
 	rm -rf $(VENV) dist

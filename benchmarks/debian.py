@@ -1,4 +1,4 @@
-"""Packages of Debian, unpacked without root into a folder; their signatures are checked, and the system stays as it is."""
+"""Packages of Debian, unpacked without root into a folder: their signatures are checked, the system is left alone."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=500)
 
 
-def compile(
+def compiled(
     kotlin: Sequence[Path], into: Path, libraries: Sequence[Path], *options: str
 ) -> subprocess.CompletedProcess[str]:
     """Compiles for Java 11; a warning is an error."""

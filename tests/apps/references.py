@@ -22,27 +22,28 @@ def _known(reference: str, api: Path) -> bool:
 
 
 def _has(api: Path, package: str, types: tuple[str, ...], name: str, descriptor: str) -> bool:
-    node: ast.Module | ast.ClassDef | None = _module(api / package / "__init__.pyi")
+    node: ast.AST | None = _module(api / package / "__init__.pyi")
     for part in types:
-        node = (
-            next((item for item in node.body if isinstance(item, ast.ClassDef) and item.name == part), None)
-            if node
-            else None
-        )
+        inner = getattr(node, "body", [])
+        node = next((item for item in inner if isinstance(item, ast.ClassDef) and item.name == part), None)
     if not isinstance(node, ast.ClassDef):
         return False
-    for item in node.body:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and not descriptor.startswith("("):
-            if item.target.id == name:
-                return True
-        elif isinstance(item, ast.FunctionDef) and item.name == name.replace("<init>", "__init__"):
-            if _count(item) == len(_ARGUMENTS.findall(descriptor[1 : descriptor.index(")")])):
-                return True
+    if any(_is(item, name, descriptor) for item in node.body):
+        return True
     return any(
         _has(api, "/".join(base[1:-1]), (base[-1],), name, descriptor)
         for base in (ast.unparse(base).split("[")[0].split(".") for base in node.bases)
         if base[0] == "android"
     )
+
+
+def _is(item: ast.stmt, name: str, descriptor: str) -> bool:
+    """Whether one line of a class declares a field, or a method with as many arguments."""
+    if not descriptor.startswith("("):
+        return isinstance(item, ast.AnnAssign) and ast.unparse(item.target) == name
+    count = len(_ARGUMENTS.findall(descriptor[1 : descriptor.index(")")]))
+    wanted = name.replace("<init>", "__init__")
+    return isinstance(item, ast.FunctionDef) and item.name == wanted and _count(item) == count
 
 
 def _count(method: ast.FunctionDef) -> int:

@@ -33,7 +33,7 @@ def main(shared, tools):
 
     def make(folder):
         stubs = kotlin.sources(kotlin.DEMO / "check/litert")
-        done = kotlin.compile([*kotlin.sources(MAIN), *stubs], folder, [toolchains.android_jar()], "-no-jdk")
+        done = kotlin.compiled([*kotlin.sources(MAIN), *stubs], folder, [toolchains.android_jar()], "-no-jdk")
         assert not done.returncode, done.stderr
 
     return shared("matting-main", make)
@@ -43,7 +43,7 @@ def main(shared, tools):
 def tests(shared, main):
     def make(folder):
         libraries = [main, *toolchains.junit()]
-        done = kotlin.compile(kotlin.sources(TEST), folder, libraries, f"-Xfriend-paths={main}")
+        done = kotlin.compiled(kotlin.sources(TEST), folder, libraries, f"-Xfriend-paths={main}")
         assert not done.returncode, done.stderr
 
     return shared("matting-test", make)
@@ -109,7 +109,7 @@ def test_the_compiler_refuses_warnings_and_newer_calls(tools, tmp_path):
         "fun unused(): Int {\n    val nothing = 1\n    return 2\n}\nfun newer() = Math.floorMod(3, 2)\n",
         encoding="utf-8",
     )
-    done = kotlin.compile([source], tmp_path / "out", [toolchains.android_jar()], "-no-jdk")
+    done = kotlin.compiled([source], tmp_path / "out", [toolchains.android_jar()], "-no-jdk")
     assert done.returncode
     assert "unresolved reference 'floorMod'" in done.stderr
 

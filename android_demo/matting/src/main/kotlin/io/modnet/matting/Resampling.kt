@@ -204,7 +204,7 @@ internal class FrameResampling(
 }
 
 /** Resizes values in memory: [channels] for each pixel, [stride] values from row to row. */
-internal open class ValuesResampling(
+internal class ValuesResampling(
     height: Int,
     width: Int,
     resizedHeight: Int,
