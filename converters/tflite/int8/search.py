@@ -28,6 +28,8 @@ from converters.tflite.interpreter import function
 
 _LATENCY_RUNS = 5
 _IMAGES_FOR_SENSITIVITY = 4
+_SAME_SHARE = 0.01
+"""A difference in the share of int8 multiplications that nobody notices."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def search(request: Search, *, state: Path | None = None, progress: Progress = s
     for count in np.linspace(0, len(request.groups), request.extra_points).round().astype(int):
         trials.point(int(count))
     trials.point(high)
+    # Groups that hold hardly any multiplications cost no time in float: of so many int8 models the most exact one.
+    trials.point(trials.most_in_float(trials.points[high].integer_macs - _SAME_SHARE))
     points = tuple(sorted(trials.points.values(), key=lambda point: point.left_in_float))
     held = [point for point in points if request.budget.held(point)]
     if not held:
@@ -88,7 +92,11 @@ def search(request: Search, *, state: Path | None = None, progress: Progress = s
         if request.required:
             raise _missed(request.budget, nearest)
         held = [nearest]
-    best = max(held, key=lambda point: (point.integer_macs, -point.left_in_float))
+    most = max(point.integer_macs for point in held)
+    best = min(
+        (point for point in held if point.integer_macs >= most - _SAME_SHARE),
+        key=lambda point: (request.budget.excess(point), point.left_in_float),
+    )
     return Found(best, trials.model(best.left_in_float), trials.chosen(best.left_in_float), points)
 
 
@@ -115,8 +123,8 @@ class _Trials:
             range(len(request.groups)), key=lambda item: -(errors[item] ** 2) / (request.groups[item].macs + 1)
         )
         self.points = {point.left_in_float: point for point in self._state.points}
-        # Halving the number of groups, the extra points, and the last one once more.
-        self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 1
+        # Halving the number of groups, the extra points, the last one once more, and the most exact of its share.
+        self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 2
 
     @cached_property
     def _expected(self) -> list[Image]:
@@ -134,6 +142,11 @@ class _Trials:
         """The tensors that are int8 where ``count`` groups are left in float."""
         groups = [self._request.groups[item] for item in self._order[count:]]
         return {tensor: self._request.scales[tensor] for group in groups for tensor in group.tensors}
+
+    def most_in_float(self, share: float) -> int:
+        """The largest number of groups that can be left in float with this share of the multiplications in int8."""
+        counts = range(len(self._request.groups), -1, -1)
+        return next((count for count in counts if self._graph.macs_in_int8(self.chosen(count)) >= share), 0)
 
     def model(self, count: int) -> bytes:
         if count not in self._models:
