@@ -134,7 +134,7 @@ def strip(npz, folder):
         model = onnx.load(path)
         for tensor in model.graph.initializer:
             values = numpy_helper.to_array(tensor)
-            if values.size <= 4:
+            if values.size <= 4 and tensor.name.removeprefix("net.") not in state:
                 continue
             tensor.doc_string = next(
                 recipe
