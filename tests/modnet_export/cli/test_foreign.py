@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import onnx
 import pytest
 
+from modnet_export import Size
 from tests.modnet_export.verifying.foreign import faulty
 
 
@@ -134,9 +135,10 @@ def test_explain_compares_it_with_its_checkpoint(run, swapped, sound):
     assert code == 2 and "verify says what is wrong" in " ".join(err.split())
 
 
-def test_fp16_safety_of_a_float_tflite(run, dist, tmp_path):
+def test_fp16_safety_of_a_float_tflite(run, exported, tmp_path):
+    made = exported(size=Size(height=160, width=192), formats=("tflite",), precisions=("fp16",))
     theirs = tmp_path / "theirs.tflite"
-    theirs.write_bytes((dist / "modnet_fp16.tflite").read_bytes())
+    theirs.write_bytes((made / "modnet_fp16.tflite").read_bytes())
     code, out, _ = run("verify", theirs, "--checkpoint", "demo", "--fp16-safety", "--json")
     assert code == 0
     (safety,) = json.loads(out)["half"]

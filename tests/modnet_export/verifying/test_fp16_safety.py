@@ -19,14 +19,16 @@ from modnet_export.verifying.result import Fp16Safety
 from tests.modnet_export.verifying import made
 
 
-def test_gpu_tuned_model_survives(dist):
-    (found,) = verify(VerifyRequest(dist, fp16_safety=True)).fp16_safety
+def test_gpu_tuned_model_survives(exported):
+    # In a smaller picture the demo network is too unsure for fp16's limit.
+    folder = exported(size=Size(height=160, width=192), formats=("tflite",), precisions=("fp16",))
+    (found,) = verify(VerifyRequest(folder, fp16_safety=True)).fp16_safety
     assert found.passed
     assert found.overflows == ()
     assert found.mad is not None
     assert found.worst_mad is not None
     assert found.mad < found.worst_mad < 1e-3
-    assert found.worst_input == "noise"
+    assert found.worst_input == "photo"
     assert found.largest[0].largest >= found.largest[-1].largest > 0
 
 
