@@ -81,7 +81,7 @@ def another_checkpoint(setting: Setting) -> str:
             if value.ndim == 4:
                 value *= 1 + 0.05 * torch.randn_like(value)
         save_file(state, path)
-    other = replace(setting, checkpoint=str(path), work=setting.work / "perturbed")
+    other = replace(setting, checkpoint=str(path), formats=("onnx", "tflite"), work=setting.work / "perturbed")
     rows = [_head("int8 multiplications", *_ERRORS)]
     searches = {item.file: item.search for item in other.manifest.artefacts}
     for name, file in _OURS.items():

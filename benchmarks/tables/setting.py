@@ -23,7 +23,7 @@ from modnet_export.images.inputs import Input, images
 from modnet_export.images.representative import portraits
 from modnet_export.model import checkpoint
 from modnet_export.record import manifest
-from modnet_export.record.choices import Precision
+from modnet_export.record.choices import Format, Precision
 from modnet_export.record.manifest import Manifest
 from modnet_export.verifying import harness, metrics
 from modnet_export.verifying.harness import Plan
@@ -85,6 +85,7 @@ class Setting:
     size: Size = field(default_factory=lambda: Size(height=512, width=512))
     portraits: Path = PORTRAITS
     count: int = COUNT
+    formats: tuple[Format, ...] = ("onnx", "tflite", "coreml")
     threads: int = 2
     rounds: int = 13
     progress: Progress = silent
@@ -97,7 +98,7 @@ class Setting:
             request = ExportRequest(
                 self.checkpoint,
                 size=self.size,
-                formats=("onnx", "tflite", "coreml"),
+                formats=self.formats,
                 precisions=_PRECISIONS,
                 coreml_io="multiarray",
                 keep_failing=True,
