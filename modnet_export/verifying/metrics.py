@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from converters.errors import ExportError
 from modnet_export.record.choices import Convention
+from modnet_export.record.measures import LEAST_NOISE
 
 Matte = npt.NDArray[np.floating]
 Region = npt.NDArray[np.bool_]
@@ -40,8 +41,6 @@ _SSIM_WINDOW = 11
 _BAND_SHARE = 10 / 512
 # More than one step of an 8-bit matte, less than two.
 _ROUNDING = 1.5 / 255
-LEAST_NOISE = 1e-5
-"""What float32 arithmetic is taken to do at least: on an easy input, one way of adding may be exact by luck."""
 
 
 def _pair(predicted: Matte, reference: Matte) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

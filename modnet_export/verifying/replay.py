@@ -17,7 +17,7 @@ from converters.eight_bit import to_bytes
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.files import FileFormat, files_in, read_versioned, write_bytes
 from modnet_export.record.manifest import Artefact, Manifest, Sha256
-from modnet_export.record.measures import Measurement
+from modnet_export.record.measures import LEAST_NOISE, Measurement
 from modnet_export.record.strict import Strict, repeated
 from modnet_export.verifying import metrics
 from modnet_export.verifying.gates import decided
@@ -125,7 +125,7 @@ def write_bundle(target: Path, folder: Path, manifest: Manifest, inputs: Iterabl
     files: dict[str, bytes] = {}
     index: dict[str, dict[str, Any]] = {}
     for number, sample in enumerate(inputs):
-        noise = max(sample.noise or 0.0, metrics.LEAST_NOISE)
+        noise = max(sample.noise or 0.0, LEAST_NOISE)
         index[sample.name] = {"image": f"input_{number}.npy", "matte": f"matte_{number}.npy", "noise": noise}
         files[f"input_{number}.npy"] = _npy(to_bytes(sample.image_nhwc[0]))
         files[f"matte_{number}.npy"] = _npy(sample.matte_nhwc[0, :, :, 0])

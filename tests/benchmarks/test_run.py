@@ -55,7 +55,7 @@ def test_every_model_is_measured_in_every_way(measured):
 def test_a_model_that_is_named_twice_is_measured_once(dist):
     file = "modnet_fp32.tflite"
     request = BenchRequest(dist=dist, artefacts=(file, file), threads=(1, 1), delegates=("cpu", "cpu"))
-    assert [subject.name for subject in request.subjects(manifest.load(dist))] == [f"{file} 1T"]
+    assert [subject.name for subject in request.subjects(manifest.load(dist), dist)] == [f"{file} 1T"]
 
 
 def test_one_model_on_this_machine(dist, tmp_path):

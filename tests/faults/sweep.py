@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
-
 from converters.runtimes import open_runtime
 from modnet_export import VerifyRequest, verify
-from modnet_export.images.imaging import Pixels
 from modnet_export.images.inputs import builtin
 from modnet_export.model import checkpoint
 from modnet_export.model.reference import open_reference
 from modnet_export.record import files, manifest
 from modnet_export.record.contract import Size
+from modnet_export.verifying.parity import Sample, compare, samples
 from tests.faults.coreml_ops import CoreMlOps
 from tests.faults.onnx_ops import OnnxOps
 from tests.faults.seeding import KINDS, Ops, Seeded, seed
@@ -69,22 +67,20 @@ def judged(sound: Path, file: str, fault: Callable[[Ops], Seeded], folder: Path)
         for item in recorded.artefacts
         if item.file in (parent, file)
     )
-    content = manifest.dump(recorded.model_copy(update={"artefacts": kept}))
+    content = manifest.dump(recorded.model_copy(update={"artefacts": kept, "golden": None}))
     files.write_bytes(folder / manifest.FILE_NAME, content)
-    image_nhwc, expected = _portrait(recorded.size)
-    difference = np.abs(open_runtime(folder / file).run(image_nhwc) - expected).max()
+    portrait = _portrait(recorded.size)
+    found = compare(portrait, open_runtime(folder / file).run(portrait.image_nhwc), kept[-1].tolerance)
     result = verify(VerifyRequest(folder, bisect=True))
     (link,) = (link for link in result.links if link.artefact == file)
     blamed = next((item.tensor for item in result.suspects if item.artefact == file), "")
-    limit = kept[-1].tolerance.max_abs_difference
-    return Judged(seeded, not difference <= limit, link.verdict, blamed)
+    return Judged(seeded, not found.passed, link.verdict, blamed)
 
 
 @lru_cache(maxsize=1)
-def _portrait(size: Size) -> tuple[Pixels, Pixels]:
+def _portrait(size: Size) -> Sample:
     """The built-in portrait, and the reference's matte of it."""
-    image_nhwc, _ = builtin()[0].load(size)
-    return image_nhwc, open_reference(checkpoint.resolve("demo")).run(image_nhwc)
+    return samples(open_reference(checkpoint.resolve("demo")), size, builtin()[:1])[0]
 
 
 def main(sound: Path, only: Collection[str]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference
+from modnet_export.record.measures import LEAST_NOISE
 from modnet_export.record.recipes import Recipe
 from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.hypotheses import AS_IT_IS, Hypothesis
@@ -55,7 +56,7 @@ class Subject:
     def limits(self) -> Limits:
         """What a matte of the input is held to."""
         limits, noise = self.row.tolerance.limits, self.sample.noise
-        of_noise = limits.get("noise_ratio", np.inf) * max(noise or 0.0, metrics.LEAST_NOISE)
+        of_noise = limits.get("noise_ratio", np.inf) * max(noise or 0.0, LEAST_NOISE)
         return Limits(limits.get("mad", np.inf), min(limits.get("max_abs_difference", np.inf), of_noise))
 
     def diagnosis(

@@ -55,7 +55,7 @@ def test_installed_command_answers():
 def test_export_prints_a_table_and_what_to_do_next(run, tmp_path):
     code, out, _ = run("export", "--size", "64x96", "--formats", "onnx", "--out", tmp_path / "dist")
     assert code == 0
-    for part in ("modnet_opt_fp32.onnx", "passed", "max <= 0.0001", "Next: modnet-export matte"):
+    for part in ("modnet_opt_fp32.onnx", "passed", "max / noise <= 8", "Next: modnet-export matte"):
         assert part in out
     assert max(len(line) for line in out.splitlines() if "passed" in line or "verdict" in line) <= 80
 

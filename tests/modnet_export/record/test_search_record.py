@@ -17,6 +17,7 @@ POINT = {
     "max_abs_difference": 0.1,
     "latency_ms": 40.0,
     "size_mb": 7.2,
+    "p95_mad": 0.002,
 }
 
 

@@ -33,10 +33,10 @@ def test_gpu_tuned_model_survives(exported):
 
 
 def test_cpu_tuned_sums_are_named_as_overflowing(dist):
-    """A map as wide as a phone's has sums that this small one reaches with an image twice as bright as white."""
+    """A map as wide as a phone's has sums that this small one reaches with an image twenty times as bright as white."""
     artefact = manifest.load(dist).artefacts[2]
     image_nhwc, place = inputs.builtin()[0].load(Size(height=96, width=128))
-    sample = Sample("photo", 2 * image_nhwc, image_nhwc[..., :1], place)
+    sample = Sample("photo", 20 * image_nhwc, image_nhwc[..., :1], place)
     found = examine(dist / artefact.file, artefact, [sample])
     assert not found.passed
     assert {item.op for item in found.overflows} == {"MEAN"}

@@ -28,7 +28,7 @@ class TestGroundTruth:
         result = verify(VerifyRequest(dist, inputs.ground_truth(dataset)))
         assert result.truth is not None
         assert result.truth.images == 3
-        assert 0 < result.truth.mad < 0.2
+        assert 0 < result.truth.mad < 0.25
         for link in result.links:
             assert link.truth is not None
             assert link.truth.mad == pytest.approx(result.truth.mad, abs=1e-3)
@@ -95,7 +95,7 @@ class TestVideo:
         assert len(result.inputs) == 11
         first, *following = result.links[3].measurements
         assert (first.flicker, first.dtssd) == (None, None)
-        assert all(0 <= abs(item.flicker) <= item.dtssd < 1e-3 for item in following)
+        assert all(0 <= abs(item.flicker) <= item.dtssd < 1e-2 for item in following)
         say_verification(result)
         printed = capsys.readouterr().out
         assert re.search(rf"dtSSD +flicker[^a-z]+modnet_fp32.onnx +{number(result.links[0].summary('dtssd'))}", printed)
@@ -115,7 +115,7 @@ class TestVideo:
                 self._first = self._runtime.run(image_nhwc) if self._first is None else self._first
                 return self._first
 
-        limits = ToleranceChanges.parse(["dtssd=0.001", "mad=1", "max_abs_difference=1"])
+        limits = ToleranceChanges.parse(["dtssd=0.01", "mad=1", "noise_ratio=1e9"])
         request = VerifyRequest(dist, tuple(inputs.video(clip)[:4]), tolerances=limits)
         assert verify(request).passed
         monkeypatch.setattr(tasks, "open_runtime", Frozen)
