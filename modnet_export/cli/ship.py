@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ShipAndroidOptions:
     project: Annotated[Path, typer.Argument(help="An Android project's folder.")]
-    models: Annotated[
+    model_files: Annotated[
         list[Path] | None,
         typer.Option(
             "--model", help="A .tflite file in an exported folder; repeatable. Default: those shipped before."
@@ -49,7 +49,7 @@ def android(options: ShipAndroidOptions) -> None:
             where="`check`",
             expected="`check` without `dry_run`, `apply` and `force`",
         )
-    request = ShipRequest(options.project, tuple(options.models or ()), options.module, options.apply)
+    request = ShipRequest(options.project, tuple(options.model_files or ()), options.module, options.apply)
     shipment = ship(request)
     if options.check:
         shipment.require_current()

@@ -37,12 +37,12 @@ _OPENCL = '<uses-native-library android:name="libOpenCL.so" android:required="fa
 class ShipRequest:
     """Which models are to be in which project.
 
-    ``models``: .tflite files of one exported folder; none: those that were shipped before, from ``dist`` in the working
+    ``model_files``: .tflite files of one exported folder; none: those that were shipped before, from ``dist`` in the working
     directory. ``module``: the app module of a project that has several. ``apply``: the build file is edited too.
     """
 
     project: Path
-    models: tuple[Path, ...] = ()
+    model_files: tuple[Path, ...] = ()
     module: str | None = None
     apply: bool = False
 
@@ -112,7 +112,7 @@ def ship(request: ShipRequest) -> Shipment:
             next_step="check the path",
         )
     project = Project(request.project, request.module)
-    folder, exported, models = _exported(request.models or _before(project))
+    folder, exported, models = _exported(request.model_files or _before(project))
     files = _files(project, folder, exported, models)
     found = changes(project.app.folder, files)
     lacking = tuple(edits.lacking(project))
@@ -130,9 +130,9 @@ def _before(project: Project) -> tuple[Path, ...]:
     if not found:
         raise ExportError(
             f"no model was shipped to {project.folder.name} yet",
-            where="`models`",
+            where="`model_files`",
             expected="a .tflite file of an exported folder",
-            next_step="name one: `models=dist/modnet_fp16.tflite`",
+            next_step="name one: `model_files=dist/modnet_fp16.tflite`",
         )
     return found
 
@@ -144,7 +144,7 @@ def _exported(paths: Sequence[Path]) -> tuple[Path, Manifest, tuple[Artefact, ..
     if other is not None:
         raise ExportError(
             f"{paths[0]} and {other} are of two exports",
-            where="`models`",
+            where="`model_files`",
             expected="models of one folder: they have one size and one golden image",
             next_step="export them together",
         )

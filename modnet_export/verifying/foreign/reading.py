@@ -156,7 +156,7 @@ def _planes(output: Image, size: tuple[int, int], name: str) -> Image:
             f"{name} gives {' x '.join(map(str, output.shape))} for an image of {' x '.join(map(str, size))}",
             where="its outputs",
             expected="one value for each pixel, or a picture of up to four channels",
-            next_step="check that it is a matting network: modnet-export inspect lists its ports",
+            next_step="check that it is a matting network, and which of its outputs is the matte",
         )
     return flat.reshape(1, *size, -1)
 

@@ -226,24 +226,24 @@ def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, c
 class TestVersions:
     def test_results_from_before_the_format_had_a_version_are_read(self, folder, sound, tmp_path):
         content, path = json.loads(sound.read_text()), tmp_path / "results.json"
-        assert content.pop("schema_version") == 2
+        assert content.pop("schema_version") == 3
         path.write_text(json.dumps(content))
         assert verify(VerifyRequest(folder, replayed=path)).passed
 
     def test_results_of_a_newer_version_say_what_to_update(self, folder, tmp_path):
         path = tmp_path / "results.json"
-        path.write_text('{"schema_version": 3, "machines": []}')
+        path.write_text('{"schema_version": 4, "machines": []}')
         with pytest.raises(ExportError, match=r"(?s)written by a newer version.*update modnet-export"):
             verify(VerifyRequest(folder, replayed=path))
 
-    @pytest.mark.parametrize("version", [None, 1, 3])
+    @pytest.mark.parametrize("version", [None, 1, 2])
     def test_bundle_is_only_read_by_its_own_script(self, sound, tmp_path, version):
         (tmp_path / "bundle").mkdir()
         for name in ("bundle.json", "replay.py"):
             (tmp_path / "bundle" / name).write_text((sound.parent / name).read_text())
         bundle = tmp_path / "bundle" / "bundle.json"
         content = json.loads(bundle.read_text())
-        assert content["schema_version"] == 2
+        assert content["schema_version"] == 3
         bundle.write_text(json.dumps(content | {"schema_version": version}))
         code = "import sys, types, runpy; sys.modules['coremltools'] = types.ModuleType('coremltools')\n"
         code += f"runpy.run_path({str(tmp_path / 'bundle' / 'replay.py')!r}, run_name='__main__')"
