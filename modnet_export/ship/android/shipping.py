@@ -37,8 +37,9 @@ _OPENCL = '<uses-native-library android:name="libOpenCL.so" android:required="fa
 class ShipRequest:
     """Which models are to be in which project.
 
-    ``model_files``: .tflite files of one exported folder; none: those that were shipped before, from ``dist`` in the working
-    directory. ``module``: the app module of a project that has several. ``apply``: the build file is edited too.
+    ``model_files``: .tflite files of one exported folder; none: those that were shipped before, from ``dist`` in the
+    working directory. ``module``: the app module of a project that has several. ``apply``: the build file is edited
+    too.
     """
 
     project: Path
