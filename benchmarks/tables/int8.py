@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,9 @@ def models(setting: Setting) -> str:
         _head("int8 multiplications", *_ERRORS, "MB", "time"),
         f"| fp32 | | | | | | | {_megabytes(floats['`modnet_fp32.tflite`'])} | 1.00 |",
     ]
-    searches = {item.file: item.search for item in setting.manifest.artefacts}
     for name, path in paths.items():
-        search = searches.get(path.name)
-        share = "" if search is None else f"{search.chosen.integer_macs:.0%}"
-        rows.append(
-            f"| {name} | {share} | {numbers(setting.errors(path))} | {_megabytes(path)} | {times[name] / whole:.2f} |"
-        )
+        cells = [_share(setting, path), numbers(setting.errors(path)), _megabytes(path), f"{times[name] / whole:.2f}"]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*rows, "", f"Time is that of fp32 in the same run: {setting.conditions}."])
 
 
@@ -83,26 +80,29 @@ def another_checkpoint(setting: Setting) -> str:
         save_file(state, path)
     other = replace(setting, checkpoint=str(path), formats=("onnx", "tflite"), work=setting.work / "perturbed")
     rows = [_head("int8 multiplications", *_ERRORS)]
-    searches = {item.file: item.search for item in other.manifest.artefacts}
-    for name, file in _OURS.items():
-        search = searches.get(file)
-        share = "" if search is None else f"{search.chosen.integer_macs:.0%}"
-        rows.append(f"| {name} | {share} | {numbers(other.errors(other.file(file)))} |")
+    for name, path in ((name, other.file(file)) for name, file in _OURS.items()):
+        rows.append(f"| {name} | {_share(other, path)} | {numbers(other.errors(path))} |")
     return "\n".join(rows)
+
+
+def _share(setting: Setting, path: Path) -> str:
+    """How much of a model's multiplications a search chose to have in int8; empty where there was none."""
+    found = (item.search for item in setting.manifest.artefacts if item.file == path.name)
+    search = next(found, None)
+    return "" if search is None else f"{search.chosen.integer_macs:.0%}"
 
 
 def steps(setting: Setting) -> str:
     """What each step brings: the model without it, at the same choice of tensors."""
-    made = _Made(setting)
     rows = [_head(*_ERRORS)]
-    for name, build in made.variants():
+    for name, build in _made(setting).variants():
         rows.append(f"| {name} | {numbers(setting.errors(function(build())))} |")
     return "\n".join(rows)
 
 
 def weights(setting: Setting) -> str:
     """Rounding of weights alone: with and without compensation, with and without the smallest in float."""
-    fp32, moments = setting.file("modnet_fp32.tflite").read_bytes(), _Made(setting).moments
+    made = _made(setting)
     rows = [_head(*_ERRORS)]
     for arithmetic in ("float", "dynamic"):
         for name, compensate, keep in (
@@ -111,7 +111,7 @@ def weights(setting: Setting) -> str:
             ("compensated rounding", True, False),
             ("both: what is exported", True, True),
         ):
-            data = int8_weights(fp32, moments, arithmetic, compensate=compensate, keep_small=keep)
+            data = int8_weights(made.fp32, made.moments, arithmetic, compensate=compensate, keep_small=keep)
             title = f"`int8-{'weights' if arithmetic == 'float' else 'dynamic'}`, {name}"
             rows.append(f"| {title} | {numbers(setting.errors(function(data)))} |")
     return "\n".join(rows)
@@ -158,6 +158,12 @@ class _Made:
         yield "without either of the last two", build(even, nearest, scales, keep=False)
         for setting, name in (("percentile", "the 99.99th percentile"), ("mse", "the least square error")):
             yield f"ranges of {name}", build(even, ours, parameters(groups, spreads, setting))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=1)
+def _made(setting: Setting) -> _Made:
+    """Calibrated once for both tables."""
+    return _Made(setting)
 
 
 def _int8_tensors(data: bytes) -> set[str]:

@@ -11,16 +11,14 @@ import numpy as np
 
 from benchmarks.host.conditions import host_conditions
 from benchmarks.peers.timing import interleaved
-from converters.eight_bit import from_bytes
 from converters.progress import Progress, silent
 from converters.runtimes import Image, open_runtime
 from converters.runtimes.raw import open_raw
 from modnet_export import ExportRequest, Size, export
 from modnet_export.images.compositing import save_image
 from modnet_export.images.framing import FORMS, framed
-from modnet_export.images.imaging import Pixels
 from modnet_export.images.inputs import Input, images
-from modnet_export.images.representative import portraits
+from modnet_export.images.representative import backgrounds, portraits
 from modnet_export.model import checkpoint
 from modnet_export.record import manifest
 from modnet_export.record.choices import Format, Precision
@@ -40,14 +38,6 @@ _PRECISIONS: tuple[Precision, ...] = (
 )  # fmt: skip
 
 
-def pictures() -> list[Pixels]:
-    """Pictures of scikit-image that no representative dataset has, H x W x 3 in [0, 1]."""
-    from skimage import data
-
-    found = [from_bytes(getattr(data, name)()) for name in _PICTURES]
-    return [item if item.ndim == 3 else np.repeat(item[..., None], 3, axis=2) for item in found]
-
-
 def judging(folder: Path, portraits_folder: Path = PORTRAITS, count: int = COUNT) -> list[Path]:
     """The judging portraits, framed, as files of ``folder`` that are named by portrait and form."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +46,7 @@ def judging(folder: Path, portraits_folder: Path = PORTRAITS, count: int = COUNT
         folder / f"{index % len(people) + 1:02}-{names[index % len(names)].replace(' ', '-')}.png"
         for index in range(count)
     ]
-    for path, item in zip(paths, framed(people, pictures(), count), strict=True):
+    for path, item in zip(paths, framed(people, backgrounds(_PICTURES), count), strict=True):
         if not path.exists():  # what was measured of a file is known by its date
             save_image(path, item.photo)
     return paths

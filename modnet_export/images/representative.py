@@ -34,11 +34,11 @@ Matting = Callable[[Pixels], Pixels]
 """A model: it takes a 1 x H x W x 3 image and gives its 1 x H x W x 1 matte."""
 
 
-def _backgrounds() -> list[Pixels]:
-    """Photographs and textures that come with scikit-image, all free to use."""
+def backgrounds(names: Sequence[str] = _BACKGROUNDS) -> list[Pixels]:
+    """Photographs and textures that come with scikit-image, all free to use: H x W x 3 in [0, 1]."""
     from skimage import data
 
-    found = [from_bytes(getattr(data, name)()) for name in _BACKGROUNDS]
+    found = [from_bytes(getattr(data, name)()) for name in names]
     return [pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2) for pixels in found]
 
 
@@ -53,7 +53,7 @@ def portraits(folder: Path = _PORTRAITS) -> list[Portrait]:
 
 def _built_in(size: Size, count: int) -> Iterator[Pixels]:
     """The built-in portraits, framed and lit as strangers' photographs are; beyond ``COUNT`` in two ways at once."""
-    people, pictures = portraits(), _backgrounds()
+    people, pictures = portraits(), backgrounds()
     for item in [*framed(people, pictures, COUNT), *framed_twice(people, pictures, count - COUNT)]:
         yield fit(item.photo, size)[0]
 

@@ -66,8 +66,7 @@ class Results:
 
     def sample(self, item: Input) -> Sample:
         """A readable input with the reference's matte for it, as the candidates were given it."""
-        fitted = self.cache.get(item)
-        return Sample(item.name, fitted.image_nhwc, fitted.matte_nhwc, fitted.placement, fitted.rounded_nhwc)
+        return self.cache.get(item).sample(item.name)
 
 
 def _chunks(inputs: Sequence[Input], wanted: Callable[[Input], bool], make: Callable[..., Chunk]) -> Iterator[Chunk]:

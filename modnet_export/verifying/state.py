@@ -31,6 +31,7 @@ from modnet_export.record.files import FileFormat, read_versioned, write_bytes
 from modnet_export.record.strict import Strict
 from modnet_export.record.versions import MEASURING, system, versions
 from modnet_export.verifying.gpu import Sign
+from modnet_export.verifying.parity import Sample
 
 _ADVICE = "choose another folder as `state`, or remove this one"
 FORMAT = FileFormat("the state of a verification", 1, "a folder that an earlier verification used", _ADVICE)
@@ -98,6 +99,9 @@ class Fitted:
     placement: Placement
     rounded_nhwc: Image | None = None
     """The reference's matte in another arithmetic, where there is one."""
+
+    def sample(self, name: str) -> Sample:
+        return Sample(name, self.image_nhwc, self.matte_nhwc, self.placement, self.rounded_nhwc)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.reading import Reading, open_foreign
 from modnet_export.verifying.gpu import signs
-from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.state import Cache, Fitted, Row
 
 REFERENCE = "reference"
@@ -174,8 +173,8 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
         matte_nhwc = runtime.run(fitted.image_nhwc)
         predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
         if item in chunk.asked:
-            sample = Sample(item.name, fitted.image_nhwc, fitted.matte_nhwc, fitted.placement, fitted.rounded_nhwc)
-            values = metrics.against_reference(predicted, expected, chunk.convention, sample.noise)
+            noise = fitted.sample(item.name).noise
+            values = metrics.against_reference(predicted, expected, chunk.convention, noise)
             if item.follows and before is not None and before[0].shape == predicted.shape:
                 values |= metrics.between_frames((predicted, before[0]), (expected, before[1]))
             place = fitted.placement
