@@ -20,6 +20,7 @@ from modnet_export.terminal.progress import stages
 
 if TYPE_CHECKING:
     from modnet_export.exporting.request import ExportRequest
+    from modnet_export.record.contract import Size
     from modnet_export.record.manifest import Manifest
 
 
@@ -29,7 +30,12 @@ class ExportOptions:
         str, typer.Option(help="demo (embedded), photographic or webcam (official, downloaded), or a file's path.")
     ] = "demo"
     input_range: InputRangeOption = None
-    size: Annotated[str, typer.Option(help="Height x width, multiples of 32.")] = "512x512"
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Height x width, multiples of 32. Default: the only one that your own .onnx takes, else 512x512."
+        ),
+    ] = None
     formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite"
     precisions: Annotated[
         str,
@@ -72,7 +78,6 @@ class ExportOptions:
         """Every option as its type; raises ExportError for one that is none, before anything long begins."""
         from converters.budget import Budget
         from modnet_export.exporting.request import ExportRequest
-        from modnet_export.record.contract import Size
         from modnet_export.record.files import writable_file
         from modnet_export.verifying.tolerances import ToleranceChanges
 
@@ -80,7 +85,7 @@ class ExportOptions:
         request = ExportRequest(
             checkpoint=self.checkpoint,
             input_range=self.input_range,
-            size=Size.parse(self.size),
+            size=self._size(),
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,
@@ -100,6 +105,19 @@ class ExportOptions:
                 expected="int8 or int8-mixed for TFLite, or int8 for ONNX, among `formats` and `precisions`",
             )
         return request
+
+    def _size(self) -> Size:
+        from modnet_export.model import checkpoint
+        from modnet_export.model.onnx_ports import ports, read_onnx
+        from modnet_export.record.contract import Size
+
+        if self.size is not None:
+            return Size.parse(self.size)
+        source = checkpoint.resolve(self.checkpoint)
+        own = None
+        if source.kind == "onnx":
+            own = ports(read_onnx(source.path, checked=False), source.path, self.input_range).size
+        return Size.parse("512x512" if own is None else "x".join(map(str, own)))
 
 
 def export(options: ExportOptions) -> None:

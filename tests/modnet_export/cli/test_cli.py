@@ -294,6 +294,19 @@ def test_an_option_that_would_do_nothing_is_refused(run, dist, arguments, named)
     assert f"where:    {named}\n" in err
 
 
+def test_the_size_is_the_only_one_that_a_users_own_model_takes(dist, modnet, tmp_path):
+    import onnx
+
+    from modnet_export.cli.export import ExportOptions
+    from tests.official import official
+
+    dynamic_onnx = tmp_path / "dynamic.onnx"
+    onnx.save(official("opset11_official", modnet), dynamic_onnx)
+    sizes = [ExportOptions(str(path)).request().size for path in (dist / "modnet_fp32.onnx", dynamic_onnx)]
+    assert sizes == [Size(height=96, width=128), Size(height=512, width=512)]
+    assert ExportOptions(str(dynamic_onnx), size="96x128").request().size == sizes[0]
+
+
 def test_a_budget_is_taken_where_a_search_runs_for_onnx():
     from modnet_export.cli.export import ExportOptions
 
