@@ -135,7 +135,7 @@ class _Made:
 
     def variants(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
         groups = self._groups(self.fp32)
-        seen = observe(self.fp32, [tensor for group in groups for tensor in group.tensors], self.images[::3])
+        seen = observe(self.fp32, [tensor for group in groups for tensor in group.tensors], self.images[::9])
         even = equalise(self.fp32, seen)
         spreads, moments = self._calibrated(even)
         ours, nearest = Rounding(moments), Rounding(moments, compensate=False)

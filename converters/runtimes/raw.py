@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Float = npt.NDArray[np.float32]
 
-# The first opset whose Resize took the place of Upsample; ONNX Runtime has it for every size.
-_NEWER_OPSET = 18
-
 
 @dataclass(frozen=True)
 class Port:
@@ -127,26 +124,9 @@ def open_raw(
 
 class _Onnx:
     def __init__(self, path: Path, threads: int | None) -> None:
-        import onnxruntime as ort
+        from converters.runtimes.onnxruntime import started
 
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # what fails is raised as well
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        self.engine = f"ONNX Runtime {ort.__version__}"
-        start = partial(ort.InferenceSession, sess_options=options, providers=["CPUExecutionProvider"])
-        try:
-            self._session = start(str(path))
-        except Exception:  # it has no Upsample of opset 9 that makes an image smaller
-            import onnx
-
-            from converters.onnx.standard import with_opset
-
-            model = onnx.load(path)
-            if not any(node.op_type == "Upsample" for node in model.graph.node):
-                raise
-            self._session = start(with_opset(model, _NEWER_OPSET, path).SerializeToString())
-            self.engine += f", brought to opset {_NEWER_OPSET}"
+        self._session, self.engine, _ = started(path, threads)
         self.inputs, self.outputs = (
             [Port(item.name, tuple(map(_known, item.shape)), _onnx_dtype(item)) for item in ports]
             for ports in (self._session.get_inputs(), self._session.get_outputs())

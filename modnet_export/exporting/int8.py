@@ -65,10 +65,16 @@ class Integer:
         def tensors(model: bytes) -> list[int]:
             return [tensor for group in groups(model) for tensor in group.tensors]
 
-        seen = observe(self._fp32, tensors(self._fp32), images[::3], self._progress)
+        seen = observe(self._fp32, tensors(self._fp32), images[::9], self._progress)
         data = equalise(self._fp32, seen)
         spreads, moments = calibrate(data, tensors(data), images, self._progress)
         return _Equalised(data, groups(data), parameters(groups(data), spreads), Rounding(moments))
+
+    @cached_property
+    def _mattes(self) -> list[Image]:
+        from converters.tflite.int8.search import mattes
+
+        return mattes(self._even.data, self._calibration.images(self._fp32))
 
     def found(self, row: Recipe) -> Found:
         """TFLite with int8 arithmetic wherever the budget allows it."""
@@ -145,7 +151,8 @@ class Integer:
             even.data,
             even.groups,
             even.scales,
-            self._calibration.searched(self._fp32),
+            self._calibration.images(self._fp32),
+            self._mattes,
             budget,
             build,
             run or function,

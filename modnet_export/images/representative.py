@@ -18,10 +18,9 @@ from modnet_export.record.contract import Size
 
 _NAMED = 5
 """How many images a message names."""
-COUNT = 2 * len(FORMS)
-"""How many images ranges and rounding look at. Of a larger folder, so many are taken at even distances."""
-SEARCHED = 3 * COUNT
-"""How many images a search measures on. The others are harder: what int8 does to an unsure matte shows on these."""
+COUNT = 6 * len(FORMS)
+"""How many images are looked at. Of a larger folder, so many are taken at even distances."""
+_FRAMED_ONCE = 2 * len(FORMS)
 BUILT_IN = "built-in portraits"
 _PORTRAITS = Path(__file__).parents[1] / "data" / "portraits"
 _BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
@@ -51,15 +50,18 @@ def portraits(folder: Path = _PORTRAITS) -> list[Portrait]:
     ]
 
 
-def _built_in(size: Size, count: int) -> Iterator[Pixels]:
-    """The built-in portraits, framed and lit as strangers' photographs are; beyond ``COUNT`` in two ways at once."""
+def _built_in(size: Size) -> Iterator[Pixels]:
+    """The built-in portraits, framed and lit as strangers' photographs are.
+
+    Two thirds are framed in two ways at once. They are harder: what 8 bits do to an unsure matte shows on these.
+    """
     people, pictures = portraits(), backgrounds()
-    for item in [*framed(people, pictures, COUNT), *framed_twice(people, pictures, count - COUNT)]:
+    for item in [*framed(people, pictures, _FRAMED_ONCE), *framed_twice(people, pictures, COUNT - _FRAMED_ONCE)]:
         yield fit(item.photo, size)[0]
 
 
-def photographs(folder: Path, count: int = COUNT) -> list[Path]:
-    """At most ``count`` images of a calibration folder; raises ExportError where there are none."""
+def photographs(folder: Path) -> list[Path]:
+    """At most ``COUNT`` images of a calibration folder; raises ExportError where there are none."""
     if not folder.is_dir():
         raise ExportError(
             f"{folder} is no folder",
@@ -68,12 +70,12 @@ def photographs(folder: Path, count: int = COUNT) -> list[Path]:
             next_step="check the path, or leave `calibration` out to use the built-in set",
         )
     paths = list_images([folder])
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(COUNT, len(paths))).round().astype(int))
     return [paths[index] for index in chosen]
 
 
-def _from_folder(folder: Path, size: Size, matting: Matting, count: int) -> Iterator[Pixels]:
-    paths = photographs(folder, count)
+def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]:
+    paths = photographs(folder)
     empty: list[str] = []
     useless: list[str] = []
     for path in paths:
@@ -126,12 +128,12 @@ class _Bytes(Sequence[Pixels]):
         return from_bytes(self._stored[index])
 
 
-def images(folder: Path | None, size: Size, matting: Matting, count: int = COUNT) -> Sequence[Pixels]:
-    """At most ``count`` images as the model takes them, 1 x H x W x 3 in [0, 1].
+def images(folder: Path | None, size: Size, matting: Matting) -> Sequence[Pixels]:
+    """At most ``COUNT`` images as the model takes them, 1 x H x W x 3 in [0, 1].
 
     From ``folder``, or the built-in set. ``matting`` is the float model, which tells whether a user's image shows
     anybody (a warning where it does not).
     An image that cannot be read, or is of a single colour, is left out with a warning. Raises ExportError for a folder
     without any other.
     """
-    return _Bytes(_built_in(size, count) if folder is None else _from_folder(folder, size, matting, count))
+    return _Bytes(_built_in(size) if folder is None else _from_folder(folder, size, matting))

@@ -18,7 +18,6 @@ from converters.errors import ExportError, reason
 from converters.runtimes import Image
 from modnet_export.model.checkpoint import Source, load
 from modnet_export.record.choices import InputRange
-from modnet_export.record.contract import OPSET
 
 if TYPE_CHECKING:
     import onnx
@@ -141,50 +140,27 @@ class OnnxReference:
     def __init__(
         self, path: Path, input_range: InputRange | None = None, threads: int | None = None, *, exact: bool = False
     ) -> None:
-        import onnxruntime as ort
-
         from converters.onnx.standard import in_float32
+        from converters.runtimes.onnxruntime import ENGINE, started
         from modnet_export.model.onnx_ports import ports, read_onnx
 
-        self._model = read_onnx(path, checked=False)
-        self.engine = f"ONNX Runtime {ort.__version__}"
-        if exact and in_float32(self._model):
-            self.engine += ", in float32"
-        self.ports = ports(self._model, path, input_range)
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # what fails is raised as well
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        given = read_onnx(path, checked=False)
+        widened = exact and in_float32(given)
+        self.ports = ports(given, path, input_range)
         self._path = path
-        self._network = _same_network(self._model) if exact else None
+        self._network = _same_network(given) if exact else None
         try:
-            self._session = self._started(options)
+            self._session, self.engine, newer = started(given, threads)
         except Exception as error:
             raise ExportError(
-                f"{self.engine} cannot load {path.name}: {reason(error)}",
+                f"{ENGINE} cannot load {path.name}: {reason(error)}",
                 where=path,
                 expected="a model that ONNX Runtime runs",
                 next_step="export it again for this version, or update onnxruntime",
             ) from error
-
-    def _started(self, options: Any) -> Any:
-        """A session, of a newer form of the model where it is Upsample that ONNX Runtime does not load.
-
-        It has no Upsample of opset 9 that makes an image smaller, but the Resize that took its place.
-        """
-        import onnxruntime as ort
-
-        from converters.onnx.standard import with_opset
-
-        providers = ["CPUExecutionProvider"]
-        try:
-            return ort.InferenceSession(self._model.SerializeToString(), options, providers=providers)
-        except Exception:
-            if not any(node.op_type == "Upsample" for node in self._model.graph.node):
-                raise
-        self._model = with_opset(self._model, OPSET)
-        self.engine += f", brought to opset {OPSET}"
-        return ort.InferenceSession(self._model.SerializeToString(), options, providers=providers)
+        self._model = given if newer is None else newer
+        if widened:
+            self.engine += ", in float32"
 
     def taking(self, input_range: InputRange) -> OnnxReference:
         """The same session, for a model that takes that range of values."""

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +43,8 @@ class Search:
     """The parameters of these tensors."""
     images: Sequence[Image]
     """What is measured on, each 1 x H x W x 3 in [0, 1]."""
+    expected: Sequence[Image]
+    """The float model's matte of each, see ``mattes``."""
     budget: Budget
     build: Callable[[Mapping[int, Parameters]], bytes]
     """Makes the model in which the given tensors are int8."""
@@ -66,6 +67,12 @@ class Found:
     chosen: Mapping[int, Parameters]
     """The tensors that are int8, with their parameters."""
     points: tuple[Point, ...]
+
+
+def mattes(data: bytes, images: Sequence[Image]) -> list[Image]:
+    """A float model's mattes, 1 x H x W x 1."""
+    run = function(data)
+    return [run(image) for image in images]
 
 
 def search(request: Search, *, state: Path | None = None, progress: Progress = silent) -> Found:
@@ -126,15 +133,9 @@ class _Trials:
         # Halving the number of groups, the extra points, the last one once more, and the most exact of its share.
         self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 2
 
-    @cached_property
-    def _expected(self) -> list[Image]:
-        """The float model's mattes."""
-        run = function(self._request.data)
-        return [run(image) for image in self._request.images]
-
     def _hardest(self, count: int) -> list[Image]:
         """The images whose float mattes are least sure: there, rounding shows most."""
-        unsure = [float(np.minimum(matte, 1 - matte).mean()) for matte in self._expected]
+        unsure = [float(np.minimum(matte, 1 - matte).mean()) for matte in self._request.expected]
         order = sorted(range(len(unsure)), key=lambda index: -unsure[index])
         return [self._request.images[index] for index in order[:count]]
 
@@ -165,7 +166,7 @@ class _Trials:
     def _measured(self, count: int) -> Point:
         model, images = self.model(count), self._request.images
         run = self._request.run(model)
-        differences = [np.abs(run(image) - matte) for image, matte in zip(images, self._expected, strict=True)]
+        differences = [np.abs(run(image) - matte) for image, matte in zip(images, self._request.expected, strict=True)]
         times = []
         for _ in range(_LATENCY_RUNS):
             start = time.perf_counter()

@@ -6,7 +6,7 @@ from converters.budget import Budget
 from converters.tflite import builder as fb
 from converters.tflite.int8.graph import Graph
 from converters.tflite.int8.ranges import calibrate, parameters
-from converters.tflite.int8.search import Search
+from converters.tflite.int8.search import Search, mattes
 from converters.tflite.int8.write import mixed
 from converters.tflite.rounding import Rounding
 
@@ -27,4 +27,5 @@ class Prepared:
     def request(self, limits, **changes):
         """A search on the first two images."""
         values = {"images": self.images[:2], "build": self.build, **changes}
+        values.setdefault("expected", mattes(self.data, values["images"]))
         return Search(self.data, self.groups, self.scales, budget=Budget(limits), **values)

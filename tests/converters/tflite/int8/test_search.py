@@ -69,9 +69,9 @@ def test_points_of_another_variant_are_not_used(small, tmp_path):
 
 
 def test_a_matte_that_is_not_finite_is_one_clear_error(small):
-    request = small.request({"mad": 1.0})
+    request = small.request({"mad": 1.0}, images=[np.full_like(small.images[0], np.nan)])
     with pytest.raises(ExportError, match=r"groups in float is not finite"):
-        search(replace(request, images=[np.full_like(small.images[0], np.nan)]))
+        search(request)
 
 
 def test_progress_names_what_is_done(small):
