@@ -16,7 +16,7 @@ from converters.tflite.interpreter import runs
 
 Array = npt.NDArray[np.float64]
 # Patches that are looked at in the map of one image: neighbours say nearly the same.
-_POSITIONS = 1024
+_POSITIONS = 512
 # A larger covariance costs more time than its layer is worth.
 _LARGEST = 1300
 
