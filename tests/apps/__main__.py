@@ -12,4 +12,6 @@ except ExportError as problem:
 for name, error in toolchains.install():
     missing += error is not None
     print(error or f"{name}: {toolchains.folder() / name}")
+    for package, version in toolchains.versions(name).items() if error is None else ():
+        print(f"    {package} {version}")
 raise SystemExit(1 if missing else 0)

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.apps import toolchains
+from tests.apps import sdk, toolchains
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "android_demo"
@@ -58,8 +58,7 @@ def junit(classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS
 
 def references(classes: Sequence[Path]) -> set[str]:
     """What compiled classes call and read of Android: ``android/os/Looper.myLooper:()Landroid/os/Looper;``."""
-    javap = Path(toolchains.java()).resolve().with_name("javap")
-    printed = run([javap, "-c", "-p", *classes])
+    printed = run([sdk.javap(), "-c", "-p", *classes])
     assert printed.returncode == 0, printed.stderr
     found = re.findall(r'// (?:Interface)?(?:Method|Field) (android/[\w/$]+\."?[\w<>$]+"?:\S+)', printed.stdout)
     return {reference.replace('"', "") for reference in found}
