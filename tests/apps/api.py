@@ -17,8 +17,8 @@ import zipfile
 from pathlib import Path
 
 from tests.apps import sdk, toolchains
-from tests.apps.classfile import ABSTRACT, ENUM, FINAL, INTERFACE, PROTECTED, PUBLIC, STATIC, ClassFile, Member
-from tests.apps.declarations import Declared, declared, dots, key
+from tests.apps.classfile import ABSTRACT, ENUM, FINAL, INTERFACE, PROTECTED, PUBLIC, STATIC, VARARGS, ClassFile, Member
+from tests.apps.declarations import Declared, declared, dots, key, matching
 from tests.apps.declarations import Member as Known
 from tests.apps.signatures import OBJECT, Signature, Signatures, signatures
 
@@ -115,7 +115,7 @@ def _add(into: ClassFile, signature: Signature, item: Declared) -> None:
     method = "(" in signature.descriptor
     parts = signature.descriptor.partition(")")[0] if method else ""
     there = into.methods if method else into.fields
-    found = _found(item, signature.name, signature.descriptor)
+    found = matching(item, signature.name, signature.descriptor)
     if not found or (max(member.level for member in found) <= OLD and item.level <= OLD):
         return
     if any(
@@ -124,7 +124,7 @@ def _add(into: ClassFile, signature: Signature, item: Declared) -> None:
         return
     interface = bool(into.access & INTERFACE)
     access = PROTECTED if all(member.protected for member in found) and not interface else PUBLIC
-    access |= STATIC if signature.static else 0
+    access |= (STATIC if signature.static else 0) | (VARARGS if signature.varargs else 0)
     added = Member(access, signature.name, signature.descriptor)
     if method and interface and item.level > OLD and not signature.static and signature.name not in _DEFAULTS:
         added.access |= ABSTRACT
@@ -149,19 +149,6 @@ def _add(into: ClassFile, signature: Signature, item: Declared) -> None:
             if name not in named:
                 into.nest(name, PUBLIC | STATIC)
                 named.add(name)
-
-
-def _found(item: Declared, name: str, descriptor: str) -> list[Known]:
-    """What is known of a member; of a method whose arguments are written otherwise, of all with as many."""
-    exact = key(name, descriptor)
-    if exact in item.members or exact[1] is None:
-        return item.members.get(exact, [])
-    return [
-        member
-        for (other, types), members in item.members.items()
-        if other == exact[0] and types is not None and len(types) == len(exact[1])
-        for member in members
-    ]
 
 
 def _value(into: ClassFile, added: Member, known: Known) -> None:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-PUBLIC, PROTECTED, STATIC, FINAL, INTERFACE, ABSTRACT, ENUM = 1, 4, 8, 16, 0x200, 0x400, 0x4000
+PUBLIC, PROTECTED, STATIC, FINAL, VARARGS, INTERFACE, ABSTRACT, ENUM = 1, 4, 8, 16, 0x80, 0x200, 0x400, 0x4000
 _SUPER = 0x20
 _FIXED = {3: 4, 4: 4, 5: 8, 6: 8, 7: 2, 8: 2, 9: 4, 10: 4, 11: 4, 12: 4, 15: 3, 16: 2, 17: 4, 18: 4, 19: 2, 20: 2}
 
@@ -131,3 +131,43 @@ class ClassFile:
         for name, value in attributes.items():
             raw += struct.pack(">HI", self.utf8(name), len(value)) + value
         return raw
+
+
+def annotations(item: ClassFile, attributes: dict[str, bytes]) -> dict[str, dict[str, int]]:
+    """Of each annotation's descriptor, the places of its constants by their names; other values are left out."""
+    found: dict[str, dict[str, int]] = {}
+    for kind in ("RuntimeVisibleAnnotations", "RuntimeInvisibleAnnotations"):
+        raw = attributes.get(kind, b"\0\0")
+        at = 2
+        for _ in range(_word(raw, 0)):
+            name = item.text(_word(raw, at))
+            found[name], at = _annotation(item, raw, at)
+    return found
+
+
+def _word(raw: bytes, at: int) -> int:
+    return int(struct.unpack_from(">H", raw, at)[0])
+
+
+def _annotation(item: ClassFile, raw: bytes, at: int) -> tuple[dict[str, int], int]:
+    values = {}
+    count = _word(raw, at + 2)
+    at += 4
+    for _ in range(count):
+        if chr(raw[at + 2]) in "BCDFIJSZs":
+            values[item.text(_word(raw, at))] = _word(raw, at + 3)
+        at = _after(item, raw, at + 2)
+    return values, at
+
+
+def _after(item: ClassFile, raw: bytes, at: int) -> int:
+    """Where a value of an annotation ends."""
+    tag = chr(raw[at])
+    if tag == "@":
+        return _annotation(item, raw, at + 1)[1]
+    if tag == "[":
+        end = at + 3
+        for _ in range(_word(raw, at + 1)):
+            end = _after(item, raw, end)
+        return end
+    return at + (5 if tag == "e" else 3)

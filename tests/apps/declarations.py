@@ -142,3 +142,16 @@ def key(name: str, descriptor: str) -> Key:
 
 def dots(name: str) -> str:
     return name.replace("/", ".").replace("$", ".")
+
+
+def matching(item: Declared, name: str, descriptor: str) -> list[Member]:
+    """What is known of a member; of a method whose arguments are written otherwise, of all with as many."""
+    exact = key(name, descriptor)
+    if exact in item.members or exact[1] is None:
+        return item.members.get(exact, [])
+    return [
+        member
+        for (other, types), members in item.members.items()
+        if other == exact[0] and types is not None and len(types) == len(exact[1])
+        for member in members
+    ]

@@ -31,8 +31,7 @@ class Signature:
     generic: str
     """With the arguments of types; the descriptor where it has none."""
     static: bool
-    nullable: bool
-    """Whether it may return null."""
+    varargs: bool
 
 
 @dataclass
@@ -98,7 +97,7 @@ class _Module:
         static = isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "typing.ClassVar"
         if isinstance(kind, ast.Subscript) and static:
             kind = kind.slice
-        return Signature(ast.unparse(node.target), self.erased(kind), self.generic(kind), static, False)
+        return Signature(ast.unparse(node.target), self.erased(kind), self.generic(kind), static, varargs=False)
 
     def method(self, node: ast.FunctionDef, formals: tuple[str, ...]) -> Signature:
         static = any(ast.unparse(item) == "staticmethod" for item in node.decorator_list)
@@ -115,12 +114,13 @@ class _Module:
             formal: self.erased(found)
             for kind in (*kinds, *arrays, node.returns)
             for found in ast.walk(kind)
-            if isinstance(found, ast.Name) and (formal := _formal(found.id)) and formal not in formals
+            if isinstance(found, ast.Name) and (formal := _formal(found.id))
+            if static or formal not in formals
         }
         if own:
             written[1] = f"<{''.join(f'{name}:{bound}' for name, bound in own.items())}>{written[1]}"
         name = node.name.replace("__init__", "<init>").removesuffix("_")  # a word of Python's has one more
-        return Signature(name, *written, static, "None" in map(ast.unparse, _union(node.returns)))
+        return Signature(name, *written, static, bool(arrays))
 
     def erased(self, kind: ast.expr) -> str:
         """The descriptor of a type."""

@@ -1,0 +1,53 @@
+"""Whether what is newer than the oldest Android is asked for: by functions that do it right, and others that do not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.apps import api, kotlin
+from tests.apps.levels import Platform, unguarded
+
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
+PROBES = kotlin.ROOT / "tests/data/apps/kotlin"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    into = tmp_path_factory.mktemp("levels")
+    sources = [PROBES / "Levels.kt", PROBES / "RequiresApi.kt"]
+    done = kotlin.compiled(sources, into, [api.android_36()], "-no-jdk")
+    assert not done.returncode, done.stderr
+    return unguarded([into])
+
+
+def test_each_mistake_is_found_and_nothing_else(found):
+    written = set(re.findall(r"fun (wrong\w+)", (PROBES / "Levels.kt").read_text(encoding="utf-8")))
+    assert len(written) > 10
+    assert {re.split(r"[$:]", line.removeprefix("probe/Levels").lstrip(".$"))[0] for line in found} == written
+
+
+def test_the_level_that_is_missing_is_named(found):
+    place = "probe/Levels.wrongLevel: android/os/PowerManager.getCurrentThermalStatus()I"
+    assert f"{place} is there since API 29, and 28 is all that is sure" in found
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "descriptor", "level"),
+    [
+        ("android/os/PowerManager", "getCurrentThermalStatus", "()I", 29),
+        ("android/os/PowerManager", "getThermalHeadroom", "(I)F", 30),
+        ("android/app/Activity", "getMainExecutor", "()Ljava/util/concurrent/Executor;", 28),  # its parent's parent's
+        ("java/util/List", "of", "()Ljava/util/List;", 30),
+        ("java/util/function/Consumer", "accept", "(Ljava/lang/Object;)V", 24),
+        ("android/os/PowerManager", "getCurrentThermalStatus", "()Z", None),
+    ],
+)
+def test_levels_are_those_that_android_documents(owner, name, descriptor, level):
+    """Of developer.android.com/reference."""
+    assert Platform().of_member(owner, name, descriptor) == level
+
+
+def test_what_the_oldest_android_has_needs_no_level():
+    assert Platform().of_member("android/app/Activity", "finish", "()V") < 24
