@@ -25,6 +25,11 @@ from tests.apps.signatures import OBJECT, Signature, Signatures, signatures
 OLD = 23
 _NULLABLE = "androidx/annotation/RecentlyNullable"
 """Google's android.jar marks with this what may be null: Kotlin warns."""
+_VIEW = "Landroid/view/View;"
+_FINDERS = ("findViewById", "findViewWithTag", "requireViewById")
+"""What returns the type of view that is asked for, since API 26: the signatures say View."""
+_DEFAULTS = ("and", "andThen", "compose", "negate", "or")
+"""Of java.util.function's interfaces, the methods that are not abstract."""
 _MADE_BY = ("api.py", "classfile.py", "declarations.py", "signatures.py")
 
 
@@ -50,6 +55,7 @@ def write(into: Path, old: Path, newer: dict[str, Signatures], levels: dict[str,
         names = [name for name in archive.namelist() if name.endswith(".class")]
         classes = {name.removesuffix(".class"): ClassFile(archive.read(name)) for name in names}
     known = {name: levels[dots(name)] for name in {*classes, *newer} if dots(name) in levels}
+    known |= {name: _functional(item) for name, item in newer.items() if name.startswith("java/util/function/")}
     for name in sorted(newer.keys() & known.keys()):
         if name not in classes and all(outer in classes for outer in [name.rpartition("$")[0]] if outer):
             classes[name] = _begun(name, newer[name], known)
@@ -64,6 +70,14 @@ def write(into: Path, old: Path, newer: dict[str, Signatures], levels: dict[str,
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, made in sorted(classes.items()):
             archive.writestr(f"{name}.class", made.written())
+
+
+def _functional(item: Signatures) -> Declared:
+    """What the declarations leave out: the package is there since API 24."""
+    made = Declared(24, interface=True)
+    for member in item.members:
+        made.members[key(member.name, member.descriptor)] = [Known(24)]
+    return made
 
 
 def _nested(access: int) -> int:
@@ -112,7 +126,7 @@ def _add(into: ClassFile, signature: Signature, item: Declared) -> None:
     access = PROTECTED if all(member.protected for member in found) and not interface else PUBLIC
     access |= STATIC if signature.static else 0
     added = Member(access, signature.name, signature.descriptor)
-    if method and interface and item.level > OLD and not signature.static:
+    if method and interface and item.level > OLD and not signature.static and signature.name not in _DEFAULTS:
         added.access |= ABSTRACT
     elif method:
         if signature.name == "<init>":
@@ -176,6 +190,9 @@ def _mark(into: ClassFile, item: Declared) -> None:
         into.attributes["Deprecated"] = b""
     annotation = struct.pack(">HHH", 1, into.utf8(f"L{_NULLABLE};"), 0)
     for member in (*into.fields, *into.methods):
+        if member.name in _FINDERS and member.descriptor.endswith(_VIEW):
+            text = f"<T:{_VIEW}>{member.descriptor.removesuffix(_VIEW)}TT;"
+            member.attributes["Signature"] = struct.pack(">H", into.utf8(text))
         found = item.members.get(key(member.name, member.descriptor), [])
         if not member.visible or not found:
             continue

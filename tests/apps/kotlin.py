@@ -18,7 +18,7 @@ _COMPILER = (
     "kotlinx-coroutines-core-jvm", "annotations-13.0",
 )  # fmt: skip
 # A compiler lives for seconds: what compiles it well, or collects garbage beside it, only takes time from others.
-_SHORT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+SHORT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 def sources(*folders: Path) -> list[Path]:
@@ -41,13 +41,18 @@ def compiled(
     compiler = classpath([jars / f"{name}.jar" for name in _COMPILER])
     main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
     return run([
-        toolchains.java(), *_SHORT, "-cp", compiler, main, "-Werror", "-no-stdlib", "-no-reflect", "-jvm-target", "11",
+        toolchains.java(), *SHORT, "-cp", compiler, main, "-Werror", "-no-stdlib", "-no-reflect", "-jvm-target", "11",
         "-module-name", "matting", *options, "-cp", classpath([*libraries, stdlib()]), "-d", into, *kotlin,
     ])  # fmt: skip
 
 
 def stdlib() -> Path:
     return toolchains.kotlin() / "kotlin-stdlib.jar"
+
+
+def annotations() -> Path:
+    """What the standard library is used with: the annotations that the compiler writes."""
+    return toolchains.kotlin() / "annotations-13.0.jar"
 
 
 def junit(classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS) -> subprocess.CompletedProcess[str]:

@@ -53,15 +53,25 @@ def signatures(folder: Path) -> dict[str, Signatures]:
         top, *rest = path.parent.relative_to(folder).parts
         module = _Module(folder, "/".join((top.removesuffix("-stubs"), *rest)))
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            module.note(node)
             if isinstance(node, ast.ClassDef):
                 found.update(module.classes(node, ""))
     return found
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Module:
     folder: Path
     package: str
+    bounds: dict[str, ast.expr] = field(default_factory=dict)
+    """Of the type variables that have been met, what they extend."""
+
+    def note(self, node: ast.stmt) -> None:
+        """Keep the bound of a type variable; of those with one name, the last that was met holds."""
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            name = ast.unparse(node.targets[0])
+            self.bounds.pop(name, None)
+            self.bounds.update((name, word.value) for word in node.value.keywords if word.arg == "bound")
 
     def classes(self, node: ast.ClassDef, outer: str) -> Iterator[tuple[str, Signatures]]:
         name = f"{outer}${node.name}" if outer else f"{self.package}/{node.name}"
@@ -72,22 +82,23 @@ class _Module:
                 formals = tuple(str(_formal(ast.unparse(item))) for item in _items(base))
             else:
                 bases.append(base)
-        made = Signatures([self.generic(base, formals) for base in bases], formals)
+        made = Signatures([self.generic(base) for base in bases], formals)
         for item in node.body:
+            self.note(item)
             if isinstance(item, ast.ClassDef):
                 yield from self.classes(item, name)
             elif isinstance(item, ast.FunctionDef):
                 made.members.append(self.method(item, formals))
             elif isinstance(item, ast.AnnAssign):
-                made.members.append(self.variable(item, formals))
+                made.members.append(self.variable(item))
         yield name, made
 
-    def variable(self, node: ast.AnnAssign, formals: tuple[str, ...]) -> Signature:
+    def variable(self, node: ast.AnnAssign) -> Signature:
         kind: ast.expr = node.annotation
         static = isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "typing.ClassVar"
         if isinstance(kind, ast.Subscript) and static:
             kind = kind.slice
-        return Signature(ast.unparse(node.target), self.erased(kind), self.generic(kind, formals), static, False)
+        return Signature(ast.unparse(node.target), self.erased(kind), self.generic(kind), static, False)
 
     def method(self, node: ast.FunctionDef, formals: tuple[str, ...]) -> Signature:
         static = any(ast.unparse(item) == "staticmethod" for item in node.decorator_list)
@@ -97,12 +108,19 @@ class _Module:
         assert node.returns is not None
         is_long = node.name.endswith(_LONG) and self.erased(node.returns) == "I"
         written = []
-        for form in (self.erased, lambda kind: self.generic(kind, formals)):
+        for form in (self.erased, self.generic):
             arguments = [*map(form, kinds), *("[" + form(kind) for kind in arrays)]
             written.append(f"({''.join(arguments)}){'J' if is_long else form(node.returns)}")
-        return Signature(
-            node.name.replace("__init__", "<init>"), *written, static, "None" in map(ast.unparse, _union(node.returns))
-        )
+        own = {
+            formal: self.erased(found)
+            for kind in (*kinds, *arrays, node.returns)
+            for found in ast.walk(kind)
+            if isinstance(found, ast.Name) and (formal := _formal(found.id)) and formal not in formals
+        }
+        if own:
+            written[1] = f"<{''.join(f'{name}:{bound}' for name, bound in own.items())}>{written[1]}"
+        name = node.name.replace("__init__", "<init>").removesuffix("_")  # a word of Python's has one more
+        return Signature(name, *written, static, "None" in map(ast.unparse, _union(node.returns)))
 
     def erased(self, kind: ast.expr) -> str:
         """The descriptor of a type."""
@@ -126,7 +144,7 @@ class _Module:
         if name == "typing.Type":
             return "Ljava/lang/Class;"
         if _formal(name):
-            return f"L{OBJECT};"
+            return self.erased(self.bounds[name]) if name in self.bounds else f"L{OBJECT};"
         return f"L{self._path(name)};"
 
     def _path(self, name: str) -> str:
@@ -138,8 +156,8 @@ class _Module:
         package = "/".join(parts[:count]) or self.package
         return f"{package}/{'$'.join(parts[count:])}"
 
-    def generic(self, kind: ast.expr, formals: tuple[str, ...]) -> str:
-        """The descriptor of a type with its arguments; without them, where they are a method's own."""
+    def generic(self, kind: ast.expr) -> str:
+        """The descriptor of a type with its arguments."""
         erased = self.erased(kind)
         parts = [part for part in _union(kind) if ast.unparse(part) != "None"]
         if len(parts) != 1 or len(erased) == 1:
@@ -147,10 +165,10 @@ class _Module:
         (part,) = parts
         name = _formal(ast.unparse(part))
         if name is not None:
-            return f"T{name};" if name in formals else erased
+            return f"T{name};"
         if not isinstance(part, ast.Subscript) or erased.startswith("["):
             return erased
-        inner = "".join(self.generic(item, formals) for item in _items(part))
+        inner = "".join(self.generic(item) for item in _items(part))
         return f"{erased[:-1]}<{inner}>;"
 
 
