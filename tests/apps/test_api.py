@@ -17,14 +17,14 @@ PROBES = kotlin.ROOT / "tests/data/apps/kotlin"
 
 
 @pytest.fixture(scope="module")
-def old():
+def old(android_tools):
     with zipfile.ZipFile(toolchains.android_jar()) as archive:
         read = (ClassFile(archive.read(name)) for name in archive.namelist() if name.endswith(".class"))
         return {item.name: item for item in read}
 
 
 @pytest.fixture(scope="module")
-def made_jar():
+def made_jar(android_tools):
     """Our own, also where this machine has an SDK."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sdk, "platform", lambda: None)
