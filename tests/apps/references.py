@@ -30,11 +30,14 @@ def _has(api: Path, package: str, types: tuple[str, ...], name: str, descriptor:
         return False
     if any(_is(item, name, descriptor) for item in node.body):
         return True
-    return any(
-        _has(api, "/".join(base[1:-1]), (base[-1],), name, descriptor)
-        for base in (ast.unparse(base).split("[")[0].split(".") for base in node.bases)
-        if base[0] == "android"
-    )
+    return any(_has(api, *_named(ast.unparse(base), package), name, descriptor) for base in node.bases)
+
+
+def _named(base: str, package: str) -> tuple[str, tuple[str, ...]]:
+    """The package and the types of a base class, which is written without its package where that is the class's own."""
+    parts = base.split("[")[0].split(".")
+    folders = [part for part in parts if not part[0].isupper()]
+    return "/".join(folders[1:]) if folders else package, tuple(part for part in parts if part[0].isupper())
 
 
 def _is(item: ast.stmt, name: str, descriptor: str) -> bool:

@@ -70,6 +70,7 @@ def test_what_android_36_does_not_have_is_noticed():
         "android/os/Build$VERSION.SDK_INT:I",
         "android/app/Activity.getSystemService:(Ljava/lang/String;)Ljava/lang/Object;",  # its parent's parent's
         "android/graphics/Bitmap.copyPixelsFromBuffer:(Ljava/nio/Buffer;)V",
+        "android/widget/Button.setOnClickListener:(Landroid/view/View$OnClickListener;)V",
     }
     wrong = {
         "android/os/PowerManager.getCurrentThermalStatus:(I)I",

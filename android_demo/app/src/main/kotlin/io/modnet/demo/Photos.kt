@@ -12,6 +12,7 @@ import android.net.Uri
 import android.os.Build
 import android.os.Environment
 import android.provider.MediaStore
+import androidx.annotation.RequiresApi
 import java.io.FileNotFoundException
 import java.io.IOException
 import java.io.InputStream
@@ -64,16 +65,13 @@ class Photos(private val resolver: ContentResolver) {
         stream.use { if (!bitmap.compress(Bitmap.CompressFormat.PNG, 100, it)) throw IOException("no PNG was written") }
     }
 
-    private fun decoded(uri: Uri): Bitmap {
-        if (Build.VERSION.SDK_INT < 28) throw IllegalStateException()
-        return ImageDecoder.decodeBitmap(ImageDecoder.createSource(resolver, uri)) { decoder, info, _ ->
-            if (Build.VERSION.SDK_INT >= 28) {
-                decoder.allocator = ImageDecoder.ALLOCATOR_SOFTWARE
-                decoder.setTargetSampleSize(sampling(info.size.width, info.size.height))
-                decoder.setTargetColorSpace(ColorSpace.get(ColorSpace.Named.SRGB))
-            }
+    @RequiresApi(28)
+    private fun decoded(uri: Uri): Bitmap =
+        ImageDecoder.decodeBitmap(ImageDecoder.createSource(resolver, uri)) { decoder, info, _ ->
+            decoder.allocator = ImageDecoder.ALLOCATOR_SOFTWARE
+            decoder.setTargetSampleSize(sampling(info.size.width, info.size.height))
+            decoder.setTargetColorSpace(ColorSpace.get(ColorSpace.Named.SRGB))
         }
-    }
 
     private fun decodedBefore28(uri: Uri): Bitmap {
         val options = BitmapFactory.Options()

@@ -28,7 +28,7 @@ fun main(arguments: Array<String>) {
     val extras = mapOf("model" to "m.tflite", "delegate" to "cpu", "output" to "bench.json", "ports" to ports)
     val numbers = mapOf("threads" to 1, "runs" to 3, "height" to 24, "width" to 32)
     Bench.run(File(folder), extras + numbers + ("image" to image))
-    Bench.run(File(folder), extras + ("output" to "error.json")) { error("a \"lost\" \\ device\n") }
+    Bench.run(File(folder), extras + numbers + ("output" to "error.json")) { error("a \"lost\" \\ device\n") }
 }
 
 class BenchmarkTest {
