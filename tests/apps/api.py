@@ -22,7 +22,8 @@ from tests.apps.declarations import Declared, declared, dots, key, matching
 from tests.apps.declarations import Member as Known
 from tests.apps.signatures import OBJECT, Signature, Signatures, signatures
 
-OLD = 23
+OLD, NEWEST = 23, 36
+_FUNCTION = "java/util/function/"
 _NULLABLE = "androidx/annotation/RecentlyNullable"
 """Google's android.jar marks with this what may be null: Kotlin warns."""
 _VIEW = "Landroid/view/View;"
@@ -55,7 +56,7 @@ def write(into: Path, old: Path, newer: dict[str, Signatures], levels: dict[str,
         names = [name for name in archive.namelist() if name.endswith(".class")]
         classes = {name.removesuffix(".class"): ClassFile(archive.read(name)) for name in names}
     known = {name: levels[dots(name)] for name in {*classes, *newer} if dots(name) in levels}
-    known |= {name: _functional(item) for name, item in newer.items() if name.startswith("java/util/function/")}
+    known |= {name: _undeclared(name, item) for name, item in newer.items() if name not in {*known, *classes}}
     for name in sorted(newer.keys() & known.keys()):
         if name not in classes and all(outer in classes for outer in [name.rpartition("$")[0]] if outer):
             classes[name] = _begun(name, newer[name], known)
@@ -72,11 +73,16 @@ def write(into: Path, old: Path, newer: dict[str, Signatures], levels: dict[str,
             archive.writestr(f"{name}.class", made.written())
 
 
-def _functional(item: Signatures) -> Declared:
-    """What the declarations leave out: the package is there since API 24."""
-    made = Declared(24, interface=True)
+def undeclared_level(name: str) -> int:
+    """Of a class that the declarations leave out: of those of java.util.function it is known, others count as newest."""
+    return 24 if name.startswith(_FUNCTION) else NEWEST
+
+
+def _undeclared(name: str, item: Signatures) -> Declared:
+    level = undeclared_level(name)
+    made = Declared(level, interface=name.startswith(_FUNCTION))
     for member in item.members:
-        made.members[key(member.name, member.descriptor)] = [Known(24)]
+        made.members[key(member.name, member.descriptor)] = [Known(level)]
     return made
 
 

@@ -48,7 +48,9 @@ class Platform:
 
     def of_class(self, name: str) -> int:
         known = self._declared.get(dots(name))
-        return known.level if known else 24 if name.startswith("java/util/function/") else 0
+        if known is not None:
+            return known.level
+        return 0 if self._class(name, old=True) else api.undeclared_level(name)
 
     def of_member(self, owner: str, name: str, descriptor: str) -> int | None:
         """None where Android has it not at all."""

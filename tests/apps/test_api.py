@@ -7,44 +7,39 @@ import zipfile
 
 import pytest
 
-from converters.errors import ExportError
 from tests.apps import api, kotlin, sdk, toolchains
 from tests.apps.classfile import ClassFile
 from tests.apps.declarations import declared, dots, key
 from tests.apps.signatures import signatures
 
-pytestmark = [pytest.mark.long]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
 PROBES = kotlin.ROOT / "tests/data/apps/kotlin"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tools():
-    try:
-        toolchains.java(), toolchains.kotlin(), toolchains.android_jar(), toolchains.api(), toolchains.levels()
-    except ExportError as error:
-        pytest.skip(f"{error.what}: {error.next_step}")
-
-
 @pytest.fixture(scope="module")
-def old():
+def old(android_tools):
     with zipfile.ZipFile(toolchains.android_jar()) as archive:
         read = (ClassFile(archive.read(name)) for name in archive.namelist() if name.endswith(".class"))
         return {item.name: item for item in read}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Our own jar's classes, also where this machine has an SDK."""
+def made_jar(android_tools):
+    """Our own, also where this machine has an SDK."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sdk, "platform", lambda: None)
-        path = api.android_36()
-    with zipfile.ZipFile(path) as archive:
+        return api.android_36()
+
+
+@pytest.fixture(scope="module")
+def made(made_jar):
+    with zipfile.ZipFile(made_jar) as archive:
         return {name.removesuffix(".class"): ClassFile(archive.read(name)) for name in archive.namelist()}
 
 
-def test_newer_api_compiles_and_what_api_36_warns_of_is_warned_of(made, tmp_path):
+def test_newer_api_compiles_and_what_api_36_warns_of_is_warned_of(made_jar, tmp_path):
     sources = [PROBES / "Newer.kt", PROBES / "Careless.kt"]
-    done = kotlin.compiled(sources, tmp_path, [api.android_36()], "-no-jdk")
+    done = kotlin.compiled(sources, tmp_path, [made_jar], "-no-jdk")
     warned = re.findall(r"(\w+)\.kt:\d+:\d+: (\w+): (.*)", done.stderr)
     assert [(name, kind) for name, kind, _ in warned] == [("Careless", "warning")] * 3, done.stderr
     deprecated, *nullable = (text for *_, text in warned)
