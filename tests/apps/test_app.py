@@ -10,7 +10,8 @@ import pytest
 from benchmarks.android.app import AppResult
 from modnet_export.ship.android.shipping import ShipRequest, ship
 from modnet_export.ship.lint.run import LintRequest, lint
-from tests.apps import kotlin, toolchains
+from tests.apps import kotlin, picture, toolchains
+from tests.apps.levels import unguarded
 from tests.apps.references import unknown
 
 pytestmark = [pytest.mark.long]
@@ -66,7 +67,26 @@ def test_bench_reads_what_the_benchmark_activity_writes(app_classes, matting, te
     assert failed.error == 'a "lost" \\ device\n'
 
 
+def test_the_picture_of_the_docs_shows_each_background(app_classes, matting, tests, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    matte = np.zeros((32, 32), np.float32)
+    matte[:, 16:] = 1
+    made = picture.composited(image, matte, [app_classes, matting, tests, *toolchains.junit()], tmp_path)
+    rgba = {name: np.asarray(item) for name, item in made.items()}
+    for pixels in rgba.values():
+        np.testing.assert_array_equal(pixels[:, 16:, :3], image[:, 16:])
+    np.testing.assert_array_equal(rgba["transparent"][..., 3], matte * 255)
+    assert (rgba["colour"][:, :16] == (0, 168, 107, 255)).all()
+    assert rgba["blur"][:, :12, :3].std() < image[:, :12].std() / 2
+    assert rgba["picture"][0, 0].tolist() == [40, 60, 130, 255]
+    assert picture.sheet(made).size == (64, 16 + 20)
+
+
 def test_everything_that_is_called_is_in_android_36(app_classes):
     found = kotlin.references(sorted((app_classes / "io/modnet/demo").glob("*.class")))
     assert "android/os/PowerManager.getCurrentThermalStatus:()I" in found
     assert not unknown(found, toolchains.api())
+
+
+def test_what_is_newer_than_the_app_s_oldest_android_is_asked_for(app_classes):
+    assert unguarded([app_classes / "io"]) == []
