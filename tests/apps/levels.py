@@ -61,7 +61,9 @@ class Platform:
                     return self.of_class(owner)
                 known = self._declared.get(dots(item.name))
                 levels = [member.level for member in matching(known, name, descriptor)] if known else []
-                return max([self.of_class(owner), *levels])
+                level = max([self.of_class(item.name), *levels])
+                # What should be in API 23 and is not has another type since, or is newer than the declarations.
+                return max(self.of_class(owner), level if level > api.OLD else api.NEWEST)
         return None
 
     def _lineage(self, name: str) -> Iterator[ClassFile]:

@@ -45,6 +45,7 @@ def test_the_demo_asks_for_every_level(app_classes, matting):
         ("android/app/Activity", "getMainExecutor", "()Ljava/util/concurrent/Executor;", 28),  # its parent's parent's
         ("java/util/List", "of", "()Ljava/util/List;", 30),
         ("java/util/function/Consumer", "accept", "(Ljava/lang/Object;)V", 24),
+        ("android/view/textclassifier/TextClassifier", "getMaxGenerateLinksTextLength", "()I", 36),  # not declared
         ("android/os/PowerManager", "getCurrentThermalStatus", "()Z", None),
     ],
 )
