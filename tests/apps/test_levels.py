@@ -14,12 +14,17 @@ PROBES = kotlin.ROOT / "tests/data/apps/kotlin"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def compiled(tmp_path_factory):
     into = tmp_path_factory.mktemp("levels")
     sources = [PROBES / "Levels.kt", PROBES / "RequiresApi.kt"]
     done = kotlin.compiled(sources, into, [api.android_36()], "-no-jdk")
     assert not done.returncode, done.stderr
-    return unguarded([into])
+    return into
+
+
+@pytest.fixture(scope="module")
+def found(compiled):
+    return unguarded([compiled])
 
 
 def test_each_mistake_is_found_and_nothing_else(found):
@@ -31,6 +36,13 @@ def test_each_mistake_is_found_and_nothing_else(found):
 def test_the_level_that_is_missing_is_named(found):
     place = "probe/Levels.wrongLevel: android/os/PowerManager.getCurrentThermalStatus()I"
     assert f"{place} is there since API 29, and 28 is all that is sure" in found
+
+
+def test_what_android_does_not_have_is_named(compiled, tmp_path):
+    classes = (compiled / "probe/Newer29.class").read_bytes()
+    (tmp_path / "Newer29.class").write_bytes(classes.replace(b"getCurrentThermalStatus", b"getCurrentThermalStates"))
+    place = "probe/Newer29.status: Android has no android/os/PowerManager.getCurrentThermalStates()I"
+    assert unguarded([tmp_path]) == [place]
 
 
 def test_the_demo_asks_for_every_level(app_classes, matting):
