@@ -74,7 +74,7 @@ def write(into: Path, old: Path, newer: dict[str, Signatures], levels: dict[str,
 
 
 def undeclared_level(name: str) -> int:
-    """Of a class that the declarations leave out: of those of java.util.function it is known, others count as newest."""
+    """Of a class that the declarations leave out: java.util.function came with 24, others count as newest."""
     return 24 if name.startswith(_FUNCTION) else NEWEST
 
 

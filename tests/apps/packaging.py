@@ -55,7 +55,7 @@ def run(*command: str | Path) -> str:
     """What a tool printed; RefusedError where it failed."""
     done = kotlin.run(command)
     if done.returncode:
-        raise RefusedError(done.stdout + done.stderr)
+        raise RefusedError((done.stdout + done.stderr).partition("\nException in thread")[0])
     return done.stdout
 
 
@@ -173,7 +173,10 @@ def package(linked: Linked, dex: Path, extra: dict[str, bytes], into: Path) -> P
 def bundle(linked: Linked, dex: Path, extra: dict[str, bytes], into: Path) -> Path:
     """A bundle of one module; ``extra`` are files beside it, or ``base/lib`` ones."""
     made = into / "app.aab"
-    with zipfile.ZipFile(linked.bundle) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        zipfile.ZipFile(linked.bundle) as source,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for name in source.namelist():
             folder = "manifest/" if name == "AndroidManifest.xml" else ""
             archive.writestr(f"base/{folder}{name}", source.read(name))

@@ -33,6 +33,10 @@ def test_the_level_that_is_missing_is_named(found):
     assert f"{place} is there since API 29, and 28 is all that is sure" in found
 
 
+def test_the_demo_asks_for_every_level(app_classes, matting):
+    assert unguarded([app_classes, matting / "io"]) == []
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "descriptor", "level"),
     [

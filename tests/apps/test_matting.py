@@ -9,7 +9,6 @@ import shutil
 import pytest
 
 from tests.apps import kotlin, toolchains
-from tests.apps.levels import unguarded
 from tests.apps.references import unknown
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
@@ -79,10 +78,6 @@ def test_what_android_36_does_not_have_is_noticed():
         "android/graphics/Bitmap.copyPixelsFromBuffers:(Ljava/nio/Buffer;)V",
     }
     assert unknown(right | wrong, toolchains.api()) == sorted(wrong)
-
-
-def test_what_is_newer_than_litert_s_oldest_android_is_asked_for(matting):
-    assert unguarded([matting / "io"]) == []
 
 
 def test_the_compiler_refuses_warnings(tmp_path):

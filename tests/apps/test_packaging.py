@@ -13,11 +13,10 @@ from converters.errors import ExportError
 from modnet_export.ship.lint.run import LintRequest, lint
 from tests.apps import kotlin, packaging, sdk
 from tests.apps.classfile import ClassFile
-from tests.apps.packaging import App, Linked, RefusedError
+from tests.apps.packaging import Linked, RefusedError
 from tests.modnet_export.ship import apps
 
 pytestmark = [pytest.mark.long]
-MINIMAL = App(Path(__file__).parent / "minimal", "org.example.minimal")
 RULES = kotlin.DEMO / "matting/consumer-rules.pro"
 LITERT = "com/google/ai/edge/litert"
 LIBRARIES = ("libLiteRt.so", "libLiteRtClGlAccelerator.so")
@@ -25,28 +24,15 @@ LIBRARIES = ("libLiteRt.so", "libLiteRtClGlAccelerator.so")
 
 @dataclass(frozen=True)
 class Packaged:
-    """What was made of an app."""
+    """What was made of the app: its build type ``benchmark``, minified."""
 
-    folder: Path
-
-    @property
-    def linked(self) -> Linked:
-        names = ("linked.apk", "proto.apk", "java", "resources.pro")
-        return Linked(*(self.folder / name for name in names))
-
-    @property
-    def program(self) -> Path:
-        """The classes of the app and of ``matting``."""
-        return self.folder / "program.jar"
-
-    @property
-    def stubs(self) -> Path:
-        """Those that stand in for libraries."""
-        return self.folder / "stubs.jar"
-
-    @property
-    def minified(self) -> Path:
-        return self.folder / "r8"
+    linked: Linked
+    program: Path
+    """The classes of the app and of ``matting``."""
+    stubs: Path
+    """Those that stand in for libraries: LiteRT's in one jar, androidx's in another."""
+    androidx: Path
+    dex: Path
 
 
 @pytest.fixture(scope="session")
@@ -58,29 +44,27 @@ def package_tools(android_tools):
 
 
 @pytest.fixture(scope="session")
-def packaged(shared, matting, package_tools):
-    """The app: linked, compiled and minified."""
+def packaged(shared, package_tools, app_classes, matting, androidx):
+    linked = Linked(*(app_classes.parent / name for name in ("linked.apk", "proto.apk", "java", "resources.pro")))
+
+    def made_in(folder):
+        return Packaged(linked, folder / "program.jar", folder / "litert.jar", folder / "androidx.jar", folder / "dex")
 
     def make(folder):
-        for name, data in {"modnet_fp16.tflite": apps.MODEL, "modnet.json": apps.SHIPPED}.items():
-            (folder / "assets").mkdir(exist_ok=True)
-            (folder / "assets" / name).write_bytes(data)
-        app = replace(MINIMAL, assets=folder / "assets")
-        (folder / "classes").mkdir()
-        linked = packaging.link(app, folder)
-        packaging.compile_app(app, linked, [matting], folder / "classes")
-        made = Packaged(folder)
-        packaging.jar(made.program, [(matting, "io"), (folder / "classes", "")])
+        made = made_in(folder)
+        packaging.jar(made.program, [(matting, "io"), (app_classes, "")])
         packaging.jar(made.stubs, [(matting, "com")])
-        packaging.r8([made.program, kotlin.stdlib()], [made.stubs], [linked.rules, RULES], made.minified)
+        packaging.jar(made.androidx, [(androidx, "")])
+        libraries = [made.stubs, made.androidx]
+        packaging.r8([made.program, kotlin.stdlib()], libraries, [linked.rules, RULES], made.dex)
 
-    return Packaged(shared("packaged-minimal", make))
+    return made_in(shared("packaged", make))
 
 
 @pytest.fixture(scope="session")
 def apk(shared, packaged):
     extra = {f"lib/arm64-v8a/{name}": apps.LIBRARY for name in LIBRARIES}
-    return shared("apk", lambda into: packaging.package(packaged.linked, packaged.minified, extra, into)) / "app.apk"
+    return shared("apk", lambda into: packaging.package(packaged.linked, packaged.dex, extra, into)) / "app.apk"
 
 
 def failed(app: Path) -> list[str]:
@@ -93,8 +77,8 @@ def passed(app: Path) -> set[str]:
 
 def test_what_android_starts_survives_minifying(packaged, apk):
     started = packaging.components(apk)
-    assert "org/example/minimal/MainActivity" in started
-    dumped = packaging.dexdump(packaged.minified)
+    assert "io/modnet/demo/BenchmarkActivity" in started
+    dumped = packaging.dexdump(packaged.dex)
     assert not [name for name in started if "<init>:()V" not in dumped.get(name, ())]
     # And it is minified: the module's classes have other names.
     assert not [name for name in dumped if name.startswith("io/modnet/matting/")]
@@ -113,15 +97,15 @@ def test_the_bundle_passes_our_lint(packaged, tmp_path):
         "BundleConfig.pb": apps.config(apps.AGP_GLOB),
         apps.DEPENDENCIES: apps.dependencies(litert="2.3.0", litert_gpu="2.3.0"),
     }
-    made = packaging.bundle(packaged.linked, packaged.minified, extra, tmp_path)
+    made = packaging.bundle(packaged.linked, packaged.dex, extra, tmp_path)
     assert failed(made) == []
     assert passed(made) >= {"model-stored", "model-hash", "opencl", "gpu-artifact", "zip-16kb", "abi-split"}
     extra["BundleConfig.pb"] = apps.config()
-    assert failed(packaging.bundle(packaged.linked, packaged.minified, extra, tmp_path)) == ["model-stored"]
+    assert failed(packaging.bundle(packaged.linked, packaged.dex, extra, tmp_path)) == ["model-stored"]
 
 
 def test_a_debug_build_is_dexed(packaged, tmp_path):
-    packaging.d8([packaged.program], [packaged.stubs, kotlin.stdlib()], tmp_path / "dex")
+    packaging.d8([packaged.program], [packaged.stubs, packaged.androidx, kotlin.stdlib()], tmp_path / "dex")
     assert "io/modnet/matting/Matting" in packaging.dexdump(tmp_path / "dex")
 
 
@@ -135,7 +119,7 @@ def _names(jar: Path) -> dict[str, set[str]]:
 def _stripped(packaged: Packaged, rules: list[Path], into: Path) -> set[str]:
     """LiteRT's classes and methods that are gone or renamed where R8 minifies LiteRT's classes too."""
     program = [packaged.program, packaged.stubs]
-    packaging.r8(program, [kotlin.stdlib()], [packaged.linked.rules, *rules], into)
+    packaging.r8(program, [packaged.androidx, kotlin.stdlib()], [packaged.linked.rules, *rules], into)
     dumped = packaging.dexdump(into)
     return {
         f"{name}.{method}"
@@ -152,29 +136,32 @@ def test_the_modules_rules_keep_what_litert_calls_by_name(packaged, tmp_path):
 
 
 def test_r8_refuses_a_class_that_is_missing(packaged, tmp_path):
-    with pytest.raises(RefusedError, match=f"Missing class {LITERT.replace('/', '.')}.CompiledModel"):
-        packaging.r8([packaged.program], [kotlin.stdlib()], [packaged.linked.rules], tmp_path / "dex")
+    libraries = [packaged.stubs, kotlin.stdlib()]
+    with pytest.raises(RefusedError, match=r"Missing class androidx\.activity\.ComponentActivity"):
+        packaging.r8([packaged.program], libraries, [packaged.linked.rules], tmp_path / "dex")
 
 
 @pytest.fixture
-def own(tmp_path, package_tools):
+def own(tmp_path, package_tools, demo_app):
     """A copy of the app to plant mistakes in."""
-    return replace(MINIMAL, folder=shutil.copytree(MINIMAL.folder, tmp_path / "app"))
+    return replace(demo_app, folder=shutil.copytree(demo_app.folder, tmp_path / "app"))
 
 
 @pytest.mark.parametrize(
-    ("file", "right", "wrong", "said"),
+    ("file", "right", "wrong"),
     [
-        ("res/values/values.xml", "DeviceDefault.NoActionBar", "DeviceDefault.None", "DeviceDefault.None"),
-        ("res/layout/main.xml", "@string/name", "@string/other", "string/other"),
-        ("AndroidManifest.xml", "@style/Plain", "@style/Fancy", "style/Fancy"),
-        ("AndroidManifest.xml", "android:exported", "android:export", "android:export"),
+        ("res/values/themes.xml", "Theme.Material.Light.NoActionBar", "Theme.Material.None"),
+        ("res/layout/activity_main.xml", "@string/picture", "@string/other"),
+        ("AndroidManifest.xml", "@style/Theme.Demo", "@style/Fancy"),
+        ("AndroidManifest.xml", "android:exported", "android:export"),
     ],
 )
-def test_aapt2_refuses_what_is_not_there(own, tmp_path, file, right, wrong, said):
+def test_aapt2_refuses_what_is_not_there(own, tmp_path, file, right, wrong):
     path = own.folder / "src/main" / file
-    path.write_text(path.read_text(encoding="utf-8").replace(right, wrong), encoding="utf-8")
-    with pytest.raises(RefusedError, match=said):
+    text = path.read_text(encoding="utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    with pytest.raises(RefusedError, match=wrong.removeprefix("@")):
         packaging.link(own, tmp_path)
 
 
@@ -184,23 +171,30 @@ def test_an_apk_that_can_be_debugged_is_noticed(own, tmp_path):
 
 def test_a_deflated_model_is_noticed(packaged, tmp_path):
     made = tmp_path / "app.apk"
-    with zipfile.ZipFile(packaged.linked.apk) as source, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        zipfile.ZipFile(packaged.linked.apk) as source,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for name in source.namelist():
             archive.writestr(name, source.read(name))
     assert failed(made) == ["model-stored"]
 
 
-def test_manifests_of_several_source_sets_and_modules_are_one(own, tmp_path, package_tools):
-    extra, library = own.folder / "src/benchmark", tmp_path / "library"
-    for folder, inside in {
-        extra: '<application><activity android:name=".Bench" android:exported="true" /></application>',
-        library / "src/main": '<uses-permission android:name="${applicationId}.own" />',
-    }.items():
-        folder.mkdir(parents=True)
-        head = '<manifest xmlns:android="http://schemas.android.com/apk/res/android">'
-        (folder / "AndroidManifest.xml").write_text(f"{head}{inside}</manifest>", encoding="utf-8")
-    whole = replace(own, source_sets=("main", "benchmark"), libraries=(library,))
-    linked = packaging.link(whole, tmp_path)
-    assert packaging.components(linked.apk) == {"org/example/minimal/MainActivity", "org/example/minimal/Bench"}
+def test_only_the_benchmark_build_has_what_adb_drives(own, tmp_path, apk):
+    release = packaging.link(replace(own, source_sets=("main",)), tmp_path)
+    assert packaging.components(release.apk) == {"io/modnet/demo/MainActivity"}
+    tree = packaging.run(*sdk.aapt2(), "dump", "xmltree", "--file", "AndroidManifest.xml", apk)
+    assert 'android:permission(0x01010006)="android.permission.DUMP"' in tree
+
+
+def test_the_manifest_of_a_library_is_merged_in(own, tmp_path):
+    library = tmp_path / "library"
+    (library / "src/main").mkdir(parents=True)
+    (library / "src/main/AndroidManifest.xml").write_text(
+        '<manifest xmlns:android="http://schemas.android.com/apk/res/android">'
+        '<uses-permission android:name="${applicationId}.own" /></manifest>',
+        encoding="utf-8",
+    )
+    linked = packaging.link(replace(own, libraries=(library,)), tmp_path)
     badging = packaging.run(*sdk.aapt2(), "dump", "badging", linked.apk)
-    assert "uses-permission: name='org.example.minimal.own'" in badging
+    assert "uses-permission: name='io.modnet.demo.own'" in badging
