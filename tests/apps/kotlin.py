@@ -25,6 +25,11 @@ def sources(*folders: Path) -> list[Path]:
     return sorted(path for folder in folders for path in folder.rglob("*.kt"))
 
 
+def tests(module: str) -> list[Path]:
+    """A module's unit tests, and those that Gradle does not build: Android's jar lacks what they use of the JDK."""
+    return sources(DEMO / module / "src/test", DEMO / module / "src/jvmTest")
+
+
 def classpath(paths: Sequence[Path]) -> str:
     return os.pathsep.join(map(str, paths))
 

@@ -112,3 +112,17 @@ def test_the_signatures_agree_with_the_classes_of_api_23(old):
         methods += len(wanted)
         same += sum(member.name + member.descriptor in own for member in wanted)
     assert same > 0.96 * methods > 0.96 * 25_000
+
+
+@pytest.mark.parametrize("module", ["app", "matting"])
+def test_unit_tests_use_nothing_that_gradle_does_not_compile_them_with(android_tools, module):
+    # It compiles them with Android's jar in place of the JDK's classes.
+    with zipfile.ZipFile(api.android_36()) as jar:
+        known = {name.removesuffix(".class") for name in jar.namelist()}
+    used = {
+        name.replace(".", "/")
+        for path in kotlin.sources(kotlin.DEMO / module / "src/test")
+        for name in re.findall(r"^import ((?:java|com\.sun)\..*)$", path.read_text(), re.MULTILINE)
+    }
+    assert used
+    assert not used - known

@@ -15,14 +15,14 @@ from tests.apps.levels import unguarded
 from tests.apps.references import unknown
 
 pytestmark = [pytest.mark.long]
-TEST = kotlin.DEMO / "app/src/test"
+TEST = kotlin.tests("app")
 
 
 @pytest.fixture(scope="session")
 def tests(shared, app_classes, matting):
     def make(folder):
         libraries = [app_classes, matting, *toolchains.junit()]
-        done = kotlin.compiled(kotlin.sources(TEST), folder, libraries, f"-Xfriend-paths={app_classes}")
+        done = kotlin.compiled(TEST, folder, libraries, f"-Xfriend-paths={app_classes}")
         assert not done.returncode, done.stderr
 
     return shared("app-test", make)
@@ -39,10 +39,10 @@ def test_shipping_into_the_demo_is_complete_and_passes_lint(demo, dist):
 
 def test_the_unit_tests_pass_on_the_jvm(app_classes, matting, tests):
     """They count what is allocated for each frame, too."""
-    names = [f"io.modnet.demo.{path.stem}" for path in kotlin.sources(TEST) if path.stem.endswith("Test")]
+    names = [f"io.modnet.demo.{path.stem}" for path in TEST if path.stem.endswith("Test")]
     done = kotlin.junit([app_classes, matting, tests], names)
     assert not done.returncode, done.stdout
-    written = sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in kotlin.sources(TEST))
+    written = sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in TEST)
     assert f"OK ({written} tests)" in done.stdout
 
 

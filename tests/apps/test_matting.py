@@ -12,15 +12,15 @@ from tests.apps import kotlin, toolchains
 from tests.apps.references import unknown
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
-TEST = kotlin.DEMO / "matting/src/test"
-TESTS = [f"io.modnet.matting.{path.stem}" for path in kotlin.sources(TEST) if path.stem.endswith("Test")]
+TEST = kotlin.tests("matting")
+TESTS = [f"io.modnet.matting.{path.stem}" for path in TEST if path.stem.endswith("Test")]
 
 
 @pytest.fixture(scope="session")
 def tests(shared, matting):
     def make(folder):
         libraries = [matting, *toolchains.junit()]
-        done = kotlin.compiled(kotlin.sources(TEST), folder, libraries, f"-Xfriend-paths={matting}")
+        done = kotlin.compiled(TEST, folder, libraries, f"-Xfriend-paths={matting}")
         assert not done.returncode, done.stderr
 
     return shared("matting-test", make)
@@ -30,7 +30,7 @@ def test_the_unit_tests_pass_on_the_jvm(matting, tests):
     """With the shared vectors, and counting what is allocated for each frame."""
     done = kotlin.junit([matting, tests], TESTS)
     assert not done.returncode, done.stdout
-    written = sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in kotlin.sources(TEST))
+    written = sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in TEST)
     assert f"OK ({written} tests)" in done.stdout
 
 
