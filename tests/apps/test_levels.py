@@ -45,7 +45,7 @@ def test_what_android_does_not_have_is_named(compiled, tmp_path):
     assert unguarded([tmp_path]) == [place]
 
 
-def test_the_demo_asks_for_every_level(app_classes, matting):
+def test_the_demo_calls_what_android_has_and_asks_for_every_level(app_classes, matting):
     assert unguarded([app_classes, matting / "io"]) == []
 
 
@@ -55,6 +55,7 @@ def test_the_demo_asks_for_every_level(app_classes, matting):
         ("android/os/PowerManager", "getCurrentThermalStatus", "()I", 29),
         ("android/os/PowerManager", "getThermalHeadroom", "(I)F", 30),
         ("android/app/Activity", "getMainExecutor", "()Ljava/util/concurrent/Executor;", 28),  # its parent's parent's
+        ("android/widget/Button", "getTextClassifier", "()Landroid/view/textclassifier/TextClassifier;", 26),
         ("java/util/List", "of", "()Ljava/util/List;", 30),
         ("java/util/function/Consumer", "accept", "(Ljava/lang/Object;)V", 24),
         ("android/view/textclassifier/TextClassifier", "getMaxGenerateLinksTextLength", "()I", 36),  # not declared
