@@ -58,10 +58,11 @@ def write(into: Path, old: Path, newer: dict[str, Signatures], levels: dict[str,
     known = {name: levels[dots(name)] for name in {*classes, *newer} if dots(name) in levels}
     known |= {name: _undeclared(name, item) for name, item in newer.items() if name not in {*known, *classes}}
     for name in sorted(newer.keys() & known.keys()):
-        if name not in classes and all(outer in classes for outer in [name.rpartition("$")[0]] if outer):
+        outer = name.rpartition("$")[0]
+        if name not in classes and (not outer or outer in classes):
             classes[name] = _begun(name, newer[name], known)
-            if "$" in name:
-                classes[name.rpartition("$")[0]].nest(name, _nested(classes[name].access))
+            if outer:
+                classes[outer].nest(name, _nested(classes[name].access))
     for name, item in known.items():
         if name in classes:
             for signature in newer[name].members if name in newer else ():
@@ -117,16 +118,15 @@ def _begun(name: str, signature: Signatures, known: dict[str, Declared]) -> Clas
 
 
 def _add(into: ClassFile, signature: Signature, item: Declared) -> None:
-    """Add a member, where it is newer than API 23 and not there."""
+    """Add a member, where it is newer than API 23 and not there. Its code, where it has any, throws null."""
     method = "(" in signature.descriptor
     parts = signature.descriptor.partition(")")[0] if method else ""
     there = into.methods if method else into.fields
     found = matching(item, signature.name, signature.descriptor)
     if not found or (max(member.level for member in found) <= OLD and item.level <= OLD):
         return
-    if any(
-        other.name == signature.name and (not method or other.descriptor.startswith(parts + ")")) for other in there
-    ):
+    same = [other for other in there if other.name == signature.name]
+    if any(not method or other.descriptor.startswith(parts + ")") for other in same):
         return
     interface = bool(into.access & INTERFACE)
     access = PROTECTED if all(member.protected for member in found) and not interface else PUBLIC
@@ -141,9 +141,8 @@ def _add(into: ClassFile, signature: Signature, item: Declared) -> None:
         added.attributes["Code"] = struct.pack(">HHI", 1, words + 1, 2) + b"\x01\xbf" + b"\0\0\0\0"
     else:
         added.access |= FINAL if signature.static else 0
-        added.access |= (
-            ENUM if signature.static and signature.descriptor == f"L{into.name};" and into.access & ENUM else 0
-        )
+        if into.access & ENUM and signature.descriptor == f"L{into.name};":
+            added.access |= ENUM
         _value(into, added, found[0])
     if signature.generic != signature.descriptor:
         added.attributes["Signature"] = struct.pack(">H", into.utf8(signature.generic))

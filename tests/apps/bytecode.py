@@ -49,7 +49,8 @@ def instructions(code: bytes) -> tuple[list[Instruction], list[Handler]]:
 def _decoded(body: bytes) -> Iterator[Instruction]:
     at = 0
     while at < len(body):
-        op, operand, jumps = body[at], 0, []
+        op, operand = body[at], 0
+        jumps: list[int] = []
         size = _LENGTHS.get(op, 1)
         if op == WIDE:
             size = 6 if body[at + 1] == _IINC else 4

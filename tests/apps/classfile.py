@@ -133,7 +133,7 @@ class ClassFile:
         return raw
 
 
-def annotations(item: ClassFile, attributes: dict[str, bytes]) -> dict[str, dict[str, int]]:
+def annotated_with(item: ClassFile, attributes: dict[str, bytes]) -> dict[str, dict[str, int]]:
     """Of each annotation's descriptor, the places of its constants by their names; other values are left out."""
     found: dict[str, dict[str, int]] = {}
     for kind in ("RuntimeVisibleAnnotations", "RuntimeInvisibleAnnotations"):

@@ -54,7 +54,7 @@ def stdlib() -> Path:
     return toolchains.kotlin() / "kotlin-stdlib.jar"
 
 
-def annotations() -> Path:
+def annotations_jar() -> Path:
     """What the standard library is used with: the annotations that the compiler writes."""
     return toolchains.kotlin() / "annotations-13.0.jar"
 

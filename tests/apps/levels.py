@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.apps import api, bytecode, toolchains
 from tests.apps.bytecode import Instruction
-from tests.apps.classfile import ClassFile, Member, annotations
+from tests.apps.classfile import ClassFile, Member, annotated_with
 from tests.apps.declarations import declared, dots, matching
 
 _SDK_INT = ("android/os/Build$VERSION", "SDK_INT", "I")
@@ -191,9 +191,8 @@ class Levels:
             if one.code != bytecode.INVOKE_SPECIAL or (name, descriptor) != (method.name, method.descriptor):
                 self._check(item, method, level, owner, name, descriptor)
         elif one.code in (187, 189, 192, 193, 197) or (one.code in (18, 19) and item.constants[one.operand][0] == 7):
-            self._check(
-                item, method, level, item.class_name(one.operand).lstrip("[").removeprefix("L").removesuffix(";")
-            )
+            name = item.class_name(one.operand).lstrip("[").removeprefix("L").removesuffix(";")
+            self._check(item, method, level, name)
 
     def _make(self, name: str, level: int) -> None:
         self._found[name] = min(level, self._found.get(name, level))
@@ -225,7 +224,7 @@ def _number(one: Instruction, item: ClassFile) -> int | None:
 
 def _annotated(item: ClassFile, attributes: dict[str, bytes]) -> int:
     """The level that ``@RequiresApi`` names, as its value or as api; 0 without one."""
-    places = annotations(item, attributes).get(_REQUIRES, {}).values()
+    places = annotated_with(item, attributes).get(_REQUIRES, {}).values()
     return max((struct.unpack_from(">i", item.constants[place], 1)[0] for place in places), default=0)
 
 

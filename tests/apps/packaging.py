@@ -143,14 +143,16 @@ def r8(
     program: Sequence[Path], libraries: Sequence[Path], rules: Sequence[Path], into: Path, minimum: int = 24
 ) -> None:
     """Dex files as a minified build has them; RefusedError where a class is missing."""
-    configuration = [part for rule in rules for part in ("--pg-conf", rule)]
+    configuration: list[str | Path] = [part for rule in rules for part in ("--pg-conf", rule)]
     _dex("R8", program, libraries, into, "--release", "--min-api", str(minimum), *configuration)
 
 
 def _dex(tool: str, program: Sequence[Path], libraries: Sequence[Path], into: Path, *options: str | Path) -> None:
     into.mkdir()
-    given = [part for path in (api.android_36(), kotlin.annotations(), *libraries) for part in ("--lib", path)]
-    command = [toolchains.java(), *kotlin.SHORT, "-cp", sdk.r8(), f"com.android.tools.r8.{tool}"]
+    given: list[str | Path] = [
+        part for path in (api.android_36(), kotlin.annotations_jar(), *libraries) for part in ("--lib", path)
+    ]
+    command: list[str | Path] = [toolchains.java(), *kotlin.SHORT, "-cp", sdk.r8(), f"com.android.tools.r8.{tool}"]
     run(*command, *options, *given, "--output", into, *program)
 
 

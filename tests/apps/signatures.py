@@ -106,10 +106,11 @@ class _Module:
         arrays = [node.args.vararg.annotation] if node.args.vararg and node.args.vararg.annotation else []
         assert node.returns is not None
         is_long = node.name.endswith(_LONG) and self.erased(node.returns) == "I"
-        written = []
-        for form in (self.erased, self.generic):
-            arguments = [*map(form, kinds), *("[" + form(kind) for kind in arrays)]
-            written.append(f"({''.join(arguments)}){'J' if is_long else form(node.returns)}")
+        descriptor, generic = (
+            f"({''.join([*map(form, kinds), *('[' + form(kind) for kind in arrays)])})"
+            f"{'J' if is_long else form(node.returns)}"
+            for form in (self.erased, self.generic)
+        )
         own = {
             formal: self.erased(found)
             for kind in (*kinds, *arrays, node.returns)
@@ -118,9 +119,9 @@ class _Module:
             if static or formal not in formals
         }
         if own:
-            written[1] = f"<{''.join(f'{name}:{bound}' for name, bound in own.items())}>{written[1]}"
+            generic = f"<{''.join(f'{name}:{bound}' for name, bound in own.items())}>{generic}"
         name = node.name.replace("__init__", "<init>").removesuffix("_")  # a word of Python's has one more
-        return Signature(name, *written, static, bool(arrays))
+        return Signature(name, descriptor, generic, static, bool(arrays))
 
     def erased(self, kind: ast.expr) -> str:
         """The descriptor of a type."""

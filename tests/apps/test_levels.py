@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.apps import api, kotlin
+from tests.apps import api, bytecode, kotlin, sdk
+from tests.apps.classfile import ClassFile
 from tests.apps.levels import Platform, unguarded
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
@@ -43,6 +44,15 @@ def test_what_android_does_not_have_is_named(compiled, tmp_path):
     (tmp_path / "Newer29.class").write_bytes(classes.replace(b"getCurrentThermalStatus", b"getCurrentThermalStates"))
     place = "probe/Newer29.status: Android has no android/os/PowerManager.getCurrentThermalStates()I"
     assert unguarded([tmp_path]) == [place]
+
+
+def test_instructions_are_where_javap_finds_them(compiled):
+    for path in sorted((compiled / "probe").glob("*.class")):
+        printed = kotlin.run([sdk.javap(), "-c", "-p", path]).stdout
+        item = ClassFile(path.read_bytes())
+        code = [method.attributes["Code"] for method in item.methods if "Code" in method.attributes]
+        ours = [one.at for listed, _ in map(bytecode.instructions, code) for one in listed]
+        assert ours == [int(at) for at in re.findall(r"^ +(\d+): [a-z]", printed, re.MULTILINE)], path.name
 
 
 def test_the_demo_calls_what_android_has_and_asks_for_every_level(app_classes, matting):
