@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.apps import sdk, toolchains
+from tests.apps import toolchains
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "android_demo"
@@ -64,11 +63,3 @@ def junit(classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS
     paths = classpath([*classes, *toolchains.junit(), stdlib()])
     runner = "org.junit.runner.JUnitCore"
     return run([toolchains.java(), f"-Dmodnet.vectors={vectors}", "-cp", paths, runner, *tests])
-
-
-def references(classes: Sequence[Path]) -> set[str]:
-    """What compiled classes call and read of Android: ``android/os/Looper.myLooper:()Landroid/os/Looper;``."""
-    printed = run([sdk.javap(), "-c", "-p", *classes])
-    assert printed.returncode == 0, printed.stderr
-    found = re.findall(r'// (?:Interface)?(?:Method|Field) (android/[\w/$]+\."?[\w<>$]+"?:\S+)', printed.stdout)
-    return {reference.replace('"', "") for reference in found}

@@ -27,6 +27,8 @@ _COMPARISONS = {159: (0, None), 160: (None, 0), 161: (None, 0), 162: (0, None), 
 """if_icmpeq to if_icmple: what to add to N where ``SDK_INT ? N`` jumps and where it does not; None: nothing."""
 _TURNED = {159: 159, 160: 160, 161: 163, 162: 164, 163: 161, 164: 162}
 """The same with N on the left."""
+_ANY = 1000
+_LAMBDA = "lambda$"
 _ANONYMOUS = re.compile(r"\$(\d+|WhenMappings)$")
 """Classes that Kotlin makes for an ``object``, or for a ``when`` over an enum."""
 
@@ -61,7 +63,9 @@ class Platform:
                     return self.of_class(owner)
                 known = self._declared.get(dots(item.name))
                 levels = [member.level for member in matching(known, name, descriptor)] if known else []
-                return max([self.of_class(owner), *levels])
+                level = max([self.of_class(item.name), *levels])
+                # What should be in API 23 and is not has another type since, or is newer than the declarations.
+                return max(self.of_class(owner), level if level > api.OLD else api.NEWEST)
         return None
 
     def _lineage(self, name: str) -> Iterator[ClassFile]:
@@ -84,21 +88,30 @@ class Levels:
     classes: dict[str, ClassFile]
     minimum: int
     platform: Platform
-    _made: dict[str, int] = field(default_factory=dict)
+    _sure_at: dict[str, int] = field(default_factory=dict)
     """Of lambdas (``CLASS.NAME``) and anonymous classes, the lowest level that is sure where they are made."""
+    _found: dict[str, int] = field(default_factory=dict)
+    """The same, as it is being found."""
+    _unmade: int = _ANY
+    """The level of those that were not seen to be made."""
     _problems: set[str] = field(default_factory=set)
 
     def problems(self) -> list[str]:
         """What is called without having asked for its level."""
-        while True:
-            before = dict(self._made)
-            self._problems.clear()
-            for item in self.classes.values():
-                for method in item.methods:
-                    if "Code" in method.attributes:
-                        self._follow(item, method)
-            if self._made == before:
-                return sorted(self._problems)
+        # From the highest level down, until nothing falls: a lambda within a lambda may count on what that one does.
+        for unmade in (_ANY, self.minimum):
+            self._unmade = unmade
+            while True:
+                self._found = {}
+                self._problems = set()
+                for item in self.classes.values():
+                    for method in item.methods:
+                        if "Code" in method.attributes:
+                            self._follow(item, method)
+                if self._found == self._sure_at:
+                    break
+                self._sure_at = self._found
+        return sorted(self._problems)
 
     def _required(self, name: str) -> int:
         """The level that a class of the app, or of Android, asks for."""
@@ -122,8 +135,12 @@ class Levels:
 
     def _sure(self, item: ClassFile, method: Member) -> int:
         """The level that is sure where a method begins."""
-        made = self._made.get(f"{item.name}.{method.name}", self._made.get(item.name, 0))
-        return max(self.minimum, self._required(item.name), _annotated(item, method.attributes), made)
+        inferred = 0
+        if _ANONYMOUS.search(item.name):
+            inferred = self._sure_at.get(item.name, self._unmade)
+        if _LAMBDA in method.name:
+            inferred = self._sure_at.get(f"{item.name}.{method.name}", self._unmade)
+        return max(self.minimum, self._required(item.name), _annotated(item, method.attributes), inferred)
 
     def _follow(self, item: ClassFile, method: Member) -> None:
         listed, handlers = bytecode.instructions(method.attributes["Code"])
@@ -164,7 +181,7 @@ class Levels:
             descriptor, handles = bytecode.dynamic(item, one.operand)
             self._check(item, method, level, descriptor[descriptor.index(")") + 2 : -1])
             for owner, name, given in handles:
-                if owner in self.classes and "lambda$" in name:
+                if owner in self.classes and _LAMBDA in name:
                     self._make(f"{owner}.{name}", level)
                 else:
                     self._check(item, method, level, owner, name, given)
@@ -179,7 +196,7 @@ class Levels:
             )
 
     def _make(self, name: str, level: int) -> None:
-        self._made[name] = min(level, self._made.get(name, level))
+        self._found[name] = min(level, self._found.get(name, level))
 
     def _check(
         self, item: ClassFile, method: Member, level: int, owner: str, name: str = "", descriptor: str = ""

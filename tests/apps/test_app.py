@@ -11,8 +11,6 @@ from benchmarks.android.app import AppResult
 from modnet_export.ship.android.shipping import ShipRequest, ship
 from modnet_export.ship.lint.run import LintRequest, lint
 from tests.apps import kotlin, picture, toolchains
-from tests.apps.levels import unguarded
-from tests.apps.references import unknown
 
 pytestmark = [pytest.mark.long]
 TEST = kotlin.tests("app")
@@ -80,13 +78,3 @@ def test_the_picture_of_the_docs_shows_each_background(app_classes, matting, tes
     assert rgba["blur"][:, :12, :3].std() < image[:, :12].std() / 2
     assert rgba["picture"][0, 0].tolist() == [40, 60, 130, 255]
     assert picture.sheet(made).size == (64, 16 + 20)
-
-
-def test_everything_that_is_called_is_in_android_36(app_classes):
-    found = kotlin.references(sorted((app_classes / "io/modnet/demo").glob("*.class")))
-    assert "android/os/PowerManager.getCurrentThermalStatus:()I" in found
-    assert not unknown(found, toolchains.api())
-
-
-def test_what_is_newer_than_the_app_s_oldest_android_is_asked_for(app_classes):
-    assert unguarded([app_classes / "io"]) == []

@@ -14,12 +14,17 @@ PROBES = kotlin.ROOT / "tests/data/apps/kotlin"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def compiled(tmp_path_factory):
     into = tmp_path_factory.mktemp("levels")
     sources = [PROBES / "Levels.kt", PROBES / "RequiresApi.kt"]
     done = kotlin.compiled(sources, into, [api.android_36()], "-no-jdk")
     assert not done.returncode, done.stderr
-    return unguarded([into])
+    return into
+
+
+@pytest.fixture(scope="module")
+def found(compiled):
+    return unguarded([compiled])
 
 
 def test_each_mistake_is_found_and_nothing_else(found):
@@ -33,7 +38,14 @@ def test_the_level_that_is_missing_is_named(found):
     assert f"{place} is there since API 29, and 28 is all that is sure" in found
 
 
-def test_the_demo_asks_for_every_level(app_classes, matting):
+def test_what_android_does_not_have_is_named(compiled, tmp_path):
+    classes = (compiled / "probe/Newer29.class").read_bytes()
+    (tmp_path / "Newer29.class").write_bytes(classes.replace(b"getCurrentThermalStatus", b"getCurrentThermalStates"))
+    place = "probe/Newer29.status: Android has no android/os/PowerManager.getCurrentThermalStates()I"
+    assert unguarded([tmp_path]) == [place]
+
+
+def test_the_demo_calls_what_android_has_and_asks_for_every_level(app_classes, matting):
     assert unguarded([app_classes, matting / "io"]) == []
 
 
@@ -43,8 +55,10 @@ def test_the_demo_asks_for_every_level(app_classes, matting):
         ("android/os/PowerManager", "getCurrentThermalStatus", "()I", 29),
         ("android/os/PowerManager", "getThermalHeadroom", "(I)F", 30),
         ("android/app/Activity", "getMainExecutor", "()Ljava/util/concurrent/Executor;", 28),  # its parent's parent's
+        ("android/widget/Button", "getTextClassifier", "()Landroid/view/textclassifier/TextClassifier;", 26),
         ("java/util/List", "of", "()Ljava/util/List;", 30),
         ("java/util/function/Consumer", "accept", "(Ljava/lang/Object;)V", 24),
+        ("android/view/textclassifier/TextClassifier", "getMaxGenerateLinksTextLength", "()I", 36),  # not declared
         ("android/os/PowerManager", "getCurrentThermalStatus", "()Z", None),
     ],
 )

@@ -9,7 +9,6 @@ import shutil
 import pytest
 
 from tests.apps import kotlin, toolchains
-from tests.apps.references import unknown
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
 TEST = kotlin.tests("matting")
@@ -54,30 +53,6 @@ def test_vectors_that_say_otherwise_are_noticed(matting, tests, tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps(vectors))
     done = kotlin.junit([matting, tests], ["io.modnet.matting.VectorsTest"], tmp_path)
     assert "Tests run: 7,  Failures: 7" in done.stdout
-
-
-def test_everything_that_is_called_is_in_android_36(matting):
-    classes = sorted((matting / "io").rglob("*.class"))
-    found = kotlin.references(classes)
-    assert "android/content/res/AssetManager.open:(Ljava/lang/String;)Ljava/io/InputStream;" in found
-    assert not unknown(found, toolchains.api())
-
-
-def test_what_android_36_does_not_have_is_noticed():
-    right = {
-        "android/os/PowerManager.getCurrentThermalStatus:()I",
-        "android/os/Build$VERSION.SDK_INT:I",
-        "android/app/Activity.getSystemService:(Ljava/lang/String;)Ljava/lang/Object;",  # its parent's parent's
-        "android/graphics/Bitmap.copyPixelsFromBuffer:(Ljava/nio/Buffer;)V",
-        "android/widget/Button.setOnClickListener:(Landroid/view/View$OnClickListener;)V",
-    }
-    wrong = {
-        "android/os/PowerManager.getCurrentThermalStatus:(I)I",
-        "android/os/Build$VERSION.SDK_INTEGER:I",
-        "android/os/Builder$VERSION.SDK_INT:I",
-        "android/graphics/Bitmap.copyPixelsFromBuffers:(Ljava/nio/Buffer;)V",
-    }
-    assert unknown(right | wrong, toolchains.api()) == sorted(wrong)
 
 
 def test_the_compiler_refuses_warnings(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import debian
 from converters.errors import ExportError
 from tests.apps import toolchains
 
@@ -119,3 +120,16 @@ def test_an_old_java_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(ExportError, match="Java 17"):
         toolchains.java()
+
+
+def test_versions_of_debian_are_those_of_the_packages_that_came(monkeypatch, tmp_path):
+    def call(command, folder=None):
+        if "download" in command:
+            for name in ("aapt_1%3a14~beta1-3_amd64.deb", "libc6_2.41-12_amd64.deb"):
+                (folder / name).touch()
+
+    monkeypatch.setattr(debian, "call", call)
+    assert debian.unpack(tmp_path / "root", ["aapt", "libc6"], ["trixie"]) == {
+        "aapt": "1:14~beta1-3",
+        "libc6": "2.41-12",
+    }

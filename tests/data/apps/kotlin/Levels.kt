@@ -41,6 +41,9 @@ class Levels(private val power: PowerManager) : Activity() {
 
     fun rightInLambda(): () -> Int = if (Build.VERSION.SDK_INT >= 29) ({ power.currentThermalStatus }) else ({ 0 })
 
+    fun rightInInnerLambda(): () -> () -> Int =
+        if (Build.VERSION.SDK_INT >= 29) ({ { power.currentThermalStatus } }) else ({ { 0 } })
+
     fun rightInObject(): Runnable? {
         if (Build.VERSION.SDK_INT < 29) return null
         return object : Runnable {
@@ -89,6 +92,8 @@ class Levels(private val power: PowerManager) : Activity() {
     fun wrongWithOr(wanted: Boolean): Boolean = (wanted || Build.VERSION.SDK_INT >= 29) && power.currentThermalStatus > 1
 
     fun wrongInLambda(): () -> Int = { power.currentThermalStatus }
+
+    fun wrongInInnerLambda(): () -> () -> Int = { { power.currentThermalStatus } }
 
     fun wrongInObject(): Runnable = object : Runnable {
         override fun run() = check(power.currentThermalStatus > 0)
