@@ -34,4 +34,6 @@ fun interface Observer<T> {
 
 abstract class LiveData<T> {
     open fun observe(owner: LifecycleOwner, observer: Observer<in T>): Unit = throw NotImplementedError()
+
+    open fun removeObservers(owner: LifecycleOwner): Unit = throw NotImplementedError()
 }

@@ -47,6 +47,7 @@ class Engine(application: Application) : AndroidViewModel(application) {
     private val announce = Runnable { listener?.pictureChanged() }
     private var buffer = IntBuffer.wrap(renderer.pixels)
     private var background: Background = Background.Transparent
+    private var chosen: Pair<Backdrop, String?> = Backdrop.TRANSPARENT to null
     private var photo: String? = null
     private var timesToldNs = 0L
     private val session = ModelSession(
@@ -97,6 +98,8 @@ class Engine(application: Application) : AndroidViewModel(application) {
     /** Composites on a [backdrop] from now on; [colour] as Android writes colours, [picture] a URI. */
     fun put(backdrop: Backdrop, colour: Int, picture: String?) =
         onWorker {
+            if (chosen == backdrop to picture) return@onWorker
+            chosen = backdrop to picture
             background = when (backdrop) {
                 Backdrop.TRANSPARENT -> Background.Transparent
                 Backdrop.COLOUR -> Background.Colour(colour shr 16 and 0xFF, colour shr 8 and 0xFF, colour and 0xFF)

@@ -4,12 +4,14 @@ import android.content.Context
 import android.util.Size
 import androidx.camera.core.CameraInfoUnavailableException
 import androidx.camera.core.CameraSelector
+import androidx.camera.core.CameraState
 import androidx.camera.core.ImageAnalysis
 import androidx.camera.core.resolutionselector.ResolutionSelector
 import androidx.camera.core.resolutionselector.ResolutionStrategy
 import androidx.camera.lifecycle.ProcessCameraProvider
 import androidx.core.content.ContextCompat
 import androidx.lifecycle.LifecycleOwner
+import androidx.lifecycle.LiveData
 import java.util.concurrent.ExecutionException
 
 /** The camera's frames, while [owner] is started. Everything here is for the main thread; [told] hears how it goes. */
@@ -22,6 +24,7 @@ class LiveCamera(
     private var analysis: ImageAnalysis? = null
     private var provider: ProcessCameraProvider? = null
     private var wanted: Lens? = null
+    private var state: LiveData<CameraState>? = null
 
     /** How the display is turned, one of `Surface.ROTATION_0` and so on; null: as the camera finds it. */
     var rotation: Int? = null
@@ -81,12 +84,13 @@ class LiveCamera(
         val mirrored = chosen == Lens.FRONT
         analysis.setAnalyzer(engine.worker) { engine.analyze(it, mirrored) }
         this.analysis?.clearAnalyzer()
+        state?.removeObservers(owner)
         provider.unbindAll()
         this.analysis = analysis
         this.provider = provider
         val camera = provider.bindToLifecycle(owner, selector(chosen), analysis)
-        camera.cameraInfo.cameraState.observe(owner) { state ->
-            told(if (state.error == null) CameraStatus.WORKS else CameraStatus.FAILED)
+        state = camera.cameraInfo.cameraState.also { found ->
+            found.observe(owner) { told(if (it.error == null) CameraStatus.WORKS else CameraStatus.FAILED) }
         }
     }
 

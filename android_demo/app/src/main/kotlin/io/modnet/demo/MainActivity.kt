@@ -39,10 +39,10 @@ class MainActivity : ComponentActivity(), Engine.Listener, DisplayManager.Displa
         startCamera()
     }
     private val pickPhoto = registerForActivityResult(PickVisualMedia()) { uri ->
-        if (uri != null) choose(choices.copy(photo = uri.toString()))
+        if (uri != null) choose(choices.copy(photo = kept(uri)))
     }
     private val pickPicture = registerForActivityResult(PickVisualMedia()) { uri ->
-        if (uri != null) choose(choices.copy(backdrop = Backdrop.PICTURE, picture = uri.toString()))
+        if (uri != null) choose(choices.copy(backdrop = Backdrop.PICTURE, picture = kept(uri)))
         markBackdrop()
     }
     private val createFile = registerForActivityResult(CreateDocument(Photos.TYPE)) { uri ->
@@ -62,6 +62,9 @@ class MainActivity : ComponentActivity(), Engine.Listener, DisplayManager.Displa
         }
         engine = ViewModelProvider(this)[Engine::class.java]
         camera = LiveCamera(this, this, engine) { show(situation.copy(camera = it)) }
+        if (!packageManager.hasSystemFeature(PackageManager.FEATURE_CAMERA_ANY)) {
+            situation = situation.copy(camera = CameraStatus.ABSENT)
+        }
         val saved = Choices.NAMES.mapNotNull { name -> savedInstanceState?.getString(name)?.let { name to it } }
         choices = Choices.restored(saved.toMap())
         views.picture.picture = engine::picture
@@ -172,6 +175,8 @@ class MainActivity : ComponentActivity(), Engine.Listener, DisplayManager.Displa
     private fun startCamera() {
         if (choices.photo != null) {
             camera.stop()
+        } else if (situation.camera == CameraStatus.ABSENT) {
+            show(situation)
         } else if (checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED) {
             show(situation.copy(permission = Permission.GRANTED))
             camera.start(choices.lens)
@@ -220,6 +225,16 @@ class MainActivity : ComponentActivity(), Engine.Listener, DisplayManager.Displa
         } catch (error: ActivityNotFoundException) {
             tell(R.string.no_app_for_that)
         }
+
+    /** The photo as text. It may be read after the end of this process too, where its app allows that. */
+    private fun kept(uri: Uri): String {
+        try {
+            contentResolver.takePersistableUriPermission(uri, Intent.FLAG_GRANT_READ_URI_PERMISSION)
+        } catch (error: SecurityException) {
+            // Then it is picked again.
+        }
+        return uri.toString()
+    }
 
     private fun tell(text: Int) = Toast.makeText(this, text, Toast.LENGTH_LONG).show()
 

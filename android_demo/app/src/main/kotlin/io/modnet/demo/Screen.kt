@@ -57,9 +57,9 @@ private fun failure(model: ModelState): Message? {
 
 private fun camera(situation: Situation): Message? =
     when {
+        situation.camera == CameraStatus.ABSENT -> Message.CAMERA_ABSENT
         situation.permission == Permission.NOT_ASKED -> Message.CAMERA_NOT_ALLOWED
         situation.permission == Permission.REFUSED -> Message.CAMERA_REFUSED
-        situation.camera == CameraStatus.ABSENT -> Message.CAMERA_ABSENT
         situation.camera == CameraStatus.FAILED -> Message.CAMERA_FAILED
         else -> null
     }

@@ -50,6 +50,8 @@ class ScreenTest {
     fun `what the user is to do is said before what the app does`() {
         val compiling = live.copy(model = ModelState.Compiling(Processor.GPU), permission = Permission.NOT_ASKED)
         assertEquals(Message.CAMERA_NOT_ALLOWED, message(compiling))
+        // There is nothing to allow.
+        assertEquals(Message.CAMERA_ABSENT, message(compiling.copy(camera = CameraStatus.ABSENT)))
         assertEquals(Remedy.ALLOW, Message.CAMERA_NOT_ALLOWED.remedy)
         assertEquals(Remedy.SETTINGS, Message.CAMERA_REFUSED.remedy)
         assertTrue(Message.entries.none { it.busy && it.remedy != Remedy.NONE })
