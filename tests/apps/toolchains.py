@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -173,6 +174,11 @@ def _debian(into: Path, names: Sequence[str], suites: Sequence[str]) -> dict[str
             "apt-get and dpkg-deb are missing",
             expected="Debian or Ubuntu; elsewhere, an Android SDK in ANDROID_HOME stands in for the build tools",
             next_step="run these checks in a Debian container",
+        )
+    if names is _BUILD_TOOLS and platform.machine() != "x86_64":
+        raise ExportError(
+            f"Debian's build tools are for x86_64, and this machine is {platform.machine()}",
+            next_step="name an Android SDK in ANDROID_HOME: without one no app is packaged",
         )
     return debian.unpack(into, names, suites, "amd64")
 
