@@ -8,6 +8,7 @@ levels that are kept in a variable or asked for by a function. Constants are com
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zipfile
@@ -37,7 +38,9 @@ class Platform:
     """Since which level Android has what is referred to."""
 
     def __init__(self) -> None:
-        self._new, self._old = zipfile.ZipFile(api.android_36()), zipfile.ZipFile(toolchains.android_jar())
+        self._new, self._old = (
+            zipfile.ZipFile(io.BytesIO(path.read_bytes())) for path in (api.android_36(), toolchains.android_jar())
+        )
         self._declared = declared(toolchains.levels())
         self._read: dict[tuple[bool, str], ClassFile | None] = {}
 
