@@ -1,5 +1,6 @@
-// What the demo uses of androidx.lifecycle 2.11.0: signatures alone, as lifecycle/lifecycle-viewmodel/api/2.11.0-beta01.txt of
-// androidx/androidx has them at commit bf1d2b7ee194c75e916bf1103cd331c42dd469df.
+// What the demo uses of androidx.lifecycle 2.11.0: signatures alone, as lifecycle/lifecycle-{viewmodel,livedata-core}/api/
+// 2.11.0-beta01.txt of androidx/androidx have them at commit bf1d2b7ee194c75e916bf1103cd331c42dd469df, and Lifecycle itself as
+// lifecycle/lifecycle-common/api/2.11.0-rc01.txt at commit 00444fd68e6c757a7d5c777ee58df69709354b56.
 @file:Suppress("UNUSED_PARAMETER")
 
 package androidx.lifecycle
