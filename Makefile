@@ -13,10 +13,20 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 CPU_TORCH = test -z "$(TORCH_INDEX)" || test "$$(uname)" != Linux || $(PIP_INSTALL) --no-deps --timeout 3 --retries 0 \
   --extra-index-url "$(TORCH_INDEX)" "torch==$(TORCH)+cpu" 2>/dev/null || echo "no CPU build of PyTorch: pip chooses"
 
-.PHONY: demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 setup-apps clean
+ANDROID_DEMO := build/android-demo
+# What is exported for the demo app: fp16 for GPUs, int8 for CPUs.
+ANDROID_DEMO_EXPORT ?= --precisions fp16,int8
+
+.PHONY: demo android-demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 setup-apps clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
+
+android-demo: $(ANDROID_DEMO)/manifest.json  ## export the demo checkpoint (int8 is searched for: minutes), put the models into android_demo
+	$(BIN)/modnet-export ship android android_demo $(foreach model,$(wildcard $(ANDROID_DEMO)/*.tflite),--model $(model))
+
+$(ANDROID_DEMO)/manifest.json: | $(VENV)/installed
+	$(BIN)/modnet-export export --formats tflite $(ANDROID_DEMO_EXPORT) --out $(ANDROID_DEMO)
 
 quick: $(VENV)/installed-dev  ## what a minute can tell: no TensorFlow, no export, no search
 	$(BIN)/python -m pytest -n 4 --dist worksteal --quick $(PYTEST)
@@ -61,7 +71,7 @@ setup-apps: $(VENV)/installed-dev  ## the Kotlin compiler and what else android_
 	$(BIN)/python -m tests.apps
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) dist $(ANDROID_DEMO)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 _SOURCE = "http://deb.debian.org/debian"
 _KEYS = "usr/share/keyrings/debian-archive-keyring.gpg"
@@ -23,26 +24,25 @@ def call(command: Sequence[str], folder: Path | None = None) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=_SECONDS)
 
 
-def unpack(root: Path, names: Sequence[str], suites: Sequence[str], architecture: str | None = None) -> None:
+def unpack(root: Path, names: Sequence[str], suites: Sequence[str], architecture: str | None = None) -> dict[str, str]:
     """Unpack packages (``NAME`` or ``NAME/SUITE``, without what they depend on) of Debian's ``suites`` into ``root``.
 
-    Raises OSError or subprocess.SubprocessError.
+    Returns the version of each. Raises OSError or subprocess.SubprocessError.
     """
     keys = Path("/") / _KEYS
     if keys.is_file():
-        _unpack(root, names, suites, architecture, keys)
-        return
+        return _unpack(root, names, suites, architecture, keys)
     with tempfile.TemporaryDirectory(prefix="keys.") as name:  # Ubuntu has it as a package
         _unpack(Path(name) / "root", ("debian-archive-keyring",), (), None, None)
-        _unpack(root, names, suites, architecture, Path(name) / "root" / _KEYS)
+        return _unpack(root, names, suites, architecture, Path(name) / "root" / _KEYS)
 
 
 def _unpack(
     root: Path, names: Sequence[str], suites: Sequence[str], architecture: str | None, keys: Path | None
-) -> None:
+) -> dict[str, str]:
     """Packages signed with one of ``keys``; without keys, from this system's own sources."""
-    with tempfile.TemporaryDirectory(prefix="apt.") as name:
-        state = Path(name)
+    with tempfile.TemporaryDirectory(prefix="apt.") as scratch:
+        state = Path(scratch)
         (state / "lists" / "partial").mkdir(parents=True)
         (state / "cache" / "archives" / "partial").mkdir(parents=True)
         (state / "status").touch()
@@ -59,5 +59,9 @@ def _unpack(
         for command in (["update", "-q"], ["download", "-q", *names]):
             call(["apt-get", *options, *command], state)
         root.mkdir(parents=True, exist_ok=True)
+        versions: dict[str, str] = {}
         for package in sorted(state.glob("*.deb")):
             call(["dpkg-deb", "-x", str(package), str(root)])
+            name, version, _ = unquote(package.stem).split("_")
+            versions[name] = version
+        return versions

@@ -120,6 +120,10 @@ class Run:
     """Loading the model, up to the first run."""
     first_ms: float | None = None
     """The first run, in which engines finish their preparations."""
+    end_to_end_ms: tuple[float, ...] = ()
+    """From a camera's frame to the composited one, where an app measured."""
+    cold_start_ms: tuple[float, ...] = ()
+    """From the start of an app's process to its first matte, one for each block."""
     peak_memory_bytes: int | None = None
     """The process's highest resident memory, less what it had before it loaded the model."""
     allocated_bytes: int | None = None
@@ -130,7 +134,7 @@ class Run:
     def __post_init__(self) -> None:
         # No run takes 0 ms, and to such a run there would be no ratio.
         _check(self.name, "one of samples_ms", *self.samples_ms, above_0=True)
-        for name in ("warmup_ms", "at_s", "pss_bytes"):
+        for name in ("warmup_ms", "at_s", "pss_bytes", "end_to_end_ms", "cold_start_ms"):
             _check(self.name, f"one of {name}", *getattr(self, name))
         for name in ("init_ms", "first_ms", "peak_memory_bytes", "allocated_bytes"):
             _check(self.name, name, getattr(self, name))

@@ -1,4 +1,4 @@
-"""Latency inside an app: an activity is told what to measure when it is started, and leaves a JSON file.
+"""Measuring inside an app: an activity is told what to measure when it is started, and leaves a JSON file and a matte.
 
 What such an activity must do is in docs/benchmarks.md.
 """
@@ -8,20 +8,21 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from benchmarks.android.adb import Device
-from benchmarks.android.settings import Activity
+from benchmarks.android.session import DeviceSession
 from benchmarks.plan import Subject
 from converters.errors import ExportError
+from converters.runtimes import Image
 from modnet_export.record.files import read_validated, scratch_folder
 
 _POLL_SECONDS = 0.5
 
 
 class AppResult(BaseModel):
-    """What the activity writes. Times in ms."""
+    """What the activity writes. Times in ms; see ``Run`` for what each of them is."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -29,18 +30,31 @@ class AppResult(BaseModel):
     warmup_ms: tuple[NonNegativeFloat, ...] = ()
     init_ms: NonNegativeFloat | None = None
     first_ms: NonNegativeFloat | None = None
+    end_to_end_ms: tuple[PositiveFloat, ...] = ()
+    cold_start_ms: PositiveFloat | None = None
+    pss_bytes: PositiveInt | None = None
+    before: Mapping[str, int | float | str] = {}
+    after: Mapping[str, int | float | str] = {}
+    """What the app could read of the device before and after it measured."""
+    matte: str | None = None
+    """The name of the file with its matte."""
     error: str | None = None
 
 
-def drive(device: Device, activity: Activity, model: str, subject: Subject, runs: int, limit_s: float) -> AppResult:
-    """Start the activity on a model (its path on the device) and wait for its file, at most ``limit_s`` seconds.
+def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int) -> tuple[AppResult, bytes | None]:
+    """What the activity measured of a model on an image, 1 x H x W x 3 in [0, 1], and its matte as raw values.
 
     Raises ExportError where the activity does not start, writes an error, or writes nothing in time.
     """
-    name = f"bench-{uuid.uuid4().hex}.json"
-    remote = f"/sdcard/Android/data/{activity.package}/files/{name}"
-    extras = {"model": model, "delegate": subject.delegate, "output": name}
-    numbers = {"threads": subject.threads, "runs": runs}
+    device, activity = session.device, session.settings.app
+    assert activity is not None
+    name = f"bench-{uuid.uuid4().hex}"
+    folder = f"/sdcard/Android/data/{activity.package}/files"
+    remote = f"{folder}/{name}.json"
+    extras = {"model": session.model(subject), "delegate": subject.delegate, "output": f"{name}.json"}
+    extras |= _ports(subject) | {"image": session.pushed(subject, image_nhwc)}
+    height, width = subject.contract.image.shape[1:3]
+    numbers = {"threads": subject.threads, "runs": runs, "height": height, "width": width}
     answer = device.shell(
         [
             "am", "start", "-W", "-S", "-n", str(activity),
@@ -56,6 +70,7 @@ def drive(device: Device, activity: Activity, model: str, subject: Subject, runs
             f"cannot start {activity} on {device.serial}: {answer.last_line}",
             next_step="install the app first: adb install -r APK",
         )
+    limit_s = session.settings.block_timeout_s
     deadline = time.monotonic() + limit_s
     try:
         while device.shell(["test", "-f", remote], check=False).code:
@@ -66,14 +81,26 @@ def drive(device: Device, activity: Activity, model: str, subject: Subject, runs
                     next_step="look at the app, or allow more seconds with `block_timeout`",
                 )
             device.adb.pause(_POLL_SECONDS)
-        with scratch_folder() as folder:
-            local = folder / name
+        with scratch_folder() as scratch:
+            local = scratch / f"{name}.json"
             device.pull(remote, local)
             result = read_validated(
                 local, AppResult.model_validate_json, "the app's result", "the JSON of docs/benchmarks.md"
             )
+        if result.error or not result.samples_ms:
+            raise ExportError(f"{activity} failed: {result.error or 'it measured nothing'}")
+        return result, session.pulled(f"{folder}/{name}.matte") if result.matte else None
     finally:
-        device.shell(["rm", "-f", remote], check=False, heed_stop=False)
-    if result.error or not result.samples_ms:
-        raise ExportError(f"{activity} failed: {result.error or 'it measured nothing'}")
-    return result
+        device.shell(["rm", "-f", remote, f"{folder}/{name}.matte"], check=False, heed_stop=False)
+
+
+def _ports(subject: Subject) -> dict[str, str]:
+    """What an app must be told of a model's ports: its runtime cannot tell the types."""
+    image, matte = subject.contract.image, subject.contract.matte
+    if (image.layout, matte.layout) != ("NHWC", "NHWC") or image.dtype != matte.dtype:
+        raise ExportError(
+            f"an app cannot run {subject.file}",
+            expected="an image and a matte with channels last, both float32 or both uint8",
+            next_step="measure it with `benchmark_model`",
+        )
+    return {"ports": image.dtype}

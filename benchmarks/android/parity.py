@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.android import app
 from benchmarks.android.benchmark_model import parity_arguments
 from benchmarks.android.session import DeviceSession
 from benchmarks.plan import Plan, Subject
 from converters.errors import ExportError
 from converters.runtimes import Image
-from modnet_export.record.files import scratch_folder
 from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import recipe
 
@@ -38,19 +38,20 @@ def _tolerance(subject: Subject) -> Tolerance:
 def _matte(session: DeviceSession, subject: Subject, image_nhwc: Image) -> Image:
     """The matte of an image, both as 1 x H x W x C in [0, 1]. Raises ExportError for a matte of another size."""
     image, matte = subject.contract.image, subject.contract.matte
-    sent, got = f"{session.files.folder}/image", f"{session.files.folder}/matte"
-    with scratch_folder() as folder:
-        local = folder / "image"
-        local.write_bytes(image.encoded(image_nhwc).tobytes())
-        session.device.push(local, sent)
-    session.block(subject, 1, *parity_arguments(image.name, image.shape, sent, got))
-    raw = session.pulled(got)
+    if session.settings.app is not None:
+        _, found = app.drive(session, subject, image_nhwc, 1)
+        raw, tool = found or b"", "app"
+    else:
+        got = f"{session.files.folder}/matte"
+        sent = session.pushed(subject, image_nhwc)
+        session.block(subject, 1, *parity_arguments(image.name, image.shape, sent, got))
+        raw, tool = session.pulled(got), "benchmark_model"
     dtype = np.dtype(matte.dtype)
     expected = int(np.prod(matte.shape)) * dtype.itemsize
     if len(raw) != expected:
         raise ExportError(
             f"{subject.name} gave {len(raw)} bytes on {session.device.serial}",
             expected=f"{expected} bytes, for a matte of {'x'.join(map(str, matte.shape))}",
-            next_step="take a newer benchmark_model: old ones do not write outputs",
+            next_step=f"take a newer {tool}: old ones do not write outputs",
         )
     return matte.decoded(np.frombuffer(raw, dtype).reshape(matte.shape))

@@ -43,9 +43,7 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
                 continue
             total = 0 if plan.seconds or plan.sustained_minutes else plan.runs
             session.record.progress(session.record.run_name(subject), len(before.samples_ms) * per_sample, total)
-            step = partial(
-                _step, session, subject, before, per_block, started=started, cool=plan.sustained_minutes is None
-            )
+            step = partial(_step, session, plan, subject, before, per_block, started)
             run = session.retried(subject, "", step)
             if run is None:
                 del runs[subject]
@@ -54,24 +52,30 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
                 runs[subject] = run
 
 
-def _step(session: DeviceSession, subject: Subject, before: Run, runs: int, *, started: float, cool: bool) -> Run:
+def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, runs: int, started: float) -> Run:
     """A run with one block more, and what the device said about itself before and after it.
 
-    ``started``: when the measurement began, by the monotonic clock; ``cool``: whether to wait for a cool device.
+    ``started``: when the measurement began, by the monotonic clock. Before a block the device must be cool, but where
+    a load is to be sustained.
     """
-    warm = _cool(session) if cool else ()
+    warm = _cool(session) if plan.sustained_minutes is None else ()
     state, at_s = facts.state(session.device), time.monotonic() - started
-    taken = _taken(session, subject, before, runs, at_s)
+    taken = _taken(session, plan, subject, before, runs, at_s)
     after = facts.state(session.device)
     marks = {*taken.marks, *session.marks, *warm, *_throttled(state, after)}
-    return replace(taken, before=before.before or state, after=after, marks=tuple(sorted(marks)))
+    in_app = taken.after if session.settings.app else {}
+    return replace(
+        taken,
+        before=before.before or {**state, **taken.before},
+        after={**after, **in_app},
+        marks=tuple(sorted(marks)),
+    )
 
 
-def _taken(session: DeviceSession, subject: Subject, before: Run, runs: int, at_s: float) -> Run:
+def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, runs: int, at_s: float) -> Run:
     """A run with one block more, which began ``at_s`` seconds after the measurement."""
     if session.settings.app is not None:
-        model, limit_s = session.model(subject), session.settings.block_timeout_s
-        result = app.drive(session.device, session.settings.app, model, subject, runs, limit_s)
+        result, _ = app.drive(session, subject, plan.image_nhwc, runs)
         return replace(
             before,
             samples_ms=(*before.samples_ms, *result.samples_ms),
@@ -79,6 +83,11 @@ def _taken(session: DeviceSession, subject: Subject, before: Run, runs: int, at_
             warmup_ms=(*before.warmup_ms, *result.warmup_ms),
             init_ms=before.init_ms or result.init_ms,
             first_ms=before.first_ms or result.first_ms,
+            end_to_end_ms=(*before.end_to_end_ms, *result.end_to_end_ms),
+            cold_start_ms=before.cold_start_ms + (() if result.cold_start_ms is None else (result.cold_start_ms,)),
+            pss_bytes=before.pss_bytes + (() if result.pss_bytes is None else (result.pss_bytes,)),
+            before=before.before or _in_app(result.before),
+            after=_in_app(result.after),
         )
     block = session.block(subject, runs)
     marks = set(before.marks)
@@ -96,6 +105,11 @@ def _taken(session: DeviceSession, subject: Subject, before: Run, runs: int, at_
         peak_memory_bytes=max(peaks, default=None),
         marks=tuple(sorted(marks)),
     )
+
+
+def _in_app(state: Mapping[str, str | int | float]) -> dict[str, str | int | float]:
+    """What an app read of the device, by names that tell it from what adb's shell reads."""
+    return {f"{name} in the app": value for name, value in state.items()}
 
 
 def _cool(session: DeviceSession) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from benchmarks.plan import Subject
 from benchmarks.record import TargetRecord
 from benchmarks.results import FUNCTIONAL, Block
 from converters.errors import ExportError
+from converters.runtimes import Image
 from modnet_export.record.files import scratch_folder, sha256
 
 _FIXED_PERFORMANCE = ["cmd", "power", "set-fixed-performance-mode-enabled"]
@@ -115,6 +116,15 @@ class DeviceSession:
                 if attempt == 2:
                     self.record.fail(subject, str(error), part)
         return None
+
+    def pushed(self, subject: Subject, image_nhwc: Image) -> str:
+        """The path on the device of an image, 1 x H x W x 3 in [0, 1], as the subject's input takes it."""
+        remote = f"{self.files.folder}/image"
+        with scratch_folder() as folder:
+            local = folder / "image"
+            local.write_bytes(subject.contract.image.encoded(image_nhwc).tobytes())
+            self.device.push(local, remote)
+        return remote
 
     def pulled(self, remote: str) -> bytes:
         """The contents of a file on the device; raises ExportError."""

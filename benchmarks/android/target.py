@@ -40,9 +40,9 @@ class AdbTarget:
 
     @property
     def observations(self) -> frozenset[Observation]:
-        """An app tells nothing but latencies."""
+        """An app has no profile of ops, and the energy of its start would be counted too."""
         if self.settings.app is not None:
-            return frozenset({"latency"})
+            return frozenset({"latency", "parity"})
         return frozenset({"latency", "parity", "profile", "energy"})
 
     def measure(self, plan: Plan, record: TargetRecord, stop: threading.Event) -> None:
@@ -50,12 +50,11 @@ class AdbTarget:
         subjects = [item for item in plan.of_formats(self.formats, self.name) if self._takes(item, record)]
         device = Adb(self.program, stop).device(self.serial)
         with opened(device, self.settings, record) as session:
-            if self.settings.app is not None:
-                rounds.measure(session, plan, subjects)
-                return
             for subject in subjects:
                 parity.check(session, plan, subject)
             rounds.measure(session, plan, subjects)
+            if self.settings.app is not None:
+                return
             for subject in subjects:
                 device.adb.raise_if_stopped()
                 observe.observe(session, plan, subject)

@@ -77,7 +77,9 @@ class BenchOptions:
     app: Annotated[
         str | None,
         typer.Option(
-            metavar="PACKAGE/ACTIVITY", help="Measure inside this app instead: latency only.", rich_help_panel=_ANDROID
+            metavar="PACKAGE/ACTIVITY",
+            help="Measure inside this app instead: no profile and no energy.",
+            rich_help_panel=_ANDROID,
         ),
     ] = None
     cores: Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from benchmarks.results import EVALUATED, FUNCTIONAL, Bench, Run
 from benchmarks.shown import interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
@@ -66,6 +68,10 @@ def _say_notes(run: Run) -> None:
             say("  Latencies of an emulator say nothing about those of a phone.")
         if EVALUATED in run.marks:
             say("  Its latency is the evaluator's and says nothing about Core ML's: measure on a Mac or an iPhone.")
+    if run.end_to_end_ms:
+        say(f"{name}: {tenths(median(run.end_to_end_ms))} ms from a camera's frame to the composited one")
+    if run.cold_start_ms:
+        say(f"{name}: {whole(median(run.cold_start_ms))} ms from the app's start to its first matte")
     if run.pss_bytes:
         say(f"{name}: PSS up to {megabytes(max(run.pss_bytes))} MB in {len(run.pss_bytes)} samples")
     if run.energy is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +17,16 @@ _COMPILER = (
     "kotlinx-coroutines-core-jvm", "annotations-13.0",
 )  # fmt: skip
 # A compiler lives for seconds: what compiles it well, or collects garbage beside it, only takes time from others.
-_SHORT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+SHORT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 def sources(*folders: Path) -> list[Path]:
     return sorted(path for folder in folders for path in folder.rglob("*.kt"))
+
+
+def tests(module: str) -> list[Path]:
+    """A module's unit tests, and those that Gradle does not build: Android's jar lacks what they use of the JDK."""
+    return sources(DEMO / module / "src/test", DEMO / module / "src/jvmTest")
 
 
 def classpath(paths: Sequence[Path]) -> str:
@@ -41,7 +45,7 @@ def compiled(
     compiler = classpath([jars / f"{name}.jar" for name in _COMPILER])
     main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
     return run([
-        toolchains.java(), *_SHORT, "-cp", compiler, main, "-Werror", "-no-stdlib", "-no-reflect", "-jvm-target", "11",
+        toolchains.java(), *SHORT, "-cp", compiler, main, "-Werror", "-no-stdlib", "-no-reflect", "-jvm-target", "11",
         "-module-name", "matting", *options, "-cp", classpath([*libraries, stdlib()]), "-d", into, *kotlin,
     ])  # fmt: skip
 
@@ -50,16 +54,12 @@ def stdlib() -> Path:
     return toolchains.kotlin() / "kotlin-stdlib.jar"
 
 
+def annotations_jar() -> Path:
+    """What the standard library is used with: the annotations that the compiler writes."""
+    return toolchains.kotlin() / "annotations-13.0.jar"
+
+
 def junit(classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS) -> subprocess.CompletedProcess[str]:
     paths = classpath([*classes, *toolchains.junit(), stdlib()])
     runner = "org.junit.runner.JUnitCore"
     return run([toolchains.java(), f"-Dmodnet.vectors={vectors}", "-cp", paths, runner, *tests])
-
-
-def references(classes: Sequence[Path]) -> set[str]:
-    """What compiled classes call and read of Android: ``android/os/Looper.myLooper:()Landroid/os/Looper;``."""
-    javap = Path(toolchains.java()).resolve().with_name("javap")
-    printed = run([javap, "-c", "-p", *classes])
-    assert printed.returncode == 0, printed.stderr
-    found = re.findall(r'// (?:Interface)?(?:Method|Field) (android/[\w/$]+\."?[\w<>$]+"?:\S+)', printed.stdout)
-    return {reference.replace('"', "") for reference in found}

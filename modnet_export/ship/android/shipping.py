@@ -24,7 +24,7 @@ _ASSETS, _KOTLIN = "src/main/assets", f"src/main/kotlin/{kotlin.PACKAGE}"
 _GOLDEN, _TEST = f"src/androidTest/assets/{kotlin.GOLDEN_FOLDER}", f"src/androidTest/kotlin/{kotlin.PACKAGE}"
 _MARK = "ModelSpec.kt"
 """The file of the sources by which a module is known that has them already."""
-_RULES = b"""# Written by modnet-export. LiteRT's native code calls these classes by their names.
+RULES = b"""# Written by modnet-export. LiteRT's native code calls these classes by their names.
 -keep class com.google.ai.edge.litert.** { *; }
 """
 _BUILT_IN_KOTLIN = (9,)
@@ -203,7 +203,7 @@ def _files(project: Project, folder: Path, exported: Manifest, models: Sequence[
         files[f"{_GOLDEN}/{item.file}"] = Shipped((folder / item.file).read_bytes(), True)
     files[f"{_KOTLIN}/ModnetModel.kt"] = Shipped(kotlin.constants(exported, models), True)
     files[f"{_TEST}/ModnetParityTest.kt"] = Shipped(kotlin.parity_test(exported, models))
-    files[edits.RULES] = Shipped(_RULES)
+    files[edits.RULES] = Shipped(RULES)
     others = (item.folder for item in project.used if item is not project.app)
     if not any((other / _KOTLIN / _MARK).is_file() for other in others):
         files |= {f"{_KOTLIN}/{name}": Shipped(data) for name, data in kotlin.sources().items()}

@@ -22,6 +22,7 @@ from modnet_export.record.files import sha256
 from modnet_export.record.measures import Tolerance
 from tests.fakes import benchmark_model, phone
 
+_OF_PLAN = ("energy", "profile", "sustained_minutes", "samples")
 IMAGE = np.zeros((1, 96, 128, 3), np.float32)
 
 
@@ -93,7 +94,7 @@ def run(tmp_path, model):
     """Measure on devices with a stand-in that prints, without running a model."""
 
     def measured(*devices, subjects=(model,), record=None, runs=10, form="current", tool_options=None, **options):
-        plan_options = {key: options.pop(key) for key in ("energy", "profile", "sustained_minutes") if key in options}
+        plan_options = {key: options.pop(key) for key in _OF_PLAN if key in options}
         chosen = {"return_timeout_s": 20, "memory": False, "cool_timeout_s": 0, **options}
         if "app" not in chosen:
             script = benchmark_model.script(tmp_path / "benchmark_model", form=form, **(tool_options or {}))

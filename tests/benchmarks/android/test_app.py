@@ -4,41 +4,91 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from benchmarks.android.files import FOLDER
 from benchmarks.android.settings import Activity
+from modnet_export import Size
+from modnet_export.record.contract import Contract
+from modnet_export.record.measures import Tolerance
+from modnet_export.verifying.parity import Sample
+from tests.benchmarks.android.conftest import IMAGE
 from tests.fakes import phone
 
 ACTIVITY = Activity.parse("dev.modnet.demo/.BenchmarkActivity")
 
 
-def install(device, result):
+MATTE = np.linspace(0, 1, 96 * 128, dtype=np.float32).reshape(1, 96, 128, 1)
+MEASURED = {"samples_ms": [10.0, 11.0], "warmup_ms": [30.0], "init_ms": 5.0, "first_ms": 30.0}
+
+
+def install(device, result, matte=b""):
+    """An app that leaves a result, and this matte."""
     files = "$FAKE_DEVICE/sdcard/Android/data/dev.modnet.demo/files"
     (device.folder / "result.json").write_text(json.dumps(result))
+    (device.folder / "result.matte").write_bytes(matte)
     phone.program(
         device.folder,
         "am",
         'echo "$@" >> "$FAKE_DEVICE/am.log"\n[ "$1" = force-stop ] && exit 0\n'
         'while [ $# -gt 0 ]; do if [ "$2" = output ]; then name="$3"; fi; shift; done\n'
-        f'mkdir -p {files}; (sleep 0.7; cp "$FAKE_DEVICE/result.json" {files}/"$name") >/dev/null 2>&1 &',
+        f'mkdir -p {files}; cp "$FAKE_DEVICE/result.matte" {files}/"${{name%.json}}.matte"\n'
+        f'(sleep 0.7; cp "$FAKE_DEVICE/result.json" {files}/"$name") >/dev/null 2>&1 &',
     )
 
 
 @pytest.mark.long
 def test_samples_of_an_app_are_single_runs(phones, run):
     device = phones()
-    install(device, {"samples_ms": [10.0, 11.0], "warmup_ms": [30.0], "init_ms": 5.0, "first_ms": 30.0})
+    more = {"end_to_end_ms": [40.0], "cold_start_ms": 800.5, "pss_bytes": 90_000_000}
+    install(device, {**MEASURED, **more, "before": {"thermal_status": 1}, "after": {"thermal_status": 2}})
     (one,) = run(device, app=ACTIVITY).runs
     assert one.samples_ms == (10.0, 11.0) * 5
     assert (one.conditions["tool"], one.conditions["runs a sample"]) == (str(ACTIVITY), 1)
     calls = (device.folder / "am.log").read_text().splitlines()
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")
     assert "--es delegate cpu" in calls[0]
-    assert "--ei threads 1 --ei runs 2" in calls[0]
+    assert "--ei threads 1 --ei runs 2 --ei height 96 --ei width 128" in calls[0]
+    assert re.search(f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/image ", calls[0])
+    assert (one.end_to_end_ms, one.cold_start_ms) == ((40.0,) * 5, (800.5,) * 5)
+    assert one.pss_bytes == (90_000_000,) * 5
+    # Beside what adb's shell reads.
+    assert (one.before["thermal_status in the app"], one.after["thermal_status in the app"]) == (1, 2)
+    assert "thermal_status" in one.after
     assert calls[-1] == "force-stop dev.modnet.demo"
     assert not list((device.folder / "sdcard").rglob("bench-*"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("matte", "passed"), [(MATTE, True), (MATTE * 0.9, False), (MATTE[:, 1:], None)], ids=["right", "wrong", "short"]
+)
+def test_the_matte_of_an_app_is_compared(phones, run, model, matte, passed):
+    device = phones()
+    install(device, {**MEASURED, "matte": "bench.matte"}, matte.tobytes())
+    judged = replace(model, tolerance=Tolerance(mad=0.01))
+    sample = Sample("photo", IMAGE, MATTE)
+    result = run(device, subjects=(judged,), app=ACTIVITY, samples=(sample,), runs=1)
+    assert [item.passed for item in result.parity] == ([] if passed is None else [passed])
+    assert [item.reason for item in result.failures if "gave 48640 bytes" in item.reason] or passed is not None
+    assert not list((device.folder / "sdcard").rglob("bench-*"))
+
+
+def test_an_app_that_leaves_no_matte_is_said(phones, run):
+    device = phones()
+    install(device, MEASURED)
+    failures = run(device, app=ACTIVITY, samples=(Sample("photo", IMAGE, MATTE),), runs=1).failures
+    assert re.search("gave 0 bytes.*take a newer app", failures[0].reason, re.DOTALL)
+
+
+def test_ports_that_an_app_cannot_fill_are_refused(phones, run, model):
+    device = phones()
+    install(device, MEASURED)
+    other = replace(model, contract=Contract.of("coreml", Size(height=96, width=128)))
+    assert "cannot run" in run(device, subjects=(other,), app=ACTIVITY).failures[0].reason
 
 
 @pytest.mark.parametrize(
@@ -50,6 +100,7 @@ def test_samples_of_an_app_are_single_runs(phones, run):
         ({"samples_ms": [10.0, -1.0]}, "cannot read bench-"),
         ({"samples_ms": [float("nan")]}, "cannot read bench-"),
         ({"samples_ms": [10.0], "init_ms": -5.0}, "cannot read bench-"),
+        ({"samples_ms": [10.0], "cold_start_ms": 0}, "cannot read bench-"),
     ],
 )
 def test_what_the_app_says_is_wrong_is_reported(phones, run, result, message):

@@ -59,6 +59,8 @@ def test_marks_memory_energy_and_ops_are_told(printed, make_run):
         "m",
         marks=("functional only",),
         pss_bytes=(5_000_000, 7_000_000),
+        end_to_end_ms=(30.0, 40.0, 34.0),
+        cold_start_ms=(800.0, 900.0),
         energy=Energy(2.0, 0.25, 9),
         energy_refused="it is charging",
         profile=(OpTime("CONV_2D", "backbone", 3.0, 0.75), OpTime("ADD", "sum", 1.0, 0.25)),
@@ -66,6 +68,8 @@ def test_marks_memory_energy_and_ops_are_told(printed, make_run):
     text = printed(run)
     assert "* m: functional only" in text
     assert "an emulator say nothing" in text
+    assert "34.0 ms from a camera's frame to the composited one" in text
+    assert "850 ms from the app's start to its first matte" in text
     assert "PSS up to 7 MB in 2 samples" in text
     assert "about 0.25 J per inference" in text
     assert "no estimate of energy: it is charging" in text

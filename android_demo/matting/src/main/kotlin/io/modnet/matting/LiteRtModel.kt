@@ -54,13 +54,25 @@ class LiteRtModel private constructor(
          * where it does not run there; LiteRT is never let choose another processor silently. [threads] are the CPU's;
          * null: LiteRT's own choice.
          */
-        fun open(assets: AssetManager, spec: ModelSpec, processor: Processor, threads: Int? = null): LiteRtModel {
+        fun open(assets: AssetManager, spec: ModelSpec, processor: Processor, threads: Int? = null): LiteRtModel =
+            open(spec, processor, threads) { CompiledModel.create(assets, spec.file, it) }
+
+        /** The same for a model that is no asset, but the file [path]. */
+        fun open(path: String, spec: ModelSpec, processor: Processor, threads: Int? = null): LiteRtModel =
+            open(spec, processor, threads) { CompiledModel.create(path, it) }
+
+        private fun open(
+            spec: ModelSpec,
+            processor: Processor,
+            threads: Int?,
+            create: (CompiledModel.Options) -> CompiledModel,
+        ): LiteRtModel {
             val accelerator = if (processor == Processor.GPU) Accelerator.GPU else Accelerator.CPU
             val options = CompiledModel.Options(accelerator)
             if (processor == Processor.CPU) options.cpuOptions = CompiledModel.CpuOptions(numThreads = threads)
             var model: CompiledModel? = null
             try {
-                model = CompiledModel.create(assets, spec.file, options)
+                model = create(options)
                 return LiteRtModel(spec, processor, model, model.createInputBuffers(), model.createOutputBuffers())
             } catch (error: LiteRtException) {
                 model?.close()
@@ -73,16 +85,7 @@ class LiteRtModel private constructor(
         }
 
         /** The first of [attempts] that runs, and what kept those before it from running. */
-        fun openFirst(assets: AssetManager, attempts: List<Attempt>): Pair<LiteRtModel, List<ModelException>> {
-            val refused = ArrayList<ModelException>()
-            for ((spec, processor) in attempts) {
-                try {
-                    return open(assets, spec, processor) to refused
-                } catch (error: ModelException) {
-                    refused += error
-                }
-            }
-            throw refused.last()
-        }
+        fun openFirst(assets: AssetManager, attempts: List<Attempt>): Pair<LiteRtModel, List<ModelException>> =
+            openFirst(attempts) { open(assets, it.spec, it.processor) }
     }
 }

@@ -52,6 +52,19 @@ fun attempts(models: List<ModelSpec>, only: Processor? = null): List<Attempt> {
     return all.filter { only == null || it.processor == only }
 }
 
+/** The first of [attempts] that [open] opens, and what kept those before it from running; throws the last one's. */
+fun <T : MatteModel> openFirst(attempts: List<Attempt>, open: (Attempt) -> T): Pair<T, List<ModelException>> {
+    val refused = ArrayList<ModelException>()
+    for (attempt in attempts) {
+        try {
+            return open(attempt) to refused
+        } catch (error: ModelException) {
+            refused += error
+        }
+    }
+    throw refused.last()
+}
+
 /** Throws [ModelException] unless [file] is what was exported. Reads it whole: once for each start of an app will do. */
 fun ModelSpec.check(file: InputStream) {
     val digest = MessageDigest.getInstance("SHA-256")

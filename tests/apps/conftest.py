@@ -1,0 +1,80 @@
+"""What several tests of the apps need: each is compiled once for all processes of a run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from converters.errors import ExportError
+from modnet_export.ship.android.shipping import ShipRequest, ship
+from tests.apps import api, kotlin, packaging, toolchains
+
+
+@pytest.fixture(scope="session")
+def android_tools():
+    """Skips where the toolchains are missing, and says how to get them."""
+    try:
+        toolchains.java(), toolchains.kotlin(), toolchains.android_jar(), toolchains.junit()
+        toolchains.ktlint(), toolchains.api(), toolchains.levels()
+    except ExportError as error:
+        pytest.skip(f"{error.what}: {error.next_step}")
+
+
+@pytest.fixture(scope="session")
+def matting(shared, android_tools):
+    """The classes of ``android_demo/matting``, with the stubs of LiteRT in place of the library."""
+
+    def make(folder):
+        sources = kotlin.sources(kotlin.DEMO / "matting/src/main", kotlin.DEMO / "check/litert")
+        done = kotlin.compiled(sources, folder, [api.android_36()], "-no-jdk")
+        assert not done.returncode, done.stderr
+
+    return shared("matting", make)
+
+
+@pytest.fixture(scope="session")
+def demo(shared, dist) -> Path:
+    """``android_demo`` with small models in it, as ``make android-demo`` leaves it. Read only."""
+
+    def make(folder):
+        generated = shutil.ignore_patterns("assets", "androidTest", "ModnetModel.kt", "modnet-*", "build", ".gradle")
+        shutil.copytree(kotlin.DEMO, folder, ignore=generated, dirs_exist_ok=True)
+        models = (dist / "modnet_fp16.tflite", dist / "modnet_fp32.tflite")
+        ship(ShipRequest(folder, models)).carry_out()
+        # The code that the docs begin with is compiled too.
+        code = re.findall(r"```kotlin\n(.*?)```", (kotlin.ROOT / "docs/android.md").read_text(), re.DOTALL)
+        (folder / "app/src/main/kotlin/Docs.kt").write_text("package io.modnet.docs\n\n" + "\n".join(code))
+
+    return shared("android-demo", make)
+
+
+@pytest.fixture(scope="session")
+def demo_app(demo) -> packaging.App:
+    """The demo app as its build type ``benchmark`` has it."""
+    return packaging.App(demo / "app", "io.modnet.demo", ("main", "benchmark"))
+
+
+@pytest.fixture(scope="session")
+def androidx(shared, android_tools) -> Path:
+    """The classes of the stubs that stand in for what the app uses beside LiteRT."""
+
+    def make(folder):
+        done = kotlin.compiled(kotlin.sources(kotlin.DEMO / "check/androidx"), folder, [api.android_36()], "-no-jdk")
+        assert not done.returncode, done.stderr
+
+    return shared("androidx", make)
+
+
+@pytest.fixture(scope="session")
+def app_classes(shared, demo_app, matting, androidx) -> Path:
+    """The app's classes and R's, without those of ``matting``."""
+
+    def make(folder):
+        classes = folder / "classes"
+        classes.mkdir()
+        packaging.compile_app(demo_app, packaging.link(demo_app, folder), [matting, androidx], classes)
+
+    return shared("app", make) / "classes"
