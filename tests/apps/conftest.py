@@ -11,6 +11,8 @@ import pytest
 from converters.errors import ExportError
 from modnet_export.ship.android.shipping import ShipRequest, ship
 from tests.apps import api, kotlin, packaging, toolchains
+from tests.benchmarks.android.conftest import adb as adb
+from tests.benchmarks.android.conftest import phones as phones
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,21 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks.android.app import AppResult
+from benchmarks import session
+from benchmarks.android.settings import Activity, AndroidSettings
+from benchmarks.android.target import AdbTarget
+from benchmarks.choices import Delegate
+from benchmarks.plan import Plan, Subject
+from benchmarks.record import Record
+from modnet_export import Size
+from modnet_export.record.contract import Contract
+from modnet_export.record.files import sha256
+from modnet_export.record.measures import Tolerance
 from modnet_export.ship.android.shipping import ShipRequest, ship
 from modnet_export.ship.lint.run import LintRequest, lint
+from modnet_export.verifying.parity import Sample
 from tests.apps import kotlin, picture, toolchains
+from tests.fakes import phone
 
 pytestmark = [pytest.mark.long]
 TEST = kotlin.tests("app")
@@ -44,25 +55,43 @@ def test_the_unit_tests_pass_on_the_jvm(app_classes, matting, tests):
     assert f"OK ({written} tests)" in done.stdout
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_bench_reads_what_the_benchmark_activity_writes(app_classes, matting, tests, tmp_path, dtype):
-    image = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
-    given = image if dtype == "uint8" else (image / 255).astype(np.float32)
-    (tmp_path / "image").write_bytes(given.tobytes())
+@pytest.fixture
+def benched(phones, app_classes, matting, tests, tmp_path):
+    """A benchmark of the app, whose logic runs on a JVM behind adb. Its network's matte is the image's red."""
+    device = phones()
+    files = "$FAKE_DEVICE/sdcard/Android/data/io.modnet.demo/files"
     paths = kotlin.classpath([app_classes, matting, tests, *toolchains.junit(), kotlin.stdlib()])
-    arguments = [tmp_path, dtype, tmp_path / "image"]
-    done = kotlin.run([toolchains.java(), "-cp", paths, "io.modnet.demo.BenchmarkTestKt", *arguments])
-    assert not done.returncode, done.stderr
-    found = AppResult.model_validate_json((tmp_path / "bench.json").read_text())
-    assert (len(found.samples_ms), len(found.end_to_end_ms)) == (3, 3)
-    assert found.first_ms == found.warmup_ms[0]
-    assert (found.cold_start_ms, found.pss_bytes, found.error) == (812.5, 123_456_789, None)
-    assert found.after == {"thermal_status": 1, "scaling_cur_freq": "1800000, 2400000"}
-    # The network's matte is the image's red.
-    matte = np.frombuffer((tmp_path / str(found.matte)).read_bytes(), dtype)
-    np.testing.assert_array_equal(matte, given[..., 0].ravel())
-    failed = AppResult.model_validate_json((tmp_path / "error.json").read_text())
-    assert failed.error == 'a "lost" \\ device\n'
+    activity = f'{toolchains.java()} -cp {paths} io.modnet.demo.BenchmarkTestKt {files} "$@"'
+    phone.program(device.folder, "am", f'[ "$1" = force-stop ] && exit 0\nmkdir -p {files}\n{activity}')
+    (tmp_path / "m.tflite").write_bytes(b"the network is another")
+    app = Activity.parse("io.modnet.demo/.BenchmarkActivity")
+    target = AdbTarget(device.serial, AndroidSettings(app=app, cool_timeout_s=0))
+
+    def measured(dtype: str, delegate: Delegate = "cpu"):
+        contract = Contract.of("tflite", Size(height=96, width=128), eight_bit=dtype == "uint8")
+        path = tmp_path / "m.tflite"
+        subject = Subject(path, "tflite", sha256(path), contract, Tolerance(mad=1e-6), delegate=delegate)
+        image_nhwc = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3)).astype(np.float32) / 255
+        samples = (Sample("photo", image_nhwc, image_nhwc[..., :1]),)
+        return session.measure([target], Plan((subject,), image_nhwc, runs=2, samples=samples), Record())
+
+    return measured
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_bench_drives_the_benchmark_activity(benched, dtype):
+    result = benched(dtype)
+    assert [item.passed for item in result.parity] == [True]
+    (run,) = result.runs
+    assert (len(run.samples_ms), len(run.end_to_end_ms)) == (2, 2)
+    assert run.first_ms == run.warmup_ms[0]
+    assert (run.cold_start_ms, run.pss_bytes) == ((812.5,) * 2, (123_456_789,) * 2)
+    assert run.after["scaling_cur_freq in the app"] == "1800000, 2400000"
+
+
+def test_what_the_activity_refuses_is_reported(benched):
+    reasons = {item.reason for item in benched("float32", "nnapi").failures}
+    assert reasons == {"io.modnet.demo/.BenchmarkActivity failed: an app runs models on cpu or gpu, not on nnapi"}
 
 
 def test_the_picture_of_the_docs_shows_each_background(app_classes, matting, tests, tmp_path):

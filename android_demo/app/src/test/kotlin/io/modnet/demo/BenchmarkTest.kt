@@ -22,13 +22,14 @@ object Bench : Device {
         Benchmark(this, folder, open).run({ extras[it] as? String }, { extras[it] as? Int ?: 0 })
 }
 
-/** Writes what the benchmark activity does, for the network [Red]: folder, ports, and the raw image's path. */
+/** The benchmark activity without Android, for the network [Red]: the folder of its files, and what `am` was given. */
 fun main(arguments: Array<String>) {
-    val (folder, ports, image) = arguments
-    val extras = mapOf("model" to "m.tflite", "delegate" to "cpu", "output" to "bench.json", "ports" to ports)
-    val numbers = mapOf("threads" to 1, "runs" to 3, "height" to 24, "width" to 32)
-    Bench.run(File(folder), extras + numbers + ("image" to image))
-    Bench.run(File(folder), extras + numbers + ("output" to "error.json")) { error("a \"lost\" \\ device\n") }
+    val extras = HashMap<String, Any>()
+    for ((kind, name, value) in arguments.drop(1).windowed(3)) {
+        if (kind == "--es") extras[name] = value
+        if (kind == "--ei") extras[name] = value.toInt()
+    }
+    Bench.run(File(arguments[0]), extras)
 }
 
 class BenchmarkTest {
