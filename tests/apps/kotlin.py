@@ -59,7 +59,10 @@ def annotations_jar() -> Path:
     return toolchains.kotlin() / "annotations-13.0.jar"
 
 
-def junit(classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS) -> subprocess.CompletedProcess[str]:
+def junit(
+    classes: Sequence[Path], tests: Sequence[str], vectors: Path = VECTORS, **folders: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run tests, which are told of folders as the properties ``modnet.NAME``."""
     paths = classpath([*classes, *toolchains.junit(), stdlib()])
-    runner = "org.junit.runner.JUnitCore"
-    return run([toolchains.java(), f"-Dmodnet.vectors={vectors}", "-cp", paths, runner, *tests])
+    told = [f"-Dmodnet.{name}={folder}" for name, folder in {"vectors": vectors, **folders}.items()]
+    return run([toolchains.java(), *told, "-cp", paths, "org.junit.runner.JUnitCore", *tests])
