@@ -15,9 +15,11 @@ public class MLModelConfiguration {
     }
 }
 
+// Swift alone
 public struct MLModelMetadataKey: RawRepresentable, Hashable, Sendable {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
+    // MLModelCreatorDefinedKey
     public static let creatorDefinedKey = MLModelMetadataKey(rawValue: "MLModelCreatorDefinedKey")
 }
 
@@ -37,6 +39,7 @@ public class MLModelDescription {
 }
 
 public class MLFeatureValue {
+    // featureValueWithPixelBuffer
     public convenience init(pixelBuffer value: CVPixelBuffer) { self.init() }
     open var imageBufferValue: CVPixelBuffer? { nil }
 }
@@ -47,8 +50,10 @@ public protocol MLFeatureProvider {
 }
 
 public class MLDictionaryFeatureProvider: MLFeatureProvider {
+    // initWithDictionaryError
     public init(dictionary: [String: Any]) throws {}
     public var featureNames: Set<String> { [] }
+    // featureValueForName
     public func featureValue(for featureName: String) -> MLFeatureValue? { nil }
 }
 
@@ -62,10 +67,13 @@ public class MLPredictionOptions {
 
 public class MLModel {
     open var modelDescription: MLModelDescription { MLModelDescription() }
+    // loadContentsOfURLConfigurationCompletionHandler
     open class func load(
         contentsOf url: URL, configuration: MLModelConfiguration = MLModelConfiguration()
     ) async throws -> MLModel { MLModel() }
+    // compileModelAtURLCompletionHandler
     open class func compileModel(at modelURL: URL) async throws -> URL { modelURL }
+    // predictionFromFeaturesOptionsError
     open func prediction(from input: any MLFeatureProvider, options: MLPredictionOptions) throws
         -> any MLFeatureProvider
     {

@@ -1,18 +1,26 @@
 // Follows CVReturn.h, CVPixelBuffer.h and CVPixelBufferPool.h of Apple's CoreVideo, as Swift imports them.
 import Foundation
 
+// Swift alone
 public typealias OSType = UInt32
+// Swift alone
 public typealias CFString = String
+// Swift alone
 public typealias CFDictionary = [String: Any]
+// Swift alone
 public final class CFAllocator: Sendable {}
 public let kCFAllocatorDefault: CFAllocator? = nil
 
+// Swift alone
 public typealias CVReturn = Int32
 public let kCVReturnSuccess: CVReturn = 0
 
 // Not Sendable: the strictest that an SDK has had them.
+// Swift alone
 public class CVBuffer {}
+// Swift alone
 public typealias CVPixelBuffer = CVBuffer
+// Swift alone
 public class CVPixelBufferPool {}
 
 public let kCVPixelFormatType_32BGRA: OSType = 0x4247_5241
@@ -26,6 +34,7 @@ public let kCVPixelBufferMetalCompatibilityKey: CFString = "MetalCompatibility"
 public struct CVPixelBufferLockFlags: OptionSet, Sendable {
     public let rawValue: UInt64
     public init(rawValue: UInt64) { self.rawValue = rawValue }
+    // kCVPixelBufferLock_ReadOnly
     public static let readOnly = CVPixelBufferLockFlags(rawValue: 1)
 }
 

