@@ -67,7 +67,7 @@ setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify
 setup-arm64: $(VENV)/installed  ## LiteRT's arm64 build under QEMU, for `bench --target qemu-arm64`
 	$(BIN)/python -m benchmarks.qemu
 
-setup-apps: $(VENV)/installed-dev  ## the Kotlin compiler and what else android_demo is checked with, in the user's cache
+setup-apps: $(VENV)/installed-dev  ## Kotlin, Swift and what else android_demo and ios_demo are checked with, in the user's cache
 	$(BIN)/python -m tests.apps
 
 clean:

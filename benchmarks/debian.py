@@ -1,11 +1,12 @@
-"""Packages of Debian, unpacked without root into a folder: their signatures are checked, the system is left alone."""
+"""Packages of Debian in a folder: their signatures are checked, the system is left alone; ``install`` needs root."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -29,12 +30,41 @@ def unpack(root: Path, names: Sequence[str], suites: Sequence[str], architecture
 
     Returns the version of each. Raises OSError or subprocess.SubprocessError.
     """
+    with keyring() as keys:
+        return _unpack(root, names, suites, architecture, keys)
+
+
+@contextmanager
+def keyring() -> Iterator[Path]:
+    """The keys that Debian signs with. Raises OSError or subprocess.SubprocessError."""
     keys = Path("/") / _KEYS
     if keys.is_file():
-        return _unpack(root, names, suites, architecture, keys)
+        yield keys
+        return
     with tempfile.TemporaryDirectory(prefix="keys.") as name:  # Ubuntu has it as a package
         _unpack(Path(name) / "root", ("debian-archive-keyring",), (), None, None)
-        return _unpack(root, names, suites, architecture, Path(name) / "root" / _KEYS)
+        yield Path(name) / "root" / _KEYS
+
+
+def install(root: Path, names: Sequence[str], suite: str, downloads: Path) -> None:
+    """Make a whole system of ``suite`` with these packages in the folder ``root``, which must not exist yet.
+
+    Needs root. What was downloaded is kept in ``downloads``: after an interruption it is not fetched again. Raises
+    OSError or subprocess.SubprocessError.
+    """
+    downloads.mkdir(parents=True, exist_ok=True)
+    with keyring() as keys, tempfile.TemporaryDirectory(prefix="debootstrap.") as name:
+        program = Path(name) / "root"
+        unpack(program, ("debootstrap",), (suite,))
+        # Its mounts are seen by no other process, and end with it.
+        call([
+            "nice", "-n", "10", "unshare", "--mount",
+            "env", f"DEBOOTSTRAP_DIR={program / 'usr/share/debootstrap'}", f"{program / 'usr/sbin/debootstrap'}",
+            "--variant=minbase", f"--keyring={keys}", f"--cache-dir={downloads}", f"--include={','.join(names)}",
+            suite, str(root), _SOURCE,
+        ])  # fmt: skip
+    for package in (root / "var/cache/apt/archives").glob("*.deb"):
+        package.unlink()
 
 
 def _unpack(

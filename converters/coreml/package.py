@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +138,17 @@ def _array(data: npt.NDArray[np.uint8], kind: str, shape: list[int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What Xcode shows of a model. ``ports``: a description for every input and output by name."""
+    """What Xcode shows of a model. ``ports``: a description for every input and output by name.
+
+    ``creator_defined``: what an app can read of the compiled model, whose file is no longer this one.
+    """
 
     author: str
     licence: str
     version: str
     description: str
     ports: dict[str, str]
+    creator_defined: dict[str, str] = field(default_factory=dict)
 
 
 # coremltools draws random identifiers. They need only differ within one package: constants keep equal models equal.
@@ -163,6 +167,8 @@ def save(converted: Any, package: Path, metadata: Metadata) -> None:
     description.metadata.versionString = metadata.version
     description.metadata.shortDescription = metadata.description
     description.metadata.userDefined["com.apple.coreml.model.preview.type"] = "imageSegmenter"
+    description.metadata.userDefined.update(metadata.creator_defined)
+    description.metadata.userDefined.pop("com.github.apple.coremltools.conversion_date", None)  # other bytes each day
     for port in (*description.input, *description.output):
         port.shortDescription = metadata.ports.get(port.name, "")
     data = package / "Data" / _SPECIFICATION

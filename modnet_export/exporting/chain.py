@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 
     from converters.tflite.moments import Moments
 
+SOURCE_KEY = "io.modnet.source.sha256"
+VERSION_KEY = "io.modnet.version"
+"""Creator-defined metadata of a Core ML package: ios_demo/MattingKit compares both with ``modnet.json``."""
+
 
 class Chain:
-    """Makes the artefacts of one request from the checkpoint's ONNX model."""
+    """Makes the artefacts of one request from the ONNX model of a source, whose file has the hash ``source_sha256``."""
 
-    def __init__(self, model: onnx.ModelProto, request: ExportRequest, progress: Progress = silent) -> None:
-        self._model, self._request, self._progress = model, request, progress
+    def __init__(
+        self, model: onnx.ModelProto, source_sha256: str, request: ExportRequest, progress: Progress = silent
+    ) -> None:
+        self._model, self._source_sha256, self._request, self._progress = model, source_sha256, request, progress
         self._calibration = Calibration(request.calibration, request.size)
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
@@ -112,6 +118,7 @@ class Chain:
                 version=version("modnet-export"),
                 description=f"MODNet portrait matting at {self._request.size}, {row.precision}",
                 ports={INPUT_NAME: "The photo, RGB.", OUTPUT_NAME: "The matte: 0 background, full scale foreground."},
+                creator_defined={SOURCE_KEY: self._source_sha256, VERSION_KEY: version("modnet-export")},
             ),
             package=path,
             representative=self._representative() if row.precision == "w8a8" else (),

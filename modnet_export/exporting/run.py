@@ -51,7 +51,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     inputs = samples(reference, request.size)
     for item in inputs:
         require_matte(item.matte_nhwc, source.name)
-    chain = Chain(model, request, progress)
+    chain = Chain(model, source.sha256, request, progress)
     artefacts: list[Artefact] = []
     stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
     with replaced_folder(request.out, keep=stay) as folder:

@@ -11,7 +11,7 @@ except ExportError as problem:
     print(problem)
 for name, error in toolchains.install():
     missing += error is not None
-    print(error or f"{name}: {toolchains.folder() / name}")
+    print(error or f"{name}: {toolchains.parts()[name].own() or toolchains.folder() / name}")
     for package, version in toolchains.versions(name).items() if error is None else ():
         print(f"    {package} {version}")
 if not missing:

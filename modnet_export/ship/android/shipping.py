@@ -216,6 +216,7 @@ def _shipped(exported: Manifest, models: Sequence[Artefact]) -> bytes:
     content = {
         "schema_version": 1,
         "source": exported.source.model_dump(include={"name", "sha256"}),
+        "versions": {name: number for name, number in exported.versions.items() if name == "modnet-export"},
         "size": exported.size.model_dump(),
         "artefacts": [item.model_dump(include=kept) for item in models],
     }

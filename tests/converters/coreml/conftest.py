@@ -14,7 +14,9 @@ from converters.coreml.package import Metadata
 from converters.onnx.passes import optimise
 from tests.graphs import run
 
-META = Metadata("an author", "a licence", "1.2", "a description", {"image": "a photo", "matte": "its matte"})
+META = Metadata(
+    "an author", "a licence", "1.2", "a description", {"image": "a photo", "matte": "its matte"}, {"io.key": "a value"}
+)
 
 
 @pytest.fixture(scope="session")

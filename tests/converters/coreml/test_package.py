@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 
 import pytest
 
@@ -18,7 +19,12 @@ def test_metadata_and_ports_are_documented(packages):
     description = Package(packages("fp16", "image")).spec.description
     metadata = description.metadata
     assert (metadata.author, metadata.license, metadata.versionString) == ("an author", "a licence", "1.2")
-    assert metadata.userDefined["com.apple.coreml.model.preview.type"] == "imageSegmenter"
+    assert dict(metadata.userDefined) == {
+        "com.apple.coreml.model.preview.type": "imageSegmenter",
+        "com.github.apple.coremltools.source": "milinternal",
+        "com.github.apple.coremltools.version": version("coremltools"),
+        "io.key": "a value",
+    }
     assert [port.shortDescription for port in (*description.input, *description.output)] == ["a photo", "its matte"]
     (image,), (matte,) = description.input, description.output
     assert image.type.imageType.ColorSpace.Name(image.type.imageType.colorSpace) == "RGB"

@@ -52,6 +52,17 @@ def test_export_writes_every_artefact_within_its_tolerance(dist):
     assert {measurement.input for item in manifest.artefacts for measurement in item.parity} == {"photo", "noise"}
 
 
+def test_a_core_ml_package_says_what_it_was_made_from(exported):
+    """Xcode ships a compiled model: its file's hash is gone, this is what an app has to compare."""
+    from converters.coreml.package import Package
+
+    folder = exported(size=SMALL, formats=("onnx", "coreml"), precisions=("fp32", "fp16"), coreml_io="image")
+    manifest = manifests.load(folder)
+    told = Package(folder / "modnet_fp16.mlpackage").spec.description.metadata.userDefined
+    assert told["io.modnet.source.sha256"] == manifest.source.sha256
+    assert told["io.modnet.version"] == manifest.versions["modnet-export"]
+
+
 def test_export_writes_the_photo_and_its_matte_as_models_take_and_give_them(dist, demo_source):
     """The reference's own matte, computed here once more; every model gives it too, but for its tolerance."""
     from PIL import Image

@@ -55,7 +55,7 @@ def export(folder: Path, *, version: int = 0, **changes: object) -> Path:
         source=SourceRecord(name="demo", kind="checkpoint", sha256="0" * 64),
         size=SIZE,
         reference="none",
-        versions={},
+        versions={"modnet-export": "1.2.3", "torch": "2"},
         artefacts=tuple(artefacts),
         golden=Golden(input="photo", image=image, matte=matte),
     )

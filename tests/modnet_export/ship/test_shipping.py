@@ -58,6 +58,9 @@ def test_constants_are_the_manifests(app, an_export, shipped):
     content = json.loads((app / ASSETS / "modnet.json").read_text())
     assert [item["file"] for item in content["artefacts"]] == ["modnet_int8.tflite", "modnet_fp16.tflite"]
     assert content["size"] == {"height": height, "width": width}
+    exported = json.loads((an_export / "manifest.json").read_text())
+    assert content["source"]["sha256"] == exported["source"]["sha256"]
+    assert content["versions"] == {"modnet-export": exported["versions"]["modnet-export"]}
 
 
 def test_a_test_on_the_device_has_a_case_for_each_processor(app, shipped):

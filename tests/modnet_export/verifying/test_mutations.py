@@ -221,7 +221,7 @@ INT8 = request_for(("coreml",), "int8")
 
 def write(model, request: ExportRequest, out: Path) -> None:
     """The artefacts of an ONNX model."""
-    chain = Chain(model, request)
+    chain = Chain(model, "0" * 64, request)
     for plan in request.recipes():
         chain.write(plan, out / plan.file)
 

@@ -1,0 +1,92 @@
+// Follows CIImage.h, CIImage (CIFilter's additions in CIFilter.h), CIContext.h, CIColor.h and CIFilter.h of Apple's Core
+// Image, and CGAffineTransform.h, CGImage.h and CGColorSpace.h of Core Graphics, as Swift imports them.
+@_exported import CoreVideo
+@_exported import Foundation
+import Metal
+
+// Swift alone
+public class CGColorSpace {}
+// Swift alone
+public class CGImage {}
+
+public struct CGAffineTransform: Sendable {
+    // CGAffineTransformMakeScale
+    public init(scaleX sx: CGFloat, y sy: CGFloat) {}
+    // CGAffineTransformMakeTranslation
+    public init(translationX tx: CGFloat, y ty: CGFloat) {}
+}
+
+public let kCIInputBackgroundImageKey = "inputBackgroundImage"
+public let kCIInputMaskImageKey = "inputMaskImage"
+public let kCIInputScaleKey = "inputScale"
+
+// Swift alone
+public struct CIFormat: Sendable {
+    // kCIFormatRGBA8
+    public static let RGBA8 = CIFormat()
+    // kCIFormatRf
+    public static let Rf = CIFormat()
+}
+
+// Swift alone
+public struct CIImageOption: Hashable, Sendable {
+    // kCIImageColorSpace
+    public static let colorSpace = CIImageOption()
+}
+
+// Swift alone
+public struct CIContextOption: Hashable, Sendable {
+    let name: String
+    // kCIContextWorkingColorSpace
+    public static let workingColorSpace = CIContextOption(name: "working_color_space")
+    // kCIContextCacheIntermediates
+    public static let cacheIntermediates = CIContextOption(name: "kCIContextCacheIntermediates")
+}
+
+public class CIColor {
+    // initWithRedGreenBlue
+    public convenience init(red: CGFloat, green: CGFloat, blue: CGFloat) { self.init() }
+    // clearColor
+    open class var clear: CIColor { CIColor() }
+}
+
+public class CIImage {
+    // initWithColor
+    public convenience init(color: CIColor) { self.init() }
+    // initWithCVPixelBufferOptions
+    public convenience init(cvPixelBuffer: CVPixelBuffer, options: [CIImageOption: Any]? = nil) { self.init() }
+    // initWithCGImageOptions
+    public convenience init(cgImage: CGImage, options: [CIImageOption: Any]? = nil) { self.init() }
+    // initWithBitmapDataBytesPerRowSizeFormatColorSpace
+    public convenience init(
+        bitmapData data: Data, bytesPerRow: Int, size: CGSize, format: CIFormat, colorSpace: CGColorSpace?
+    ) { self.init() }
+    open var extent: CGRect { .zero }
+    // imageByApplyingTransform
+    open func transformed(by matrix: CGAffineTransform) -> CIImage { self }
+    // imageByApplyingOrientation
+    open func oriented(forExifOrientation orientation: Int32) -> CIImage { self }
+    // imageByCroppingToRect
+    open func cropped(to rect: CGRect) -> CIImage { self }
+    // imageByClampingToExtent
+    open func clampedToExtent() -> CIImage { self }
+    // imageBySamplingLinear
+    open func samplingLinear() -> CIImage { self }
+    // imageByUnpremultiplyingAlpha
+    open func unpremultiplyingAlpha() -> CIImage { self }
+    // imageBySettingAlphaOneInExtent
+    open func settingAlphaOne(in extent: CGRect) -> CIImage { self }
+    // imageByApplyingGaussianBlurWithSigma
+    open func applyingGaussianBlur(sigma: Double) -> CIImage { self }
+    // imageByApplyingFilterWithInputParameters
+    open func applyingFilter(_ filterName: String, parameters params: [String: Any]) -> CIImage { self }
+}
+
+public class CIContext {
+    // contextWithMTLDeviceOptions
+    public convenience init(mtlDevice device: any MTLDevice, options: [CIContextOption: Any]? = nil) { self.init() }
+    // renderToCVPixelBufferBoundsColorSpace
+    open func render(_ image: CIImage, to buffer: CVPixelBuffer, bounds: CGRect, colorSpace: CGColorSpace?) {}
+    // createCGImageFromRect
+    open func createCGImage(_ image: CIImage, from fromRect: CGRect) -> CGImage? { nil }
+}

@@ -1,0 +1,116 @@
+"""``ios_demo/MattingKit``: built with warnings as errors, run on this machine with the shared vectors, checked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from converters.errors import ExportError
+from modnet_export.record import manifest
+from modnet_export.ship.android import shipping
+from tests.apps import swift, toolchains
+from tests.apps.vectors import falsified
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="session", autouse=True)
+def swift_tools():
+    """Skips where the toolchain is missing, and says how to get it."""
+    try:
+        if toolchains.own_swift() is None:
+            toolchains.swift_root()
+    except ExportError as error:
+        pytest.skip(f"{error.what}: {error.next_step}")
+
+
+def test_the_package_is_built_without_a_warning():
+    done = swift.build()
+    assert not done.returncode, done.stdout + done.stderr
+    assert "Build complete!" in done.stdout
+
+
+def test_the_unit_tests_pass():
+    done = swift.test()
+    assert not done.returncode, done.stdout + done.stderr
+    written = sum(
+        len(re.findall(r"^ +@Test\b", path.read_text(), re.MULTILINE)) for path in swift.KIT.glob("Tests/*/*.swift")
+    )
+    assert f"Test run with {written} tests passed" in done.stdout
+
+
+def test_vectors_that_say_otherwise_are_noticed(tmp_path):
+    files = falsified(tmp_path)
+    done = swift.test(swift.KIT, "--filter", "VectorsTests", MODNET_VECTORS=tmp_path)
+    assert done.returncode
+    assert len(re.findall(r"✘ Test \w+\(\) failed", done.stdout)) == files == 7
+
+
+def test_what_is_exported_and_shipped_is_read(dist, tmp_path):
+    exported = manifest.load(dist)
+    (tmp_path / "modnet.json").write_bytes(shipping._shipped(exported, exported.artefacts))
+    for path in (dist / "manifest.json", tmp_path / "modnet.json"):
+        done = swift.test(swift.KIT, "--filter", "theOneThatWasShippedIsRead", MODNET_JSON=path)
+        assert not done.returncode, done.stdout + done.stderr
+        assert "✔ Test theOneThatWasShippedIsRead() passed" in done.stdout
+
+
+@pytest.fixture(scope="session")
+def apple(shared):
+    """Stubs of the frameworks that are not to be had here, compiled."""
+
+    def make(folder):
+        # Each after those that it imports.
+        for name in ("CoreVideo", "CoreML", "Metal", "CoreImage"):
+            done = swift.module(swift.DEMO / f"check/{name}.swift", folder)
+            assert not done.returncode, done.stderr
+
+    return shared("apple", make)
+
+
+def test_what_needs_apples_frameworks_is_typed_right(apple, tmp_path):
+    """In Swift 6's language mode: what goes from one actor to another may go there."""
+    # With the code that the docs begin with, which is no module of its own here.
+    (code,) = re.findall(r"```swift\n(.*?)```", (swift.ROOT / "docs/ios.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "Docs.swift").write_text(code.replace("import MattingKit\n", ""), encoding="utf-8")
+    done = swift.typecheck([*sorted((swift.KIT / "Sources").rglob("*.swift")), tmp_path / "Docs.swift"], apple)
+    assert not done.returncode, done.stderr
+
+
+def test_mistakes_behind_apples_frameworks_are_noticed(apple, tmp_path):
+    shutil.copytree(swift.KIT / "Sources", tmp_path / "Sources")
+    mistakes = (
+        ("MattingEngine", "imageBufferValue", "imageBuffer", "has no member 'imageBuffer'"),
+        ("Compositor", "public final class Compositor", "public actor Compositor", "actor-isolated"),
+        ("LiveMatting", "try await engine.matte", "try engine.matte", "not marked with 'await'"),
+        ("PixelBuffer", "kCVReturnSuccess", "kCVReturnFine", "cannot find 'kCVReturnFine'"),
+    )
+    for file, right, wrong, _ in mistakes:
+        (path,) = tmp_path.rglob(f"{file}.swift")
+        text = path.read_text(encoding="utf-8")
+        assert text.count(right) == 1
+        path.write_text(text.replace(right, wrong), encoding="utf-8")
+    done = swift.typecheck(sorted(tmp_path.rglob("*.swift")), apple)
+    assert done.returncode
+    assert [message for *_, message in mistakes if message not in done.stderr] == []
+
+
+def test_swift_is_formatted(tmp_path):
+    done = swift.lint(swift.DEMO)
+    assert not done.returncode, done.stderr
+    (tmp_path / "Wrong.swift").write_text("func  wrong( ) { }\n", encoding="utf-8")
+    assert swift.lint(tmp_path / "Wrong.swift").returncode
+
+
+def test_the_compiler_refuses_warnings_and_races(tmp_path):
+    for name, source, message in (
+        ("Warning", "func unused() { let a = 1 }\n", "never used"),
+        ("Race", "var shared = 1\nfunc read() -> Int { shared }\n", "not concurrency-safe"),
+    ):
+        path = tmp_path / f"{name}.swift"
+        path.write_text(source, encoding="utf-8")
+        done = swift.typecheck([path], tmp_path)
+        assert done.returncode
+        assert message in done.stderr
