@@ -149,7 +149,7 @@ def test_explain_finds_its_way_through_an_int8_graph(exported, capsys):
     assert call("explain", exported / "dist" / "modnet_int8.tflite", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found) > 200
-    assert 20 < found[-1]["snr_db"] < 70
+    assert 15 < found[-1]["snr_db"] < 70
     # Equalised channels are compared at their parents' scale: no tensor is unlike its parent's.
     assert min(item["snr_db"] for item in found) > 0
 
