@@ -181,12 +181,9 @@ class MainActivity : ComponentActivity(), Engine.Listener, DisplayManager.Displa
             show(situation.copy(permission = Permission.GRANTED))
             camera.start(choices.lens)
         } else {
-            if (situation.permission ==
-                Permission.GRANTED
-            ) {
-                situation = situation.copy(permission = Permission.NOT_ASKED)
-            }
-            show(situation)
+            // It may have been taken back in the settings.
+            val taken = situation.permission == Permission.GRANTED
+            show(if (taken) situation.copy(permission = Permission.NOT_ASKED) else situation)
         }
     }
 
