@@ -135,7 +135,9 @@ class _Made:
 
     def variants(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
         groups = self._groups(self.fp32)
-        seen = observe(self.fp32, [tensor for group in groups for tensor in group.tensors], self.images[::9])
+        seen = observe(
+            self.fp32, [tensor for group in groups for tensor in group.tensors], representative.some(self.images)
+        )
         even = equalise(self.fp32, seen)
         spreads, moments = self._calibrated(even)
         ours, nearest = Rounding(moments), Rounding(moments, compensate=False)

@@ -73,7 +73,7 @@ def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
             where=model,
             expected="modnet_int8.tflite or modnet_int8_mixed.tflite",
         )
-    calibrated = list(representative.images(calibration, size, runtime.run))[::9]
+    calibrated = list(representative.some(representative.images(calibration, size, runtime.run)))
     usual = {item.tensor: item.worst_share for item in seen(calibrated)}
     # Twice what calibration had: photographs differ in how much of them is plain black or white.
     rows = [

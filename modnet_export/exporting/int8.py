@@ -16,6 +16,7 @@ from converters.progress import Progress
 from converters.runtimes import Image
 from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.request import ExportRequest
+from modnet_export.images import representative
 from modnet_export.record.files import kept_in_cache, scratch_folder
 from modnet_export.record.manifest import SearchRecord
 from modnet_export.record.recipes import Recipe
@@ -65,7 +66,7 @@ class Integer:
         def tensors(model: bytes) -> list[int]:
             return [tensor for group in groups(model) for tensor in group.tensors]
 
-        seen = observe(self._fp32, tensors(self._fp32), images[::9], self._progress)
+        seen = observe(self._fp32, tensors(self._fp32), representative.some(images), self._progress)
         data = equalise(self._fp32, seen)
         spreads, moments = calibrate(data, tensors(data), images, self._progress)
         return _Equalised(data, groups(data), parameters(groups(data), spreads), Rounding(moments))

@@ -21,6 +21,7 @@ _NAMED = 5
 COUNT = 6 * len(FORMS)
 """How many images are looked at. Of a larger folder, so many are taken at even distances."""
 _FRAMED_ONCE = 2 * len(FORMS)
+_SOME = 12
 BUILT_IN = "built-in portraits"
 _PORTRAITS = Path(__file__).parents[1] / "data" / "portraits"
 _BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
@@ -107,6 +108,11 @@ def _from_folder(folder: Path, size: Size, matting: Matting) -> Iterator[Pixels]
 
 def _warn(text: str) -> None:
     warnings.warn(text, ExportWarning, stacklevel=2)
+
+
+def some(images: Sequence[Pixels]) -> Sequence[Pixels]:
+    """Twelve of the images or fewer, at even distances: for what looks at every tensor of a graph."""
+    return images[:: -(-len(images) // _SOME)]
 
 
 class _Bytes(Sequence[Pixels]):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -43,6 +44,13 @@ class TestImages:
         assert len(found) == representative.COUNT
         last = fit_image(demo_photo()[:, 149:209], (96, 128), "letterbox")[0]
         assert np.abs(found[-1] - last).max() < 0.01
+
+    @pytest.mark.parametrize(("count", "taken"), [(1, 1), (12, 12), (13, 7), (34, 12), (102, 12)])
+    def test_some_are_twelve_at_most_from_all_over(self, count, taken):
+        found = representative.some([np.float32(index) for index in range(count)])
+        assert len(found) == taken
+        assert found[0] == 0
+        assert len({after - before for before, after in itertools.pairwise(found)}) <= 1
 
     def test_images_without_anybody_are_named_in_a_warning(self, tmp_path):
         save_image(tmp_path / "wall.png", demo_photo())
