@@ -15,7 +15,7 @@ from modnet_export.terminal.console import escape, program, say, say_json
 from modnet_export.terminal.options import JsonOption, command
 
 if TYPE_CHECKING:
-    from modnet_export.ship.android.shipping import Shipment
+    from modnet_export.ship.android.shipping import AndroidShipment
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def android(options: ShipAndroidOptions) -> None:
         _say(shipment, options)
 
 
-def _summary(shipment: Shipment, *, done: bool) -> dict[str, object]:
+def _summary(shipment: AndroidShipment, *, done: bool) -> dict[str, object]:
     name = shipment.project.name
     return {
         "module": shipment.project.app.name,
@@ -78,7 +78,7 @@ def _summary(shipment: Shipment, *, done: bool) -> dict[str, object]:
     }
 
 
-def _say(shipment: Shipment, options: ShipAndroidOptions) -> None:
+def _say(shipment: AndroidShipment, options: ShipAndroidOptions) -> None:
     project = shipment.project
     if not options.dry_run:
         for item in shipment.changes:

@@ -1,7 +1,7 @@
 """The protobuf files of an Android App Bundle: its manifests, BundleConfig.pb and the list of its dependencies.
 
-Only the fields that are asked for are described; protobuf skips the others. Their numbers are from bundletool's
-``config.proto`` and ``app_dependencies.proto`` and aapt2's ``Resources.proto``.
+The numbers of their fields are from bundletool's ``config.proto`` and ``app_dependencies.proto`` and aapt2's
+``Resources.proto``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
+from modnet_export.ship.protobuf import Messages
 
-# Fields by message: name, number, type; a capital letter begins a message's name, "*" marks a repeated field.
 _MESSAGES = {
     "XmlNode": "element 1 XmlElement",
     "XmlElement": "namespace_uri 2 string, name 3 string, attribute 4 XmlAttribute*, child 5 XmlNode*",
@@ -40,31 +38,13 @@ _MOST_STARS = 8
 
 
 @lru_cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(name="bundle.proto", package="bundle", syntax="proto3")
-    for message, fields in _MESSAGES.items():
-        described = file.message_type.add(name=message)
-        for field in fields.split(", "):
-            name, number, kind = field.split()
-            made = described.field.add(name=name, number=int(number))
-            made.label = made.LABEL_REPEATED if kind.endswith("*") else made.LABEL_OPTIONAL
-            kind = kind.rstrip("*")
-            if kind[0].isupper():
-                made.type, made.type_name = made.TYPE_MESSAGE, f".bundle.{kind}"
-            else:
-                made.type = getattr(made, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
+def _messages() -> Messages:
+    return Messages("bundle", _MESSAGES)
 
 
 def message(name: str, data: bytes = b"") -> Any:
     """One of the messages above, from its bytes; raises ValueError for what is none."""
-    kind = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"bundle.{name}"))
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        raise ValueError(f"it is not a {name} in protobuf") from error
+    return _messages().read(name, data)
 
 
 def manifest(data: bytes) -> Element:

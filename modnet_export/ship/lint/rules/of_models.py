@@ -10,10 +10,9 @@ from modnet_export.record.files import sha256
 from modnet_export.ship.android import bundle, gradle
 from modnet_export.ship.android.package import Entry, Package
 from modnet_export.ship.android.project import Module, Project
+from modnet_export.ship.exported import CONTRACT
 from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, listed, passed, undecided
 
-SHIPPED = "modnet.json"
-"""Lies beside the models in an app's assets: its ``artefacts`` have ``file`` and ``sha256``, as in manifest.json."""
 _STORED_BY_DEFAULT = (4, 1)
 """The Android Gradle plugin from which it stores .tflite unasked (PackagingUtils; its release notes)."""
 _NO_MODEL = "there is no .tflite in its assets; it may be downloaded, or have another suffix"
@@ -76,7 +75,7 @@ def _hash_project(given: Linted) -> Outcome:
     found = [path for module in (*project.used, *project.packs) for path in module.assets()]
     told: dict[str, str] = {}
     for module in (*project.used, *project.packs):
-        for path in module.files(SHIPPED):
+        for path in module.files(CONTRACT):
             told |= _recorded(gradle.read_bytes(path))
     return _hashes({project.name(path): sha256(path) for path in found}, given.hashes or told, str(project.folder.name))
 
@@ -85,7 +84,7 @@ def _hash_built(given: Linted) -> Outcome:
     package: Package = given.app
     told: dict[str, str] = {}
     for entry in package.entries:
-        if entry.path.startswith("assets/") and PurePosixPath(entry.path).name == SHIPPED:
+        if entry.path.startswith("assets/") and PurePosixPath(entry.path).name == CONTRACT:
             told |= _recorded(package.text(entry))
     found = {entry.name: package.sha256(entry) for entry in package.models}
     return _hashes(found, given.hashes or told, package.path.name)
@@ -106,7 +105,7 @@ def _hashes(found: Mapping[str, str], told: Mapping[str, str], app: str) -> Outc
     if not told:
         return undecided(
             listed(found),
-            f"there is no {SHIPPED} beside it to say which it should be",
+            f"there is no {CONTRACT} beside it to say which it should be",
             "name the export: `export=FOLDER`",
         )
     names = {name: PurePosixPath(name).name for name in found}
