@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = {
     "coreml": ["coremltools"],
     "android": ["adbutils", "pooch"],
-    "apps": ["elftools"],
+    "apps": ["elftools", "pbxproj"],
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
 }

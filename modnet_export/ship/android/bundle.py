@@ -6,7 +6,6 @@ The numbers of their fields are from bundletool's ``config.proto`` and ``app_dep
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -33,8 +32,6 @@ ALIGNED_TO_16_KB = (2, 3)
 """``UncompressNativeLibraries.alignment``: 16 and 64 KB. Unspecified is 4 KB (bundletool's ApkSerializerModule)."""
 COMPRESSED = 2
 """``Compression.install_time_asset_module_default_compression``: asset packs are deflated."""
-_MOST_STARS = 8
-"""AGP writes two. With many, matching a long path could take hours; a bundle that somebody made to hang us has them."""
 
 
 @lru_cache
@@ -67,37 +64,3 @@ def dependencies(data: bytes) -> dict[str, str]:
     """The version of each ``group:artifact`` in a bundle's dependencies.pb; raises ValueError for anything else."""
     libraries = [item.maven_library for item in message("AppDependencies", data).library]
     return {f"{item.group_id}:{item.artifact_id}": item.version for item in libraries}
-
-
-def matches(glob: str, path: str) -> bool:
-    """Whether one of ``uncompressed_glob`` covers a path, by the rules of Java's ``FileSystem.getPathMatcher``.
-
-    ``**`` crosses folders, ``*`` and ``?`` do not, brackets and braces choose; AGP writes ``**.[tT][fF]...``.
-    """
-    if glob.count("*") > _MOST_STARS:
-        return False
-    pattern, at, depth = "", 0, 0
-    while at < len(glob):
-        char = glob[at]
-        if glob.startswith("**", at):
-            pattern, at = pattern + ".*", at + 1
-        elif char in "*?":
-            pattern += "[^/]*" if char == "*" else "[^/]"
-        elif char == "[" and "]" in glob[at + 2 :]:
-            end = glob.index("]", at + 2)
-            inside = glob[at + 1 : end].replace("\\", r"\\").replace("[", r"\[")
-            pattern, at = pattern + "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]", end
-        elif char == "{":
-            pattern, depth = pattern + "(?:", depth + 1
-        elif char == "}" and depth:
-            pattern, depth = pattern + ")", depth - 1
-        elif char == "," and depth:
-            pattern += "|"
-        else:
-            at += char == "\\" and at + 1 < len(glob)
-            pattern += re.escape(glob[at])
-        at += 1
-    try:
-        return re.fullmatch(pattern, path) is not None
-    except re.error:  # for example a brace that is never closed: bundletool refuses the bundle
-        return False

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from modnet_export.record.files import sha256
+from modnet_export.ship import globs
 from modnet_export.ship.android import bundle, gradle
 from modnet_export.ship.android.package import Entry, Package
 from modnet_export.ship.android.project import Module, Project
@@ -62,7 +63,7 @@ def _stored_aab(given: Linted) -> Outcome:
 
 def _will_be_stored(package: Package, entry: Entry) -> bool:
     compression = package.config.compression
-    if any(bundle.matches(glob, entry.path) for glob in compression.uncompressed_glob):
+    if any(globs.matches(glob, entry.path) for glob in compression.uncompressed_glob):
         return True
     return package.in_pack(entry) and compression.install_time_asset_module_default_compression != bundle.COMPRESSED
 
