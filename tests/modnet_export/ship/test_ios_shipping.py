@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from converters.errors import CheckFailedError, ExportError
+from modnet_export.record.files import sha256
 from modnet_export.ship.ios import swift
 from modnet_export.ship.ios.project import Project
 from modnet_export.ship.ios.shipping import ShipRequest, ship
 from tests.modnet_export.ship.exports import SIZE, export, package
 from tests.modnet_export.ship.ios_projects import FORMS, PBXPROJ, files, project, tree
 
+TESTS = ("ModnetParityTests.swift", "golden_image.png", "golden_matte.png")
 PARTS = ("Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin")
 
 
@@ -67,7 +69,7 @@ def test_what_is_shipped_and_applied_is_in_the_targets_of_every_form(tmp_path, a
     assert {"modnet_fp16.mlpackage", "modnet.json", "ModnetModel.swift", "MattingEngine.swift"} <= taken
     assert made.tests is not None
     taken = {path.name for path in made.tests.files()}
-    assert {"ModnetParityTests.swift", "golden_image.png", "golden_matte.png"} <= taken
+    assert set(TESTS) <= taken
     own = {name: data for name, data in files(folder).items() if name in before}
     definition = made.name(made.form.definition)
     assert {name for name in before if own[name] != before[name]} <= {definition, f"ios/{definition}"}
@@ -192,16 +194,16 @@ class TestBadInput:
         with pytest.raises(ExportError, match="is not an iOS project"):
             ship(ShipRequest(tmp_path, (an_export / "modnet_fp16.mlpackage",)))
 
-    @pytest.mark.parametrize("options", [{"specification": 8}, {"images": False}])
-    def test_a_package_that_cannot_run_is_not_shipped(self, app, tmp_path, options):
+    @pytest.mark.parametrize(
+        ("options", "words"), [({"specification": 8}, "needs iOS 17"), ({"images": False}, "takes and gives arrays")]
+    )
+    def test_a_package_that_cannot_run_is_not_shipped(self, app, tmp_path, options, words):
         made = export(tmp_path / "other")
         text = (made / "manifest.json").read_text()
         old = next(item for item in json.loads(text)["artefacts"] if item["file"] == "modnet_fp16.mlpackage")["sha256"]
         package(made / "modnet_fp16.mlpackage", b"weights", **options)
-        from modnet_export.record.files import sha256
-
         (made / "manifest.json").write_text(text.replace(old, sha256(made / "modnet_fp16.mlpackage")))
-        with pytest.raises(ExportError, match="needs iOS 17|takes and gives arrays"):
+        with pytest.raises(ExportError, match=words):
             ship(ShipRequest(app, (made / "modnet_fp16.mlpackage",)))
 
     @pytest.mark.parametrize(
@@ -229,7 +231,7 @@ class TestBadInput:
     def test_a_damaged_pbxproj_is_one_message_and_stays_byte_for_byte(self, tmp_path, an_export, damage):
         folder = project(tmp_path / "app", "Xcode", {"My App.xcodeproj/project.pbxproj": damage(PBXPROJ)})
         before = tree(folder)
-        with pytest.raises(ExportError, match="cannot read project.pbxproj|cannot be edited"):
+        with pytest.raises(ExportError, match=r"cannot read project\.pbxproj|cannot be edited"):
             ship(ShipRequest(folder, (an_export / "modnet_fp16.mlpackage",), apply=True)).carry_out()
         assert tree(folder) == before
 
