@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import plistlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 from modnet_export.ship.ios import openstep
+from modnet_export.ship.ios.bundle import property_list
 from modnet_export.ship.ios.target import Form, Kind, Target, damaged, source, text_of
 
 _KINDS: dict[str, Kind] = {
@@ -181,12 +180,11 @@ class Objects:
 
 
 def plist(path: Path) -> dict[str, Any] | None:
-    """A property list in XML or binary; None for a file that is none, or is not there."""
+    """A property list; None for a file that is none, or is not there."""
     try:
-        found = plistlib.loads(source(path))
-    except (ValueError, KeyError, IndexError, OverflowError, RecursionError, ExpatError, plistlib.InvalidFileException):
+        return property_list(source(path))
+    except ValueError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _common(paths: Sequence[Path]) -> Path:

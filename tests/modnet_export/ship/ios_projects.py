@@ -5,11 +5,12 @@ After Xcode 15's and 16's templates, XcodeGen's fixtures, Tuist's and SwiftPM's 
 
 from __future__ import annotations
 
+import plistlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.modnet_export.ship.projects import files, tree
-
-__all__ = ["FORMS", "PACKAGE", "PBXPROJ", "TUIST", "XCODEGEN", "files", "project", "tree"]
+from modnet_export.ship.lint.run import LintRequest, lint
 
 APP = 'import SwiftUI\n\n@main struct MyApp: App { var body: some Scene { WindowGroup { Text("") } } }\n'
 XCODEGEN = """name: My App
@@ -155,3 +156,19 @@ def project(folder: Path, form: str = "XcodeGen", changes: dict[str, str] | None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
     return folder
+
+
+BOOT = "NSPrivacyAccessedAPICategorySystemBootTime"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 13\n"
+WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
+
+
+def privacy(reasons: Sequence[str] = ("35F9.1",), **others: object) -> bytes:
+    """A privacy manifest that names the time since the start of the system."""
+    entry = {"NSPrivacyAccessedAPIType": BOOT, "NSPrivacyAccessedAPITypeReasons": list(reasons)}
+    return plistlib.dumps({"NSPrivacyTracking": False, "NSPrivacyAccessedAPITypes": [entry], **others})
+
+
+def verdicts(path: Path, **options: Any) -> dict[str, str]:
+    """Each rule's verdict of an app."""
+    return {item.rule: item.verdict for item in lint(LintRequest(path, **options)).findings}

@@ -11,7 +11,8 @@ from modnet_export.ship.ios import swift
 from modnet_export.ship.ios.project import Project
 from modnet_export.ship.ios.shipping import ShipRequest, ship
 from tests.modnet_export.ship.exports import SIZE, export, package
-from tests.modnet_export.ship.ios_projects import FORMS, PBXPROJ, files, project, tree
+from tests.modnet_export.ship.ios_projects import FORMS, PBXPROJ, project
+from tests.modnet_export.ship.projects import files, tree
 
 TESTS = ("ModnetParityTests.swift", "golden_image.png", "golden_matte.png")
 PARTS = ("Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin")
