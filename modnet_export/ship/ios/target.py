@@ -13,7 +13,17 @@ from typing import Any, Literal
 from converters.errors import ExportError
 
 Kind = Literal["app", "tests", "library"]
-WRAPPERS = (".mlpackage", ".mlmodelc", ".xcassets", ".bundle", ".framework", ".xcframework", ".xcdatamodeld", ".docc")
+WRAPPERS = (
+    ".mlpackage",
+    ".mlmodelc",
+    ".xcassets",
+    ".bundle",
+    ".framework",
+    ".xcframework",
+    ".xcdatamodeld",
+    ".icon",
+    ".docc",
+)
 """Folders that count as one file."""
 _NOT_SOURCES = {"build", "Pods", "Carthage", "node_modules", "DerivedData"}
 _LARGEST = 4 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -226,18 +227,13 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in _listed(value))
 
 
+_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+
 def _quoted(text: str) -> str:
     """A string of YAML: plain where that can be nothing else."""
-    return text if re.fullmatch(r"[A-Za-z_./][\w./ -]*(?<! )", text) and text.lower() not in _WORDS else _double(text)
-
-
-_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"}
-
-
-def _double(text: str) -> str:
-    import json
-
-    return json.dumps(text)
+    plain = re.fullmatch(r"[A-Za-z_/][\w./ -]*(?<! )", text, re.ASCII) is not None and text.lower() not in _WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def _inserted(text: str, keys: Sequence[str], entry: str) -> str:
