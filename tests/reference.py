@@ -9,8 +9,8 @@ COMMANDS = Path(__file__).parent.parent / "docs" / "commands.md"
 _HEAD = """\
 # Commands and options
 
-Written by `make reference` from the program; the same text as `modnet-export COMMAND --help`. Exit codes: 0 done, 1 a failed
-check, 2 bad input, 130 interrupted.
+Written by `make reference` from the program; the same text as `modnet-export COMMAND --help`. Exit codes: 0 done, 1 a
+failed check, 2 bad input, 130 interrupted.
 
 """
 
