@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modnet_export.ship.globs import matches
-from modnet_export.ship.ios.swiftcode import Call, calls, literal, with_elements
+from modnet_export.ship.ios.swiftcode import Call, calls, literal, unescaped, with_elements
 from modnet_export.ship.ios.target import KIT, Form, Kind, Target, damaged, text_of
 from modnet_export.ship.ios.xcode import plist
 
@@ -114,7 +114,7 @@ class SwiftPackage(_Manifest):
         oldest = re.search(r"\.iOS\s*\(\s*(?:\.v(\d+)(?:_(\d+))?|\"([\d.]+)\")\s*\)", call.text)
         minimum = oldest and (oldest[3] or ".".join(part for part in oldest.groups()[:2] if part))
         raw = call.raw("dependencies") or ""
-        depends = frozenset(re.findall(r'"((?:\\.|[^"\\\n])*)"', raw))
+        depends = frozenset(_texts(raw))
         return Target(name, kind, folder, (folder,), takes, depends, minimum, None)
 
     def _elements(self, target: Target, paths: Sequence[Path]) -> list[str]:
@@ -173,7 +173,7 @@ class TuistProject(_Manifest):
             call.text[call.begin : call.end],
         )
         info = self._info(call.raw("infoPlist"))
-        depends = re.findall(r'"((?:\\.|[^"\\\n])*)"', call.raw("dependencies") or "")
+        depends = _texts(call.raw("dependencies") or "")
         return Target(
             name, kind, own, tuple(roots), takes, frozenset(depends), None if oldest is None else oldest[1], info,
             None if (product := call.string("productName")) is None else re.sub(r"\W", "_", product),
@@ -181,7 +181,7 @@ class TuistProject(_Manifest):
 
     def _globs(self, call: Call, label: str) -> list[str]:
         """Patterns of an argument: literals in a list, or in calls such as ``.glob(pattern: "...")``."""
-        return re.findall(r'(?<!excluding: )(?<!excluding: \[)"((?:\\.|[^"\\\n])*)"', call.raw(label) or "")
+        return _texts(call.raw(label) or "", before=r"(?<!excluding: )(?<!excluding: \[)")
 
     def _info(self, raw: str | None) -> dict[str, object] | None:
         """A file, or literals of ``.extendingDefault(with:)``; None where neither is to be seen."""
@@ -190,7 +190,10 @@ class TuistProject(_Manifest):
         file = re.fullmatch(r'(?:\.file\s*\(\s*path\s*:\s*)?"([^"]*)"\s*\)?', raw)
         if file is not None:
             return plist(self.root / file[1].removeprefix("$(SRCROOT)/"))
-        return dict(re.findall(r'"(\w+)"\s*:\s*"((?:\\.|[^"\\\n])*)"', raw)) if "with:" in raw else None
+        keys = re.findall(r'"(\w+)"\s*:', raw)
+        return (
+            {key: next(iter(_texts(raw, before=rf'"{key}"\s*:\s*')), None) for key in keys} if "with:" in raw else None
+        )
 
     def _elements(self, target: Target, paths: Sequence[Path]) -> list[str]:
         return [literal(self._inside(path)) for path in paths if path.suffix not in (".swift", ".mlpackage")]
@@ -225,7 +228,12 @@ class TuistProject(_Manifest):
 
 def _resources(raw: str) -> list[str]:
     """Paths in ``.copy("...")`` and ``.process("...")``."""
-    return re.findall(r'\.(?:copy|process|embedInCode)\s*\(\s*"((?:\\.|[^"\\\n])*)"', raw)
+    return _texts(raw, before=r"\.(?:copy|process|embedInCode)\s*\(\s*")
+
+
+def _texts(raw: str, before: str = "") -> list[str]:
+    """The strings that stand behind a pattern."""
+    return [unescaped(text) for text in re.findall(before + r'"((?:\\.|[^"\\\n])*)"', raw)]
 
 
 def _covers(glob: str, path: str) -> bool:

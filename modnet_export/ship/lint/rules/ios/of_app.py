@@ -49,6 +49,8 @@ def _camera_project(given: Linted) -> Outcome:
         return undecided(place, "it is a library: the app that has it says why it uses the camera")
     uses = next((path for path in _sources(project) if _USES_CAMERA.search(source(path))), None)
     info = project.target.info
+    if info is not None and info.get(_CAMERA, "") is None:
+        return undecided(place, f"{_CAMERA} is no text that can be read here", "lint what you build")
     if info is not None and _CAMERA in info:
         return _said(place, info[_CAMERA])
     if info is None:
