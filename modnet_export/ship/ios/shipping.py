@@ -13,7 +13,7 @@ from modnet_export.ship.changes import Change, Record, Shipment, Shipped, change
 from modnet_export.ship.exported import Exported, shipped_before
 from modnet_export.ship.ios import model, swift
 from modnet_export.ship.ios.project import Project
-from modnet_export.ship.ios.target import KIT, WRAPPERS, Target
+from modnet_export.ship.ios.target import KIT, Target
 
 FOLDER = "Modnet"
 """What is shipped lies in a folder of this name: in one of the target's, and in one of its tests'."""
@@ -175,8 +175,8 @@ def _has_sources(target: Target) -> bool:
 
 
 def _wrapper(path: Path) -> Path:
-    """The folder that counts as one file that a file lies in, or the file."""
-    return next((parent for parent in reversed(path.parents) if parent.suffix in WRAPPERS), path)
+    """The package that a file lies in, which counts as one file, or the file."""
+    return next((parent for parent in path.parents if parent.suffix == ".mlpackage"), path)
 
 
 def _require_that_it_runs(project: Project, exported: Exported) -> None:

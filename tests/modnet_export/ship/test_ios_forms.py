@@ -15,14 +15,16 @@ from modnet_export.ship.ios import model, openstep
 from modnet_export.ship.ios.project import Project
 from modnet_export.ship.ios.shipping import ShipRequest, ship
 from modnet_export.ship.ios.swiftcode import calls, literal, unescaped, with_elements
-from modnet_export.ship.ios.target import Target
+from modnet_export.ship.ios.target import WRAPPERS, Target
 from modnet_export.ship.ios.xcodegen import _inserted, _quoted
 from tests.modnet_export.ship.exports import export
 from tests.modnet_export.ship.ios_projects import FORMS, PBXPROJ
 from tests.modnet_export.ship.projects import tree
 
-NAMES = st.text(st.characters(codec="ascii", exclude_categories=["C"], exclude_characters="/\\$")).map(
-    lambda text: "a" + text.strip()
+NAMES = (
+    st.text(st.characters(codec="ascii", exclude_categories=["C"], exclude_characters="/\\$"))
+    .map(lambda text: "a" + text.strip())
+    .filter(lambda name: not name.endswith(WRAPPERS))
 )
 TREES = st.recursive(
     st.text(st.characters(exclude_categories=["Cs"])),
