@@ -115,7 +115,7 @@ class SwiftPackage(_Manifest):
         minimum = oldest and (oldest[3] or ".".join(part for part in oldest.groups()[:2] if part))
         raw = call.raw("dependencies") or ""
         depends = frozenset(_texts(raw))
-        return Target(name, kind, folder, (folder,), takes, depends, minimum, None)
+        return Target(name, kind, folder, (folder,), takes, depends, minimum, named=frozenset(resources))
 
     def _elements(self, target: Target, paths: Sequence[Path]) -> list[str]:
         """Packages are copied: SwiftPM would flatten them, and MattingEngine compiles them at their first use."""
@@ -177,6 +177,7 @@ class TuistProject(_Manifest):
         return Target(
             name, kind, own, tuple(roots), takes, frozenset(depends), None if oldest is None else oldest[1], info,
             None if (product := call.string("productName")) is None else re.sub(r"\W", "_", product),
+            frozenset(self.root / item for item in (*sources, *resources) if "*" not in item),
         )  # fmt: skip
 
     def _globs(self, call: Call, label: str) -> list[str]:

@@ -50,6 +50,8 @@ class Target:
     info: Mapping[str, Any] | None = None
     """What is known of its Info.plist; None: nothing."""
     module_name: str | None = None
+    named: frozenset[Path] = frozenset()
+    """The files that the definition names one by one: a build fails where one is missing."""
 
     @property
     def module(self) -> str:

@@ -131,6 +131,7 @@ class Objects:
             _oldest(_all(settings[: len(self._settings(item))], _OLDEST) or _all(settings, _OLDEST)),
             self._info(settings),
             modules[0] if modules and "$" not in modules[0] else None,
+            frozenset(members),
         )
 
     def _members(self, target: Mapping[str, Any]) -> Iterator[Path]:

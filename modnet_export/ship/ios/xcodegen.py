@@ -77,6 +77,7 @@ class XcodeGenProject(Form):
             None if oldest is None else str(oldest),
             self._info(item, settings),
             next((str(one["PRODUCT_MODULE_NAME"]) for one in settings if "PRODUCT_MODULE_NAME" in one), None),
+            frozenset(one.path for one in sources),
         )
 
     def _info(self, item: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,6 +150,8 @@ class _Source:
     includes: tuple[str, ...]
     whole: bool
     """Whether files of each kind in it are taken as XcodeGen takes them."""
+    nowhere: bool = False
+    """Whether its files are only shown, and in no phase of the build."""
 
     @classmethod
     def read(cls, root: Path, entry: object) -> _Source:
@@ -159,10 +162,12 @@ class _Source:
             and not item.get("buildPhase")
             and item.get("type") in (None, "group", "syncedFolder")
         )
-        return cls(path, _texts(item.get("excludes")), _texts(item.get("includes")), whole)
+        return cls(
+            path, _texts(item.get("excludes")), _texts(item.get("includes")), whole, item.get("buildPhase") == "none"
+        )
 
     def takes(self, path: Path) -> bool:
-        if not path.is_relative_to(self.path):
+        if self.nowhere or not path.is_relative_to(self.path):
             return False
         inner = path.relative_to(self.path).as_posix()
         if any(_covers(glob, inner) for glob in self.excludes):
