@@ -9,7 +9,7 @@ import pytest
 
 from converters.errors import ExportError
 from modnet_export.record import manifest
-from modnet_export.ship.android import shipping
+from modnet_export.ship import exported as shipped
 from tests.apps import swift, toolchains
 from tests.apps.vectors import falsified
 
@@ -50,7 +50,7 @@ def test_vectors_that_say_otherwise_are_noticed(tmp_path):
 
 def test_what_is_exported_and_shipped_is_read(dist, tmp_path):
     exported = manifest.load(dist)
-    (tmp_path / "modnet.json").write_bytes(shipping._shipped(exported, exported.artefacts))
+    (tmp_path / "modnet.json").write_bytes(shipped.contract(exported, exported.artefacts))
     for path in (dist / "manifest.json", tmp_path / "modnet.json"):
         done = swift.test(swift.KIT, "--filter", "theOneThatWasShippedIsRead", MODNET_JSON=path)
         assert not done.returncode, done.stdout + done.stderr
