@@ -25,6 +25,10 @@ _TUIST_KINDS: dict[str, Kind] = {
     "staticLibrary": "library",
     "dynamicLibrary": "library",
 }
+_PLACES = ("Sources", "Source", "src", "srcs")
+"""Where SwiftPM looks for a target's folder (``PackageBuilder.predefinedSourceDirectories``)."""
+_OTHERS = re.compile(r"\.(macOS|tvOS|watchOS|visionOS)|\[\s*\.mac\s*\]")
+"""Tuist's destinations without iOS."""
 _BEFORE_RESOURCES = ("name", "dependencies", "path", "exclude", "sources")
 _BEFORE_TUIST = (
     "name", "destinations", "platform", "product", "productName", "bundleId", "deploymentTargets", "deploymentTarget",
@@ -99,8 +103,10 @@ class SwiftPackage(_Manifest):
         return [(kind, call) for name, kind in _PACKAGE_KINDS.items() for call in calls(text, rf"\.{name}")]
 
     def _target(self, name: str, kind: Kind, call: Call) -> Target:
-        given = call.string("path")
-        folder = self.root / (given or f"{'Tests' if kind == 'tests' else 'Sources'}/{name}")
+        given, places = call.string("path"), _PLACES if kind != "tests" else ("Tests", *_PLACES)
+        folder = self.root / (given or f"{places[0]}/{name}")
+        if given is None:
+            folder = next((made for item in places if (made := self.root / item / name).is_dir()), folder)
         resources = {folder / item for item in _resources(call.raw("resources") or "")}
         excluded = {folder / item for item in call.strings("exclude") or ()}
         whole = call.raw("sources") is None
@@ -113,8 +119,7 @@ class SwiftPackage(_Manifest):
 
         oldest = re.search(r"\.iOS\s*\(\s*(?:\.v(\d+)(?:_(\d+))?|\"([\d.]+)\")\s*\)", call.text)
         minimum = oldest and (oldest[3] or ".".join(part for part in oldest.groups()[:2] if part))
-        raw = call.raw("dependencies") or ""
-        depends = frozenset(_texts(raw))
+        depends = frozenset(_texts(call.raw("dependencies") or ""))
         return Target(name, kind, folder, (folder,), takes, depends, minimum, named=frozenset(resources))
 
     def _elements(self, target: Target, paths: Sequence[Path]) -> list[str]:
@@ -151,6 +156,9 @@ class TuistProject(_Manifest):
 
     def _calls(self, text: str) -> Sequence[tuple[Kind, Call]]:
         found = [*calls(text, r"\.target"), *calls(text, r"(?<!\.)Target")]
+        found = [
+            call for call in found if not _OTHERS.fullmatch(call.raw("destinations") or call.raw("platform") or "")
+        ]
         products = [(_TUIST_KINDS.get((call.raw("product") or "").lstrip(".")), call) for call in found]
         return [(kind, call) for kind, call in products if kind is not None]
 
@@ -176,7 +184,7 @@ class TuistProject(_Manifest):
         depends = _texts(call.raw("dependencies") or "")
         return Target(
             name, kind, own, tuple(roots), takes, frozenset(depends), None if oldest is None else oldest[1], info,
-            None if (product := call.string("productName")) is None else re.sub(r"\W", "_", product),
+            call.string("productName"),
             frozenset(self.root / item for item in (*sources, *resources) if "*" not in item),
         )  # fmt: skip
 

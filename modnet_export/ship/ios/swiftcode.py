@@ -23,11 +23,11 @@ class Call:
     arguments: dict[str, tuple[int, int]]
 
     def raw(self, label: str) -> str | None:
-        """An argument as it is written; None where there is none."""
+        """An argument as it is written, without comments; None where there is none."""
         if label not in self.arguments:
             return None
         begin, end = self.arguments[label]
-        return self.text[begin:end].strip()
+        return without_comments(self.text[begin:end]).strip()
 
     def string(self, label: str) -> str | None:
         """An argument that is one string without interpolation."""
@@ -71,6 +71,11 @@ def blanked(text: str) -> str:
     return _BLANKED.sub(lambda found: " " * len(found[0]), text)
 
 
+def without_comments(text: str) -> str:
+    """The text with spaces for its comments, as long as before."""
+    return _COMMENTED.sub(lambda found: found[1] or " " * len(found[0]), text)
+
+
 def literal(text: str) -> str:
     """A Swift literal of any text."""
     plain = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -95,7 +100,7 @@ def with_elements(call: Call, label: str, elements: list[str], after: tuple[str,
     newline = "\r\n" if "\r\n" in text else "\n"
     if label in call.arguments:
         begin, end = call.arguments[label]
-        code = _COMMENTED.sub(lambda found: found[1] or " " * len(found[0]), text[begin:end]).rstrip()
+        code = without_comments(text[begin:end]).rstrip()
         if not code.lstrip().startswith("[") or not code.endswith("]"):
             raise ValueError(f"`{label}` is no list in it")
         inner = code[:-1].rstrip()
