@@ -87,6 +87,4 @@ public class CIContext {
     public convenience init(mtlDevice device: any MTLDevice, options: [CIContextOption: Any]? = nil) { self.init() }
     // renderToCVPixelBufferBoundsColorSpace
     open func render(_ image: CIImage, to buffer: CVPixelBuffer, bounds: CGRect, colorSpace: CGColorSpace?) {}
-    // createCGImageFromRect
-    open func createCGImage(_ image: CIImage, from fromRect: CGRect) -> CGImage? { nil }
 }

@@ -1,5 +1,7 @@
-// Follows CVReturn.h, CVPixelBuffer.h and CVPixelBufferPool.h of Apple's CoreVideo, as Swift imports them.
+// Follows CVReturn.h, CVPixelBuffer.h, CVPixelBufferPool.h, CVMetalTexture.h and CVMetalTextureCache.h of Apple's CoreVideo,
+// as Swift imports them.
 import Foundation
+import Metal
 
 // Swift alone
 public typealias OSType = UInt32
@@ -60,3 +62,18 @@ public func CVPixelBufferGetBytesPerRow(_ pixelBuffer: CVPixelBuffer) -> Int { 0
 public func CVPixelBufferGetHeight(_ pixelBuffer: CVPixelBuffer) -> Int { 0 }
 public func CVPixelBufferGetWidth(_ pixelBuffer: CVPixelBuffer) -> Int { 0 }
 public func CVPixelBufferGetPixelFormatType(_ pixelBuffer: CVPixelBuffer) -> OSType { 0 }
+
+// Swift alone
+public class CVMetalTextureCache {}
+// Swift alone
+public typealias CVMetalTexture = CVBuffer
+public func CVMetalTextureCacheCreate(
+    _ allocator: CFAllocator?, _ cacheAttributes: CFDictionary?, _ metalDevice: any MTLDevice,
+    _ textureAttributes: CFDictionary?, _ cacheOut: UnsafeMutablePointer<CVMetalTextureCache?>
+) -> CVReturn { kCVReturnSuccess }
+public func CVMetalTextureCacheCreateTextureFromImage(
+    _ allocator: CFAllocator?, _ textureCache: CVMetalTextureCache, _ sourceImage: CVBuffer,
+    _ textureAttributes: CFDictionary?, _ pixelFormat: MTLPixelFormat, _ width: Int, _ height: Int,
+    _ planeIndex: Int, _ textureOut: UnsafeMutablePointer<CVMetalTexture?>
+) -> CVReturn { kCVReturnSuccess }
+public func CVMetalTextureGetTexture(_ image: CVMetalTexture) -> (any MTLTexture)? { nil }
