@@ -1,14 +1,11 @@
 // Follows CVReturn.h, CVPixelBuffer.h, CVPixelBufferPool.h, CVMetalTexture.h and CVMetalTextureCache.h of Apple's CoreVideo,
 // as Swift imports them.
+@_exported import CoreGraphics
 import Foundation
 import Metal
 
 // Swift alone
 public typealias OSType = UInt32
-// Swift alone
-public typealias CFString = String
-// Swift alone
-public typealias CFDictionary = [String: Any]
 // Swift alone
 public final class CFAllocator: Sendable {}
 public let kCFAllocatorDefault: CFAllocator? = nil
@@ -22,6 +19,8 @@ public let kCVReturnSuccess: CVReturn = 0
 public class CVBuffer {}
 // Swift alone
 public typealias CVPixelBuffer = CVBuffer
+// Swift alone
+public typealias CVImageBuffer = CVBuffer
 // Swift alone
 public class CVPixelBufferPool {}
 

@@ -8,7 +8,7 @@ import Testing
     @Test(arguments: 1...8) func theGpuReadsFramesAsTheyStandUpright(exif: Int) throws {
         let orientation = try FrameOrientation(exif: exif)
         let (rows, columns) = (3, 5)
-        let bytes = (0..<UInt32(rows * columns)).flatMap { [UInt8($0), 0, 0, 255] }
+        let bytes: [UInt8] = (0..<rows * columns).flatMap { [UInt8($0), 0, 0, 255] }
         var frame = RgbaFrame()
         try bytes.withUnsafeBytes {
             try frame.set($0, rows: rows, columns: columns, bytesPerRow: 4 * columns, orientation: orientation)

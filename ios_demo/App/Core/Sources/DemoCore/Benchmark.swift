@@ -31,7 +31,7 @@ public struct Benchmark: Sendable {
     ///
     /// `progress` is told the fraction that is done, in [0, 1].
     public func measure(
-        _ subject: some BenchmarkSubject, _ model: BenchmarkModel, on computeUnit: ComputeUnits,
+        _ subject: some BenchmarkSubject, _ model: MeasuredModel, on computeUnit: ComputeUnits,
         progress: @Sendable (Double) async -> Void = { _ in }
     ) async throws -> BenchmarkRun {
         var run = BenchmarkRun(model: model, computeUnit: computeUnit)

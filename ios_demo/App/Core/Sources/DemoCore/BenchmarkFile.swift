@@ -35,7 +35,7 @@ public struct BenchmarkFile: Codable, Equatable, Sendable {
 
 /// One model on one choice of compute units: what was measured, or why nothing was.
 public struct BenchmarkRun: Codable, Equatable, Sendable {
-    public let model: BenchmarkModel
+    public let model: MeasuredModel
     public let computeUnit: ComputeUnits
     public var error: String?
     public var ranOn: String?
@@ -52,14 +52,14 @@ public struct BenchmarkRun: Codable, Equatable, Sendable {
     public var after: DeviceState?
     public var matte: BenchmarkMatte?
 
-    public init(model: BenchmarkModel, computeUnit: ComputeUnits) {
+    public init(model: MeasuredModel, computeUnit: ComputeUnits) {
         self.model = model
         self.computeUnit = computeUnit
     }
 }
 
 /// Which model was measured.
-public struct BenchmarkModel: Codable, Equatable, Sendable {
+public struct MeasuredModel: Codable, Equatable, Sendable {
     public let file: String
     public let sha256: String
     /// The weights that it was made from, and the version of `modnet-export` that made it.

@@ -61,7 +61,7 @@ private actor Fake: BenchmarkSubject {
         return try await benchmark.measure(fake, Self.model(), on: .cpuAndNeuralEngine)
     }
 
-    private static func model() throws -> BenchmarkModel {
+    private static func model() throws -> MeasuredModel {
         let hash = String(repeating: "0a", count: 32)
         let port = """
             {"name": "p", "layout": "image", "shape": [1], "dtype": "uint8", "minimum": 0, "maximum": 255, "channels": "RGB"}
@@ -73,7 +73,7 @@ private actor Fake: BenchmarkSubject {
                  "versions": {"modnet-export": "1.2.3"}, "artefacts": [{"file": "modnet_fp16.mlpackage", "bytes": 1,
                  "sha256": "\(hash)", "precision": "fp16", "contract": {"image": \(port), "matte": \(port)}}]}
                 """.utf8))
-        return BenchmarkModel(contract.artefacts[0], of: contract)
+        return MeasuredModel(contract.artefacts[0], of: contract)
     }
 
     @Test func eachTimeIsMeasuredFromWhereItBegins() async throws {
