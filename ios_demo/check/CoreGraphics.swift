@@ -18,6 +18,8 @@ public class CGColorSpace {
 }
 
 public enum CGImageAlphaInfo: UInt32, Sendable {
+    // None
+    case none = 0
     // PremultipliedFirst
     case premultipliedFirst = 2
 }
@@ -25,7 +27,7 @@ public enum CGImageAlphaInfo: UInt32, Sendable {
 public struct CGBitmapInfo: OptionSet, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
-    // ByteOrder32Little
+    // kCGBitmapByteOrder32Little
     public static let byteOrder32Little = CGBitmapInfo(rawValue: 8192)
 }
 
@@ -35,6 +37,8 @@ public class CGImage {
     public var height: Int { 0 }
     // CGImageGetWidth
     public var width: Int { 0 }
+    // CGImageGetColorSpace
+    public var colorSpace: CGColorSpace? { nil }
 }
 
 // Swift alone

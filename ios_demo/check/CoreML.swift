@@ -47,6 +47,7 @@ public class MLFeatureValue {
 
 public protocol MLFeatureProvider {
     var featureNames: Set<String> { get }
+    // featureValueForName
     func featureValue(for featureName: String) -> MLFeatureValue?
 }
 
@@ -100,8 +101,8 @@ public class MLComputePlan {
     }
 }
 
-// MLComputeDeviceProtocol
 @available(iOS 17.4, *)
+// MLComputeDeviceProtocol
 public enum MLComputeDevice {
     case cpu(MLCPUComputeDevice)
     case gpu(MLGPUComputeDevice)

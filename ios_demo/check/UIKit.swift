@@ -49,7 +49,8 @@ public enum UIInterfaceOrientation: Int, Sendable {
     open var connectedScenes: Set<UIScene> { [] }
     // openURLOptionsCompletionHandler
     open func open(
-        _ url: URL, options: [OpenExternalURLOptionsKey: Any] = [:], completionHandler completion: ((Bool) -> Void)? = nil
+        _ url: URL, options: [OpenExternalURLOptionsKey: Any] = [:],
+        completionHandler completion: ((Bool) -> Void)? = nil
     ) {}
 }
 

@@ -41,10 +41,11 @@ final class BenchmarkModel: ObservableObject {
         }
         let image = try Photos.read(Data(contentsOf: golden))
         var found = Self.file()
+        let benchmark = Benchmark()
         let all = ComputeUnits.allCases
         for (i, units) in all.enumerated() {
             let subject = try AppSubject(model: model, contract: contract, computeUnits: units, image: image)
-            let run = try await Benchmark().measure(subject, MeasuredModel(artefact, of: contract), on: units) { done in
+            let run = try await benchmark.measure(subject, MeasuredModel(artefact, of: contract), on: units) { done in
                 await self.tell((Double(i) + done) / Double(all.count))
             }
             await subject.close()

@@ -29,13 +29,12 @@ struct DemoScreen: View {
         .padding()
         .onChange(of: scenePhase) { phase in model.became(active: phase == .active) }
         .onChange(of: photo) { item in load(item) { model.showPhoto($0) } }
+        .onChange(of: showsBenchmark) { shows in if !shows { model.resume() } }
         .onChange(of: backdrop) { item in load(item) { model.putBehind($0) } }
         .alert(model.notice, isPresented: $model.showsNotice) {
             Button(localized("ok")) {}
         }
-        .sheet(isPresented: $showsBenchmark, onDismiss: { model.resume() }) {
-            BenchmarkScreen()
-        }
+        .sheet(isPresented: $showsBenchmark) { BenchmarkScreen() }
     }
 
     private var choices: some View {

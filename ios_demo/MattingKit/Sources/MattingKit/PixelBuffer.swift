@@ -31,7 +31,8 @@ public struct PixelBuffer: @unchecked Sendable {
         try withBytes(of: buffer, .readOnly) { bytes, bytesPerRow in
             try frame.set(
                 UnsafeRawBufferPointer(bytes), rows: CVPixelBufferGetHeight(buffer),
-                columns: CVPixelBufferGetWidth(buffer), bytesPerRow: bytesPerRow, orientation: orientation, order: .bgra)
+                columns: CVPixelBufferGetWidth(buffer), bytesPerRow: bytesPerRow, orientation: orientation,
+                order: .bgra)
         }
     }
 }

@@ -24,6 +24,8 @@ public struct Benchmark: Sendable {
     /// Seconds of a clock that goes on while the process sleeps or waits.
     public var now: @Sendable () -> Double = { ProcessInfo.processInfo.systemUptime }
     public var peakMemoryBytes: @Sendable () -> Int? = { Device.peakResidentBytes }
+    /// When the benchmark began, of which this may be one of several models: `now` at that time.
+    public var began = ProcessInfo.processInfo.systemUptime
 
     public init() {}
 
@@ -41,7 +43,7 @@ public struct Benchmark: Sendable {
             throw error
         } catch {
             run = BenchmarkRun(model: model, computeUnit: computeUnit)
-            run.error = "\(error)"
+            run.error = line("\(error)")
         }
         return run
     }
@@ -75,7 +77,7 @@ public struct Benchmark: Sendable {
             if i % 10 == 9 { await progress((3 + Double(i)) / steps) }
         }
         run.samplesMs = samples
-        run.atS = at.map { $0 - at[0] }
+        run.atS = at.map { $0 - began }
 
         _ = try await subject.frame()
         var endToEnd = [Double]()
@@ -95,6 +97,12 @@ public struct Benchmark: Sendable {
         try await work()
         return 1000 * (now() - start)
     }
+}
+
+/// One line of at most 200 characters.
+private func line(_ text: String) -> String {
+    String(text.split(whereSeparator: { $0.isNewline || $0.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } })
+        .joined(separator: " ").prefix(200))
 }
 
 extension Matte {

@@ -4,7 +4,6 @@ import MattingKit
 /// What the app's benchmark shares: a file for `modnet-export bench --import`, as docs/benchmarks.md describes it.
 public struct BenchmarkFile: Codable, Equatable, Sendable {
     public var schemaVersion = 1
-    public var session = UUID().uuidString
     /// Bundle identifier, version and build.
     public var app: String
     public var debug: Bool
@@ -44,7 +43,7 @@ public struct BenchmarkRun: Codable, Equatable, Sendable {
     public var firstMs: Double?
     public var warmupMs: [Double]?
     public var samplesMs: [Double]?
-    /// When each sample began: seconds since the first one.
+    /// When each sample began: seconds since the benchmark did.
     public var atS: [Double]?
     public var endToEndMs: [Double]?
     public var peakMemoryBytes: Int?

@@ -10,7 +10,8 @@ private actor Fake: BenchmarkSubject {
     let clock = Clock()
     var loads: [Bool] = []
     var (runs, frames) = (0, 0)
-    var failsAt = Int.max
+    let failsAt: Int
+    let failure: MattingError
 
     final class Clock: @unchecked Sendable {
         private let lock = NSLock()
@@ -19,7 +20,9 @@ private actor Fake: BenchmarkSubject {
         func pass(_ more: Double) { lock.withLock { seconds += more } }
     }
 
-    init(failsAt: Int = .max) { self.failsAt = failsAt }
+    init(failsAt: Int = .max, with failure: MattingError = .mismatched("black")) {
+        (self.failsAt, self.failure) = (failsAt, failure)
+    }
 
     func load(cold: Bool) {
         loads.append(cold)
@@ -28,7 +31,7 @@ private actor Fake: BenchmarkSubject {
 
     func run() throws -> Matte {
         runs += 1
-        if runs == failsAt { throw MattingError.mismatched("black") }
+        if runs == failsAt { throw failure }
         let packed = clock.now + 0.003
         let seconds = runs == 1 ? 0.5 : 0.25
         clock.pass(0.003 + seconds + 0.001)
@@ -57,6 +60,7 @@ private actor Fake: BenchmarkSubject {
         var benchmark = Benchmark()
         (benchmark.runs, benchmark.frames, benchmark.mostWarmupRuns) = (5, 3, 4)
         benchmark.now = { fake.clock.now }
+        benchmark.began = 0
         benchmark.peakMemoryBytes = { 93_000_000 }
         return try await benchmark.measure(fake, Self.model(), on: .cpuAndNeuralEngine)
     }
@@ -88,7 +92,9 @@ private actor Fake: BenchmarkSubject {
         // Half a second has passed after the first run: two are enough.
         #expect(close(run.warmupMs, [500, 250, 250]))
         #expect(close(run.samplesMs, Array(repeating: 250, count: 5)))
-        #expect(close(run.atS, (0..<5).map { 0.254 * Double($0) }))
+        // After both loads (2.25 s), three runs (0.504, 0.254 twice) and 3 ms of packing.
+        let at = (0..<5).map { (i: Int) -> Double in 3.265 + 0.254 * Double(i) }
+        #expect(close(run.atS, at))
         #expect(close(run.endToEndMs, [125, 125, 125]))
         #expect(run.medianMs == run.samplesMs?.sorted()[2])
         #expect(run.ranOn == "neuralEngine 230, gpu 0, cpu 4")
@@ -118,6 +124,13 @@ private actor Fake: BenchmarkSubject {
         #expect(run == expected)
     }
 
+    @Test func whatFailsIsToldInOneLine() async throws {
+        let long = String(repeating: "a\n\tb\u{7F}", count: 100)
+        let run = try await measured(Fake(failsAt: 1, with: MattingError.invalid(long)))
+        #expect(run.error?.count == 200)
+        #expect(run.error?.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 } == true)
+    }
+
     @Test func aBenchmarkCanBeStopped() async throws {
         let task = Task { try await measured(Fake()) }
         task.cancel()
@@ -132,13 +145,16 @@ private actor Fake: BenchmarkSubject {
 
     @Test func theFileIsWhatTheImportReads() async throws {
         var file = Self.file()
-        file.session = "a-session"
         var failed = BenchmarkRun(model: try Self.model(), computeUnit: .all)
         failed.error = "why"
         file.runs = [try await measured(Fake()), failed]
         let json = try file.json()
+        if let folder = ProcessInfo.processInfo.environment["MODNET_BENCHMARK"] {
+            // For tests of what reads it.
+            try json.write(to: URL(fileURLWithPath: folder).appendingPathComponent("benchmark.json"))
+        }
         let object = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
-        #expect(Set(object.keys) == ["schema_version", "session", "app", "debug", "device", "simulator", "os", "runs"])
+        #expect(Set(object.keys) == ["schema_version", "app", "debug", "device", "simulator", "os", "runs"])
         #expect(object["os"] as? String == "iOS 18.1 (22B83)")
         let runs = try #require(object["runs"] as? [[String: Any]])
         #expect(
