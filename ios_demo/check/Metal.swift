@@ -62,6 +62,7 @@ public protocol MTLCommandBuffer: AnyObject {
     func makeBlitCommandEncoder() -> (any MTLBlitCommandEncoder)?
     // presentDrawable
     func present(_ drawable: any MTLDrawable)
+    func addCompletedHandler(_ block: @escaping @Sendable (any MTLCommandBuffer) -> Void)
     func commit()
     func waitUntilCompleted()
     var error: (any Error)? { get }

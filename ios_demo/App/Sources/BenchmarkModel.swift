@@ -44,7 +44,7 @@ final class BenchmarkModel: ObservableObject {
         let benchmark = Benchmark()
         let all = ComputeUnits.allCases
         for (i, units) in all.enumerated() {
-            let subject = try AppSubject(model: model, contract: contract, computeUnits: units, image: image)
+            let subject = try await AppSubject(model: model, contract: contract, computeUnits: units, image: image)
             let run = try await benchmark.measure(subject, MeasuredModel(artefact, of: contract), on: units) { done in
                 await self.tell((Double(i) + done) / Double(all.count))
             }
@@ -91,7 +91,7 @@ actor AppSubject: BenchmarkSubject {
     private let copy: URL
     private var engine: MattingEngine?
 
-    init(model: URL, contract: MattingContract, computeUnits: ComputeUnits, image: PixelBuffer) throws {
+    init(model: URL, contract: MattingContract, computeUnits: ComputeUnits, image: PixelBuffer) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         copy = folder.appendingPathComponent(model.lastPathComponent)

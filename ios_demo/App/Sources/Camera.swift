@@ -70,6 +70,7 @@ final class Camera: NSObject, AVCaptureVideoDataOutputSampleBufferDelegate, @unc
                 status.yield(.absent)
                 return
             }
+            self.lens = nil
             session.beginConfiguration()
             session.inputs.forEach(session.removeInput)
             if session.canSetSessionPreset(.hd1280x720) { session.sessionPreset = .hd1280x720 }

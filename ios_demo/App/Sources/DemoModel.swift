@@ -45,11 +45,12 @@ final class DemoModel: ObservableObject {
     private var photo: PixelBuffer?
     private var backdrop: RgbaFrame?
     private var isActive = false
-    /// How often `apply` was called.
-    private var applied = 0
+    /// How often `draw` was called.
+    private var drawn = 0
     private var toldAt = 0.0
     private lazy var session = ModelSession<Engine>(open: Engine.open) { [weak self] state in
         self?.situation.model = state
+        if case .ready = state { self?.draw() }
     }
 
     init() {
@@ -92,20 +93,27 @@ final class DemoModel: ObservableObject {
         }
     }
 
-    /// Shows a photo in place of the camera; nil: the camera again.
-    func showPhoto(_ data: Data?) {
+    /// Shows a photo in place of the camera. To decode one takes a while, which is not the main thread's.
+    func showPhoto(_ data: Data) async {
         do {
-            photo = try data.map(Photos.read)
-            situation.showsPhoto = photo != nil
+            photo = try await Task.detached { try Photos.read(data) }.value
+            situation.showsPhoto = true
+            times = ""
             apply()
         } catch {
             say(localized("photo.unreadable"))
         }
     }
 
-    func putBehind(_ data: Data) {
+    func showCamera() {
+        photo = nil
+        situation.showsPhoto = false
+        apply()
+    }
+
+    func putBehind(_ data: Data) async {
         do {
-            backdrop = try Photos.read(data).frame()
+            backdrop = try await Task.detached { try Photos.read(data).frame() }.value
             choices.backdrop = .picture
             apply()
         } catch {
@@ -152,17 +160,22 @@ final class DemoModel: ObservableObject {
     private func apply() {
         guard isActive else { return }
         if photo == nil && situation.permission == .granted { camera.start(choices.lens) } else { camera.stop() }
-        applied += 1
-        let (mine, units, background, photo) = (applied, choices.computeUnits, background, photo)
+        draw()
+        Task { await session.want(choices.computeUnits) }
+    }
+
+    /// Puts the background behind, and draws the photo where there is one. The camera's next frame comes by itself.
+    private func draw() {
+        guard let engine = session.model else { return }
+        drawn += 1
+        let (mine, background, photo) = (drawn, background, photo)
         Task {
-            await session.want(units)
-            guard let engine = session.model else { return }
             await engine.live.set(background)
             guard let photo else { return }
             do {
                 let composite = try await engine.still.composite(photo, on: background)
                 // Something else may have been chosen meanwhile.
-                if mine == applied { picture.show(composite, mirrored: false) }
+                if mine == drawn { picture.show(composite, mirrored: false) }
             } catch {
                 session.failed(error)
             }

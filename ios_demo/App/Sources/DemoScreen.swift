@@ -27,10 +27,13 @@ struct DemoScreen: View {
             buttons
         }
         .padding()
-        .onChange(of: scenePhase) { phase in model.became(active: phase == .active) }
-        .onChange(of: photo) { item in load(item) { model.showPhoto($0) } }
+        .onChange(of: scenePhase) { phase in
+            // Inactive is also an app below an alert: that of the camera's permission, say.
+            if phase != .inactive { model.became(active: phase == .active) }
+        }
+        .onChange(of: photo) { item in load(item) { await model.showPhoto($0) } }
         .onChange(of: showsBenchmark) { shows in if !shows { model.resume() } }
-        .onChange(of: backdrop) { item in load(item) { model.putBehind($0) } }
+        .onChange(of: backdrop) { item in load(item) { await model.putBehind($0) } }
         .alert(model.notice, isPresented: $model.showsNotice) {
             Button(localized("ok")) {}
         }
@@ -61,7 +64,7 @@ struct DemoScreen: View {
             if model.situation.showsPhoto {
                 Button {
                     photo = nil
-                    model.showPhoto(nil)
+                    model.showCamera()
                 } label: {
                     icon("camera", "backToCamera")
                 }
@@ -91,11 +94,11 @@ struct DemoScreen: View {
             .accessibilityLabel(localized(key))
     }
 
-    private func load(_ item: PhotosPickerItem?, then use: @escaping @MainActor (Data) -> Void) {
+    private func load(_ item: PhotosPickerItem?, then use: @escaping @MainActor (Data) async -> Void) {
         guard let item else { return }
         Task {
             if let data = try? await item.loadTransferable(type: Data.self) {
-                use(data)
+                await use(data)
             } else {
                 model.say(localized("photo.unreadable"))
             }

@@ -28,6 +28,12 @@ private struct PictureLayer: UIViewRepresentable {
     }
 }
 
+/// What the GPU reads: it is kept, and touched by nobody.
+private struct Held: @unchecked Sendable {
+    let picture: PixelBuffer
+    let texture: CVMetalTexture
+}
+
 /// Copies pictures to the screen on the GPU.
 final class PictureUIView: UIView {
     private let device = MTLCreateSystemDefaultDevice()
@@ -65,10 +71,10 @@ final class PictureUIView: UIView {
         encoder.copy(from: texture, to: drawable.texture)
         encoder.endEncoding()
         commands.present(drawable)
+        // The picture must not be written to again before it was copied, and nobody waits for that.
+        let held = Held(picture: shown.pixels, texture: made)
+        commands.addCompletedHandler { _ in withExtendedLifetime(held) {} }
         commands.commit()
-        // The picture must not be written to again before it was copied.
-        commands.waitUntilCompleted()
-        withExtendedLifetime(made) {}
         last = shown.number
     }
 }

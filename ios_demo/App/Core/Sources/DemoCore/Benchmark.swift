@@ -101,8 +101,8 @@ public struct Benchmark: Sendable {
 
 /// One line of at most 200 characters.
 private func line(_ text: String) -> String {
-    String(text.split(whereSeparator: { $0.isNewline || $0.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } })
-        .joined(separator: " ").prefix(200))
+    let parts = text.unicodeScalars.split { $0.value < 32 || $0.value == 127 }
+    return String(parts.map { String($0) }.joined(separator: " ").prefix(200))
 }
 
 extension Matte {

@@ -101,6 +101,13 @@ import Testing
         #expect(admitted(.critical, rate: rate) == 0)
     }
 
+    /// The numbers of Exif that Apple's samples turn frames by ("Tracking the User's Face in Real Time", for the front camera).
+    @Test func framesStandUprightHoweverTheDeviceIsHeld() {
+        let held: [InterfaceOrientation] = [.portrait, .portraitUpsideDown, .landscapeLeft, .landscapeRight]
+        #expect(held.map { $0.orientation(of: .front).exif } == [5, 7, 2, 4])
+        #expect(held.map { $0.orientation(of: .back).exif } == [6, 8, 3, 1])
+    }
+
     @Test func aGateOpensAgain() {
         var gate = FrameGate()
         gate.thermal = .serious
