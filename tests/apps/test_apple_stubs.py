@@ -18,7 +18,8 @@ OLDEST_IOS = 16
 _SWIFTS_OWN = ("rawValue", "init(rawValue", "init()")
 # Those of protocols have no word before them.
 _DECLARATION = re.compile(
-    r"^ *(?:@MainActor )?(?:(?:public|open) (?:convenience |final |override |nonisolated |static |class (?=func|var))*|(?=func|var))"
+    r"^ *(?:@MainActor )?(?:(?:public|open) "
+    r"(?:convenience |final |override |nonisolated |static |class (?=func|var))*|(?=func|var))"
     r"(?:class|struct|enum|protocol|typealias|let|var|func|(?=init)) ?(init\??\((?:\)|\w*)|`?\w+`?|==)"
 )
 

@@ -29,7 +29,7 @@ SOURCES = {
 _KNOWN = {
     "project": "name options packages settings targets schemes configs configFiles fileGroups include attributes",
     "options": "bundleIdPrefix deploymentTarget createIntermediateGroups fileTypes xcodeVersion developmentLanguage",
-    "target": "type platform sources dependencies preBuildScripts postBuildScripts settings deploymentTarget info scheme",
+    "target": "type platform sources dependencies preBuildScripts postBuildScripts settings info scheme",
     "source": "path buildPhase optional excludes type name group",
     "script": "path script name basedOnDependencyAnalysis inputFiles outputFiles shell showEnvVars",
     "scheme": "build run test profile analyze archive",
@@ -130,7 +130,9 @@ def test_the_privacy_manifest_gives_the_reasons_that_the_code_needs():
 def cases(name: str) -> list[str]:
     """The cases of an enumeration of strings."""
     (found,) = [
-        body for text in SOURCES.values() for body in re.findall(rf"enum {name}: String.*?\{{(.*?)\n\}}", text, re.DOTALL)
+        body
+        for text in SOURCES.values()
+        for body in re.findall(rf"enum {name}: String.*?\{{(.*?)\n\}}", text, re.DOTALL)
     ]
     return re.findall(r"^    case (\w+)$", found, re.MULTILINE)
 
@@ -181,7 +183,8 @@ def built(tmp_path) -> Path:
 def checked(folder: Path) -> tuple[int, str]:
     settings = {"SRCROOT": str(folder), "PROJECT_FILE_PATH": str(folder / "MODNetDemo.xcodeproj")}
     done = subprocess.run(
-        ["sh", folder / "check-models.sh"], env=settings | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+        ["sh", folder / "check-models.sh"], env=settings | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
+        check=False,
     )  # fmt: skip
     return done.returncode, done.stdout
 
@@ -192,7 +195,11 @@ def test_a_build_with_the_model_goes_on(built):
 
 @pytest.mark.parametrize(
     "missing",
-    ["Sources/Modnet/modnet_fp16.mlpackage/Manifest.json", "Sources/Modnet/modnet.json", "Tests/Modnet/golden_image.png"],
+    [
+        "Sources/Modnet/modnet_fp16.mlpackage/Manifest.json",
+        "Sources/Modnet/modnet.json",
+        "Tests/Modnet/golden_image.png",
+    ],
 )
 def test_a_build_without_the_model_says_what_to_run(built, missing):
     (built / missing).unlink()
@@ -218,8 +225,8 @@ def test_make_ios_demo_fills_the_folders_that_the_project_takes():
     assert exporting._GOLDEN_IMAGE in (swift.APP / "check-models.sh").read_text()
 
 
-# What is newer than the oldest iOS, and where a comparison of versions stands before it.
 def unguarded(text: str, names: set[str], ios: str) -> list[str]:
+    """What is newer than the oldest iOS, and stands above the word of which iOS it needs."""
     start = text.find(f"@available(iOS {ios}")
     before = text if start < 0 else text[:start]
     return sorted(name for name in names if re.search(rf"\b{name}\b", before))
@@ -228,7 +235,9 @@ def unguarded(text: str, names: set[str], ios: str) -> list[str]:
 def test_what_is_newer_than_the_oldest_ios_is_guarded():
     stub = (swift.DEMO / "check/CoreML.swift").read_text()
     ios = "17.4"
-    names = set(re.findall(rf"^@available\(iOS {ios}, \*\)\n(?:// .*\n)?public (?:class|enum) (\w+)", stub, re.MULTILINE))
+    names = set(
+        re.findall(rf"^@available\(iOS {ios}, \*\)\n(?:// .*\n)?public (?:class|enum) (\w+)", stub, re.MULTILINE)
+    )
     assert {"MLComputePlan", "MLComputeDevice", "MLModelStructure"} <= names
     assert {name: found for name, text in SOURCES.items() if (found := unguarded(text, names, ios))} == {}
     users = [name for name, text in SOURCES.items() if any(item in text for item in names)]

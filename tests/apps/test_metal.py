@@ -33,7 +33,9 @@ def array(case, name, *shape) -> metal.Floats:
     return np.asarray(case[name], np.float32).reshape(*shape)
 
 
-@pytest.mark.parametrize("case", cases("restoring", dtype="float32"), ids=lambda case: f"{case['height']}x{case['width']}")
+@pytest.mark.parametrize(
+    "case", cases("restoring", dtype="float32"), ids=lambda case: f"{case['height']}x{case['width']}"
+)
 def test_mattes_are_mapped_back_as_the_vectors_say(kernels, case):
     size, (height, width) = (case["height"], case["width"]), case["model"]
     scale = min(height / size[0], width / size[1])
@@ -80,7 +82,7 @@ def test_a_frame_is_read_where_it_lies(kernels):
     # Lying on its right side in memory: turned by 90 degrees clockwise it stands upright.
     image = np.random.default_rng(1).random((5, 7, 3), np.float32)
     memory = np.ascontiguousarray(np.rot90(image))
-    places = dict(FIRST_X=0, FIRST_Y=6, RIGHT_X=0, RIGHT_Y=-1, DOWN_X=1, DOWN_Y=0)
+    places = {"FIRST_X": 0, "FIRST_Y": 6, "RIGHT_X": 0, "RIGHT_Y": -1, "DOWN_X": 1, "DOWN_Y": 0}
     found = kernels.composite(memory, np.ones((5, 7), np.float32), None, (5, 7), **places)
     np.testing.assert_array_equal(found[..., :3], image)
 
