@@ -1,4 +1,4 @@
-"""MattingKit's Metal functions, compiled as C++ and run on this machine: Metal's language is C++, of which they use little."""
+"""MattingKit's Metal functions, compiled as C++ and run on this machine: Metal is C++, of which they use little."""
 
 from __future__ import annotations
 
