@@ -40,6 +40,8 @@ public class CIColor {
 }
 
 public class CIImage {
+    // initWithContentsOfURLOptions
+    public convenience init?(contentsOf url: URL, options: [CIImageOption: Any]? = nil) { self.init() }
     // initWithColor
     public convenience init(color: CIColor) { self.init() }
     // initWithCVPixelBufferOptions
