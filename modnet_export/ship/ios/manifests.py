@@ -100,7 +100,11 @@ class SwiftPackage(_Manifest):
     before = _BEFORE_RESOURCES
 
     def _calls(self, text: str) -> Sequence[tuple[Kind, Call]]:
-        return [(kind, call) for name, kind in _PACKAGE_KINDS.items() for call in calls(text, rf"\.{name}")]
+        found = [(kind, call) for name, kind in _PACKAGE_KINDS.items() for call in calls(text, rf"\.{name}")]
+        # A target may be named by such a call, too, in the dependencies of another.
+        return [
+            (kind, call) for kind, call in found if not any(other.begin < call.begin < other.end for _, other in found)
+        ]
 
     def _target(self, name: str, kind: Kind, call: Call) -> Target:
         given, places = call.string("path"), _PLACES if kind != "tests" else ("Tests", *_PLACES)
@@ -143,7 +147,7 @@ class SwiftPackage(_Manifest):
     def _depending(self, text: str, target: Target, kit: str) -> str:
         product = f".product(name: {literal(KIT)}, package: {literal(Path(kit).name)})"
         text = with_elements(self._call(text, target.name), "dependencies", [product], ("name",))
-        (package,) = calls(text, r"(?<!\.)Package")
+        (package,) = calls(text, r"(?<![.\w])Package")
         before = ("name", "defaultLocalization", "platforms", "pkgConfig", "providers", "products")
         return with_elements(package, "dependencies", [f".package(path: {literal(kit)})"], before)
 
@@ -155,7 +159,7 @@ class TuistProject(_Manifest):
     before = _BEFORE_TUIST
 
     def _calls(self, text: str) -> Sequence[tuple[Kind, Call]]:
-        found = [*calls(text, r"\.target"), *calls(text, r"(?<!\.)Target")]
+        found = [*calls(text, r"\.target"), *calls(text, r"(?<![.\w])Target")]
         found = [
             call for call in found if not _OTHERS.fullmatch(call.raw("destinations") or call.raw("platform") or "")
         ]
@@ -196,9 +200,8 @@ class TuistProject(_Manifest):
         """A file, or literals of ``.extendingDefault(with:)``; None where neither is to be seen."""
         if raw is None:
             return None
-        file = re.fullmatch(r'(?:\.file\s*\(\s*path\s*:\s*)?"([^"]*)"\s*\)?', raw)
-        if file is not None:
-            return plist(self.root / file[1].removeprefix("$(SRCROOT)/"))
+        if raw.startswith((".file", '"')):
+            return plist(self.root / next(iter(_texts(raw)), "").removeprefix("$(SRCROOT)/"))
         keys = re.findall(r'"(\w+)"\s*:', raw)
         return (
             {key: next(iter(_texts(raw, before=rf'"{key}"\s*:\s*')), None) for key in keys} if "with:" in raw else None

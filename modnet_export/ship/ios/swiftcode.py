@@ -30,8 +30,12 @@ class Call:
         return without_comments(self.text[begin:end]).strip()
 
     def string(self, label: str) -> str | None:
-        """An argument that is one string without interpolation."""
-        return _plain(self.raw(label) or "")
+        """An argument that is one string without interpolation, or a constant of the file that is one."""
+        raw = self.raw(label) or ""
+        if re.fullmatch(r"[A-Za-z_]\w*", raw):
+            constant = re.search(rf'\blet\s+{raw}\s*(?::\s*String\s*)?=\s*("(?:\\.|[^"\\\n])*")', self.text)
+            raw = "" if constant is None else constant[1]
+        return _plain(raw)
 
     def strings(self, label: str) -> list[str] | None:
         """The strings directly in a list, or the one string; None where something else is there, nothing in no list."""
@@ -53,9 +57,9 @@ def _plain(raw: str) -> str | None:
 
 
 def calls(text: str, name: str) -> Iterator[Call]:
-    """The calls of a function or case by its last name, wherever they stand; raises ValueError for open brackets."""
+    """The calls of what a pattern names, also within each other; raises ValueError for open brackets."""
     code = blanked(text)
-    for found in re.finditer(rf"(?<!\w){name}\s*\(", code):
+    for found in re.finditer(rf"{name}\s*\(", code):
         begin = found.end() - 1
         end = _closed(code, begin)
         arguments = {}
