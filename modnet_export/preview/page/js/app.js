@@ -29,6 +29,9 @@ function doing(job) {
   return queue;
 }
 
+/** Settles when all that was begun by now is done. */
+export const settled = () => queue;
+
 /** Something that the user asked for: what was wrong before is forgotten. */
 function asked(job) {
   part("message").textContent = "";
