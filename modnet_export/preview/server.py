@@ -8,7 +8,6 @@ import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 from converters.errors import ExportError
 from modnet_export.preview.site import CONTENT_TYPES, HEADERS, INDEX, Site
@@ -95,11 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_ours():
             return HTTPStatus.FORBIDDEN, INDEX, b"This page is for the browser that modnet-export opened."
         # A path is a key of the site, never one of the file system: there is nothing to climb out of.
-        _, token, *rest = urlsplit(self.path).path.split("/", 2)
-        name = (rest[0] if rest else "no folder") or INDEX
-        content = (
-            self.server.pages.get(name) if secrets.compare_digest(token.encode(), self.server.name.encode()) else None
-        )
+        token, slash, name = self.path.partition("?")[0].removeprefix("/").partition("/")
+        name = name or INDEX
+        is_named = secrets.compare_digest(token.encode(), self.server.name.encode())
+        content = self.server.pages.get(name) if slash and is_named else None
         if isinstance(content, Path):
             try:
                 content = content.read_bytes()
