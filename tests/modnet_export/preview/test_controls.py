@@ -18,7 +18,8 @@ from tests.modnet_export.preview.conftest import CLIP_SIZE, film, moving_portrai
 ROUND = """() => {
     const seen = [];
     for (const item of document.querySelectorAll("button, select, input, a[href]")) {
-        if (item.offsetParent !== null && !item.disabled && item.tabIndex >= 0) seen.push(item.id || `${item.name}=${item.value}`);
+        if (item.offsetParent === null || item.disabled || item.tabIndex < 0) continue;
+        seen.push(item.id || `${item.name}=${item.value}`);
     }
     return seen;
 }"""

@@ -32,6 +32,13 @@ function doing(job) {
 /** Settles when all that was begun by now is done. */
 export const settled = () => queue;
 
+let ran = 0;
+/** Settles when so many more frames were run. */
+export async function frames(count) {
+  const until = ran + count;
+  while (ran < until) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
 /** Something that the user asked for: what was wrong before is forgotten. */
 function asked(job) {
   part("message").textContent = "";
@@ -114,6 +121,7 @@ async function step(bitmap) {
     ],
     [bitmap],
   );
+  ran++;
   show(found.picture);
   numbers.take(found.times, moving);
   if (compared || !moving) part("parity").textContent = parityText(found.parity, compared);

@@ -166,6 +166,11 @@ export class Session {
     return this.#seen;
   }
 
+  /** Bytes of wasm's memory. */
+  memory() {
+    return this.litert.getGlobalLiteRt().liteRtWasm.HEAPU8.buffer.byteLength;
+  }
+
   async #run({ spec, model }, image) {
     const input = new this.litert.Tensor(encoded(image, spec.image_dtype), [1, spec.height, spec.width, 3]);
     let outputs = [];
