@@ -60,6 +60,18 @@ def files(progress: Progress = silent) -> dict[str, bytes]:
     return found | _members(utilities, {"wasm-utils.js": "dist/index.js"})
 
 
+def here() -> str | None:
+    """Where LiteRT.js is, or what would fetch it; None: nothing would. For ``doctor``."""
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or _folder())
+    if all((folder / item.archive).is_file() for item in (CORE, UTILITIES)):
+        return f"LiteRT.js {VERSION} in {folder}"
+    return f"{npm} fetches it" if (npm := shutil.which("npm")) else None
+
+
+def _folder() -> Path:
+    return cache() / "litert.js"
+
+
 def _members(archive: Path, wanted: dict[str, str]) -> dict[str, bytes]:
     with tarfile.open(archive) as opened:
         return {name: opened.extractfile(f"package/{member}").read() for name, member in wanted.items()}  # type: ignore[union-attr]
@@ -79,7 +91,7 @@ def _in_folder(package: Package, folder: Path) -> Path:
 
 
 def _cached(package: Package, progress: Progress) -> Path:
-    folder = cache() / "litert.js"
+    folder = _folder()
     kept = folder / package.archive
     if kept.is_file() and sha256(kept) == package.sha256:
         return kept

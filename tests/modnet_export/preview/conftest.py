@@ -88,20 +88,26 @@ def clip(shared) -> Path:
     return shared("preview-clip", make)
 
 
-@pytest.fixture(scope="module")
-def chromium(clip):
-    """A Chromium whose camera shows the clip."""
+@contextmanager
+def launched(*arguments: str):
+    """This machine's Chromium; the test is skipped where there is none."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
-    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream"]
-    arguments += [f"--use-file-for-fake-video-capture={clip / 'camera.y4m'}"]
     with sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=path, args=arguments)
+        running = engine.chromium.launch(executable_path=path, args=["--no-sandbox", *arguments])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(clip):
+    """A Chromium whose camera shows the clip."""
+    film = f"--use-file-for-fake-video-capture={clip / 'camera.y4m'}"
+    with launched("--use-fake-device-for-media-stream", film) as browser:
+        yield browser
 
 
 @pytest.fixture

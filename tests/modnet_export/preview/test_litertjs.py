@@ -96,6 +96,7 @@ def test_it_is_fetched_once_and_its_worker_finds_its_parts(registry, tmp_path):
     assert found["core.js"] == b'import { a } from "./wasm-utils.js";'
     assert found["wasm/litert_wasm_threaded_internal.wasm"] == b"threaded_.wasm"
     assert len(found) == 2 + len(BUILDS)
+    assert litertjs.here() == f"LiteRT.js {litertjs.VERSION} in {tmp_path / 'cache/litert.js'}"
     asked = len(registry.asked)
     assert asked >= 4
     assert litertjs.files() == found
@@ -127,6 +128,7 @@ def test_without_a_connection_it_says_what_to_do(registry, tmp_path, monkeypatch
 def test_without_npm_it_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
+    assert litertjs.here() is None
     with pytest.raises(ExportError, match=r"npm, which fetches it, is missing(.|\n)*install Node.js"):
         litertjs.files()
 

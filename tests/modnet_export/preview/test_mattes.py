@@ -73,3 +73,11 @@ def test_int8_is_no_further_from_the_reference_than_native(opened, integer, refe
         native = open_runtime(integer / "dist" / f"{file}.tflite").run(image_nhwc)
         own, theirs = (np.abs(item.ravel() - matte.ravel()).mean() for item in (frame["outputs"][0], native))
         assert 0 < own <= 1.5 * theirs
+
+
+def test_without_a_gpu_the_page_stays_with_wasm_and_says_why(opened, dist):
+    page = opened(dist)
+    page.evaluate("""() => document.getElementById("backend").append(new Option("WebGPU", "webgpu:1"))""")
+    page.select_option("#backend", value="webgpu:1")
+    expect(page.locator("#runs")).to_contain_text("this browser has no WebGPU")
+    expect(page.locator("#runs")).to_contain_text("wasm (XNNPACK)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from modnet_export.images.imaging import Pixels, area_resize
-from tests.modnet_export.preview.conftest import APP, film
+from tests.modnet_export.preview.conftest import APP, film, settled
 
 TILES = Path(__file__).with_name("tiles.json")
 GRID = (10, 16)
@@ -51,22 +52,22 @@ def tiles(png: bytes) -> Pixels:
     return area_resize(shown, *GRID)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
-def test_the_page_looks_as_it_did(opened, dist, scheme, size):
-    """``tiles.json`` has the means of a screenshot's tiles; a change that is meant is stored with WRITE_TILES=1."""
-    import os
-
-    page = opened(dist, color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
+def test_the_page_looks_as_it_did(opened, dist):
+    """``tiles.json`` has the means of the tiles of screenshots; a change that is meant is stored with WRITE_TILES=1."""
+    page = opened(dist, reduced_motion="reduce")
     page.select_option("#model", label="fp32 – modnet_fp32.tflite")
+    settled(page)
     page.evaluate("() => document.querySelectorAll('dd').forEach((item) => (item.style.visibility = 'hidden'))")
-    found = tiles(page.screenshot(animations="disabled"))
-    stored = json.loads(TILES.read_text()) if TILES.exists() else {}
-    name = f"{size[0]}x{size[1]} {scheme}"
+    found = {}
+    for width, height in ((1280, 800), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found[f"{width}x{height} {scheme}"] = tiles(page.screenshot(animations="disabled"))
     if os.environ.get("WRITE_TILES"):
-        rounded = [[[round(float(value), 2) for value in tile] for tile in row] for row in found]
-        TILES.write_text(json.dumps(stored | {name: rounded}) + "\n")
-        return
-    off = np.abs(found - np.float32(stored[name]))
-    assert off.max() < 0.12
-    assert off.mean() < 0.015
+        TILES.write_text(json.dumps({name: np.round(item, 2).tolist() for name, item in found.items()}) + "\n")
+    stored = json.loads(TILES.read_text())
+    for name, item in found.items():
+        off = np.abs(item - np.float32(stored[name]))
+        assert off.max() < 0.12, name
+        assert off.mean() < 0.015, name

@@ -19,6 +19,7 @@ let preview = null;
 let golden = null;
 let source = null;
 let picture = null; // a background image
+let oneThread = []; // why there are no more
 let queue = Promise.resolve();
 
 /** One thing after the other; what goes wrong is shown. */
@@ -65,7 +66,8 @@ async function load(file, choice = part("backend").options[0].value) {
 }
 
 async function probeFrame() {
-  const bitmap = golden ? golden.bitmap : await source.frame();
+  const bitmap = golden?.bitmap ?? (source && (await source.frame()));
+  if (!bitmap) throw new Error("WebGPU is checked on a picture: open one first.");
   const plain = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = plain.getContext("2d");
   context.drawImage(bitmap, 0, 0);
@@ -90,9 +92,11 @@ async function loadChosen() {
     throw error;
   }
   const { runs, notes } = loaded.get(file);
-  part("runs").textContent = [`LiteRT.js ${preview.litertjs}: ${runs}.`, ...notes.map((note) => `${note}.`)].join(" ");
-  part("caption-a").textContent = second() ? file : "";
-  part("caption-b").textContent = second();
+  part("runs").textContent = [`LiteRT.js ${preview.litertjs}: ${runs}`, ...notes, ...oneThread].join(". ") + ".";
+  const caption = (name) => `${name}${loaded.get(name)?.expanded ? " (weights expanded)" : ""}`;
+  part("caption-a").textContent = second() ? caption(file) : "";
+  part("caption-b").textContent = second() && caption(second());
+  await engine.call("begin");
   numbers.forget();
 }
 
@@ -178,11 +182,13 @@ async function open(next) {
 }
 
 async function run(mine) {
-  while (source === mine) {
-    const bitmap = await mine.next();
-    if (!bitmap) return;
-    if (mine.paused) bitmap.close();
-    else await doing(() => (source === mine ? step(bitmap) : bitmap.close()));
+  try {
+    for (let bitmap = await mine.next(); bitmap && source === mine; bitmap = await mine.next()) {
+      if (mine.paused) bitmap.close();
+      else await doing(() => (source === mine ? step(bitmap) : bitmap.close()));
+    }
+  } catch (error) {
+    if (source === mine) part("message").textContent = error.message;
   }
 }
 
@@ -289,7 +295,7 @@ async function begin() {
     ...counts.map((count) => [`wasm:${count}`, `wasm, ${count} thread${count > 1 ? "s" : ""}`]),
     ...(navigator.gpu ? [[`webgpu:${threads}`, "WebGPU, where its matte is the same"]] : []),
   ]);
-  part("backend").title = why;
+  oneThread = why ? [`No more threads: ${why}`] : [];
   const names = preview.models.map(({ file, precision }) => [file, `${precision} – ${file}`]);
   options(part("model"), names);
   options(part("second"), [["", "nothing"], ...names]);

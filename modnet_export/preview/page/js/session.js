@@ -67,7 +67,7 @@ export class Session {
     this.#models.set(spec.file, { spec, model });
     // The first run takes longer: it is no frame's.
     await this.#run({ spec, model }, new Float32Array(3 * spec.height * spec.width).fill(0.5));
-    return { runs, notes };
+    return { runs, notes, expanded };
   }
 
   async #compiled(file, options) {

@@ -65,6 +65,7 @@ class Moving {
       video.play().catch(reject);
     });
     if (!video.videoWidth) throw new Error("no picture");
+    video.onerror = () => this.#tell(); // its frame then fails, and says so
     this.#await();
   }
 
