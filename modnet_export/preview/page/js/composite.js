@@ -157,11 +157,15 @@ export class Compositor {
         const alpha = matte[i];
         into[at + 3] = behind ? 255 : alpha * 255 + 0.5;
         if (alpha >= OPAQUE) {
-          for (let c = 0; c < 3; c++) into[at + c] = rgba[4 * i + c];
+          into[at] = rgba[4 * i];
+          into[at + 1] = rgba[4 * i + 1];
+          into[at + 2] = rgba[4 * i + 2];
           continue;
         }
         if (behind && alpha <= CLEAR) {
-          for (let c = 0; c < 3; c++) into[at + c] = behind[3 * x + c] + 0.5;
+          into[at] = behind[3 * x] + 0.5;
+          into[at + 1] = behind[3 * x + 1] + 0.5;
+          into[at + 2] = behind[3 * x + 2] + 0.5;
           continue;
         }
         if (!entered) colours.enter(y);

@@ -36,10 +36,17 @@ export class OneFrameDelay {
     const shown = new Float32Array(current.length);
     const { threshold } = this;
     for (let i = 0; i < shown.length; i++) {
-      const [before, now, after] = [previous[i], current[i], following[i]];
-      const apart = (one, other) => Math.abs(Math.fround(one - other)) > threshold;
-      shown[i] = !apart(before, after) && apart(now, before) && apart(now, after) ? (before + after) / 2 : now;
+      const before = previous[i];
+      const now = current[i];
+      const after = following[i];
+      const alone = apart(now, before, threshold) && apart(now, after, threshold);
+      shown[i] = alone && !apart(before, after, threshold) ? (before + after) / 2 : now;
     }
     return shown;
   }
+}
+
+/** In float32, as everywhere: at the threshold itself, the last digit decides. */
+function apart(one, other, threshold) {
+  return Math.abs(Math.fround(one - other)) > threshold;
 }

@@ -99,8 +99,11 @@ export class Resizer {
       for (let i = 0; i < sums.length; i++) sums[i] += values[start + i] * weight;
       return;
     }
-    for (let x = 0, i = 0, j = start; x < width; x++, j += step) {
-      for (let c = 0; c < channels; c++) sums[i++] += values[j + c] * weight;
+    // RGB of RGBA.
+    for (let i = 0, j = start; i < 3 * width; i += 3, j += step) {
+      sums[i] += values[j] * weight;
+      sums[i + 1] += values[j + 1] * weight;
+      sums[i + 2] += values[j + 2] * weight;
     }
   }
 }
