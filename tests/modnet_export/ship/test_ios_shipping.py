@@ -238,6 +238,25 @@ class TestBadInput:
             ship(ShipRequest(folder, (an_export / "modnet_fp16.mlpackage",), apply=True)).carry_out()
         assert tree(folder) == before
 
+    @pytest.mark.parametrize("at", [1, 2, 12, 28])
+    def test_a_failure_half_way_leaves_the_project_byte_for_byte(self, tmp_path, an_export, monkeypatch, at):
+        """The project's definition is the first that is renamed into place."""
+        folder = project(tmp_path / "app", "Xcode")
+        plan = ship(ShipRequest(folder, (an_export / "modnet_fp16.mlpackage",), apply=True))
+        before, count, replace = tree(folder), 0, Path.replace
+
+        def failing(path, target):
+            nonlocal count
+            count += path.suffix == ".new"
+            if path.suffix == ".new" and count == at:
+                raise OSError("no space left")
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", failing)
+        with pytest.raises(OSError, match="no space"):
+            plan.carry_out()
+        assert tree(folder) == before
+
     def test_a_setting_that_the_library_would_lose_is_not_lost(self, tmp_path, an_export):
         text = PBXPROJ.replace("SDKROOT = iphoneos;", "SDKROOT = iphoneos;\n\t\t\t\t_HIDDEN = YES;")
         folder = project(tmp_path / "app", "Xcode", {"My App.xcodeproj/project.pbxproj": text})
