@@ -40,8 +40,6 @@ public class CIColor {
 }
 
 public class CIImage {
-    // initWithContentsOfURLOptions
-    public convenience init?(contentsOf url: URL, options: [CIImageOption: Any]? = nil) { self.init() }
     // initWithColor
     public convenience init(color: CIColor) { self.init() }
     // initWithCVPixelBufferOptions

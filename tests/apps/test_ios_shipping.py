@@ -1,4 +1,4 @@
-"""What ``ship ios`` writes: built and tested by Swift itself in a package, type-checked in an app, and linted."""
+"""What ``ship ios`` writes: built and tested by Swift itself in a package, type-checked in an app."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from modnet_export.ship.ios.shipping import ShipRequest, ship
 from tests.apps import swift
 from tests.modnet_export.ship.exports import export
-from tests.modnet_export.ship.ios_projects import PACKAGE, project, verdicts
+from tests.modnet_export.ship.ios_projects import PACKAGE, project
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("swift_tools")]
 
@@ -59,13 +59,12 @@ def test_a_swift_package_is_built_and_finds_its_models(tmp_path):
     assert not done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("kit", [None, swift.KIT])
-def test_what_is_shipped_into_an_app_is_typed_right_and_a_mistake_is_noticed(ios_modules, tmp_path, kit):
-    """With MattingKit's sources in the app, and with MattingKit as a module of its own."""
+def test_what_is_shipped_into_an_app_is_typed_right_and_a_mistake_is_noticed(apple, tmp_path):
+    """With MattingKit's sources in the app; the demo app has MattingKit as a module of its own."""
     folder = project(tmp_path / "app", "XcodeGen")
-    ship(ShipRequest(folder, (export(tmp_path / "dist") / "modnet_fp16.mlpackage",), kit=kit)).carry_out()
+    ship(ShipRequest(folder, (export(tmp_path / "dist") / "modnet_fp16.mlpackage",))).carry_out()
     modules = tmp_path / "modules"
-    shutil.copytree(ios_modules, modules)
+    shutil.copytree(apple, modules)
     done = swift.module("My_App", sorted((folder / "My App/Modnet").rglob("*.swift")), modules)
     assert not done.returncode, done.stderr
     (test,) = folder.rglob("ModnetParityTests.swift")
@@ -73,14 +72,3 @@ def test_what_is_shipped_into_an_app_is_typed_right_and_a_mistake_is_noticed(ios
     assert not done.returncode, done.stderr
     test.write_text(test.read_text().replace("try await engine.matte", "try engine.matte"))
     assert "not marked with 'await'" in swift.typecheck([test], modules).stderr
-
-
-def test_the_demo_app_passes_lint_with_what_is_shipped_into_it(tmp_path):
-    generated = shutil.ignore_patterns("Modnet", "modnet-ship.json", "*.xcodeproj", ".build")
-    shutil.copytree(swift.DEMO, tmp_path / "ios_demo", ignore=generated)
-    folder = tmp_path / "ios_demo" / "App"
-    before = (folder / "project.yml").read_bytes()
-    plan = ship(ShipRequest(folder, (export(tmp_path / "dist") / "modnet_fp16.mlpackage",)))
-    plan.carry_out()
-    assert (plan.steps, plan.notes, (folder / "project.yml").read_bytes()) == ((), (), before)
-    assert set(verdicts(folder).values()) == {"passed"}
