@@ -65,6 +65,12 @@ class BenchOptions:
     ] = None
     profile: Annotated[bool, typer.Option(help="Also time every op.")] = False
     resume: Annotated[bool, typer.Option(help="Go on with the measurement that --out already holds.")] = False
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import", help="A file that an app's benchmark shared; may be repeated. Alone, measures nothing."
+        ),
+    ] = None
     benchmark_model: Annotated[
         str | None,
         typer.Option(
@@ -136,7 +142,10 @@ class BenchOptions:
             return_timeout_s=self.return_timeout,
             profiles=self.out.with_suffix(".profiles") if self.profile and self.out is not None else None,
         )
-        parsed = targets.parse(words, settings, self.benchmark_model, self.boot_timeout)
+        only_imports = bool(self.imports) and not self.targets
+        parsed = [] if only_imports else targets.parse(words, settings, self.benchmark_model, self.boot_timeout)
+        for setting in _ON_ANY if only_imports else ():
+            self._refuse(setting, "a target: alone, `imports` measures nothing")
         self._check_use(parsed)
         models = foreign_models(self.models)
         if not models:
@@ -157,6 +166,7 @@ class BenchOptions:
             profile=self.profile,
             energy=self.energy,
             resume=self.resume,
+            imports=tuple(self.imports or ()),
             out=self.out,
         )
 
@@ -192,6 +202,7 @@ class BenchOptions:
 
 
 # ``energy`` is not among them: ``benchmarks.run`` checks it.
+_ON_ANY = ("artefacts", "threads", "delegates", "runs", "duration", "sustained", "profile", "energy")
 _ON_ANDROID = (
     "benchmark_model",
     "app",

@@ -56,7 +56,8 @@ def _meaning(run: Run) -> str:
     if run.blocks:
         return "each sample is the mean of one process's runs, which has no percentiles; memory is that of the process"
     if "tool" in run.conditions:
-        return "each sample is one run; an app does not tell its memory"
+        memory = "an app does not tell its memory" if run.peak_memory_bytes is None else "memory is the app's"
+        return f"each sample is one run; {memory}"
     return "each sample is one run; memory is what a model adds to its process. It says nothing about a phone."
 
 
