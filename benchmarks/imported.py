@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
 from benchmarks.record import Record
-from benchmarks.results import FUNCTIONAL, THROTTLED, Failure, Parity, Run
+from benchmarks.results import FUNCTIONAL, RAN_ON, THROTTLED, Failure, Parity, Run
 from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.images.inputs import Input
@@ -224,7 +224,7 @@ def _run(found: AppBench, item: AppRun, name: str) -> Run:
         "sha256": item.model.sha256,
         "threads": item.threads or "unknown",
         "delegate": item.compute_unit,
-        "ran on": item.ran_on or "unknown",
+        RAN_ON: item.ran_on or "unknown",
         "size": f"{item.matte.height}x{item.matte.width}" if item.matte else "unknown",
     }
     return Run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from benchmarks.results import EVALUATED, FUNCTIONAL, Bench, Run
+from benchmarks.results import EVALUATED, FUNCTIONAL, RAN_ON, Bench, Run
 from benchmarks.shown import interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
 from modnet_export.terminal.console import escape, number, say, show, table
@@ -30,13 +30,19 @@ def _say_table(result: Bench) -> None:
     for run in result.runs:
         item = summarise(run.samples_ms, of_blocks=bool(run.blocks))
         shown.add_row(
-            escape(run.name) + ("" if not run.marks else " [yellow]*[/]"),
+            escape(run.name) + escape(_ran_on(run)) + ("" if not run.marks else " [yellow]*[/]"),
             *map(tenths, (item.median_ms, item.p90_ms, item.p99_ms)),
             f"{item.mean_ms:.0f} ({interval(item.mean_low_ms, item.mean_high_ms)})",
             whole(run.init_ms),
             megabytes(run.peak_memory_bytes),
         )
     show(shown, spare=("p99", "init", "p90"))
+
+
+def _ran_on(run: Run) -> str:
+    """What really ran it, where that is known and its name does not say it."""
+    found = run.conditions.get(RAN_ON)
+    return f" ({found})" if found else ""
 
 
 def _say_origin(result: Bench) -> None:

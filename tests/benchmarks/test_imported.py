@@ -109,6 +109,13 @@ def test_an_apps_file_stands_beside_what_was_measured_here(call, dist, app_file,
     assert formats.load(out).parity[0].passed
 
 
+def test_a_row_can_be_shared(call, dist, app_file):
+    code, printed = call("bench", dist, "--import", app_file(ran_on="gpu 230"), "--share")
+    assert code == 0
+    (row,) = [line for line in printed.out.splitlines() if "iPhone16,1" in line]
+    assert "| all, gpu 230 | 10.5 | right | none |" in row
+
+
 def test_a_target_is_measured_beside_the_file(call, dist, app_file):
     code, printed = call("bench", dist, "--import", app_file(), "--target", "host", "--artefact", FILE, "--runs", 2)
     assert code == 0
