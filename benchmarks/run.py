@@ -52,7 +52,7 @@ class BenchRequest:
     duration_s: float | None = None
     """Seconds of timed runs for each model, instead of ``runs``."""
     sustained_minutes: float | None = None
-    """How long each target measures without a pause, instead of ``runs``."""
+    """How long each target measures without a pause, a phone each model by itself, instead of ``runs``."""
     profile: bool = False
     """Also time every op."""
     energy: bool = False

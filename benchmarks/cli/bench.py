@@ -127,7 +127,7 @@ class BenchOptions:
     ] = 300
     block_timeout: Annotated[
         float,
-        typer.Option(min=1, help="Seconds after which a fifth of the runs counts as hung.", rich_help_panel=_ANDROID),
+        typer.Option(min=1, help="Seconds after which one process of runs counts as hung.", rich_help_panel=_ANDROID),
     ] = 300
     return_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a device that went away.", rich_help_panel=_ANDROID)
