@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -268,8 +268,3 @@ def _marks(found: AppBench, item: AppRun) -> tuple[str, ...]:
             {"thermal status unknown"} if not known else set()
         )
     return tuple(sorted(marks))
-
-
-def sources(paths: Sequence[Path], recorded: Manifest) -> list[tuple[Path, AppBench]]:
-    """``read`` of every file."""
-    return [(path, read(path, recorded)) for path in paths]

@@ -157,7 +157,7 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
         manifest.check_hashes(recorded, request.dist)
         size, subjects = recorded.size, request.subjects(recorded, request.dist)
     _check_targets(request, subjects)
-    shared = imported.sources(request.imports, recorded) if recorded is not None else []
+    shared = [(path, imported.read(path, recorded)) for path in request.imports] if recorded is not None else []
     kept = request.samples_file
     writable_file(request.out, "out", ".json", ".csv")
     record = Record.continued(kept, watcher) if request.resume and kept else Record(kept, watcher=watcher)

@@ -89,8 +89,17 @@ def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int
         "android": f"{first('ro.build.version.release')} (API {sdk})",
         "build": first("ro.build.fingerprint"),
         "cores": str(clusters(device)),
+        "gpu": _gpu(device),
+        "page size": device.text(["getconf", "PAGE_SIZE"]) or "unknown",
         "governor": ", ".join(sorted(set(governors.values()))) or "unknown",
     }
+
+
+def _gpu(device: Device) -> str:
+    """The GPU and its driver as Android's compositor names them: drivers are updated without a new build."""
+    text = device.text(["sh", "-c", "dumpsys SurfaceFlinger | grep -m 1 GLES:; true"])
+    found = re.search(r"GLES: (.+)", text)
+    return found[1].strip() if found else "unknown"
 
 
 def _field(text: str, pattern: str) -> float | None:
@@ -171,6 +180,11 @@ def state(device: Device) -> dict[str, str | int | float]:
     """What varies, as far as the device says it: thermal status, battery, frequencies in kHz by CPU."""
     found: dict[str, str | int | float] = {}
     text, power = device.text(["dumpsys", "thermalservice"]), battery(device)
+    system = device.text(["cat", "/proc/loadavg", "/proc/meminfo"])
+    if load := re.match(r"([\d.]+) ", system):
+        found["load_average"] = float(load[1])
+    if free := re.search(r"^MemAvailable:\s*(\d+) kB", system, re.MULTILINE):
+        found["available_memory_bytes"] = int(free[1]) * 1024
     status, skin_c = _thermal_status(text), _skin_c(text)
     if status is not None:
         found["thermal_status"] = status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from modnet_export.record.files import write_bytes
 _ENERGY_SECONDS = 60.0
 """How long a model runs for it, after its warm-up: fuel gauges give a mean of seconds."""
 _IDLE_SECONDS = 20.0
+_SETTLE_SECONDS = 5.0
+"""What the gauge shows in the first seconds is of loading the model."""
 _MEMORY_SECONDS = 1.0
 _ENERGY_SAMPLES = 5
 _PAUSE_SECONDS = 0.1
@@ -72,9 +75,10 @@ def _sampled(session: DeviceSession, subject: Subject, run: Run, *, energy: bool
         with idle:
             session.device.adb.pause(_IDLE_SECONDS)
     seconds = _ENERGY_SECONDS if with_energy else _MEMORY_SECONDS
-    sampler = _Sampler(session, with_energy=with_energy, on_gpu=subject.delegate != "cpu")
+    settle = _SETTLE_SECONDS if with_energy else 0
+    sampler = _Sampler(session, with_energy=with_energy, on_gpu=subject.delegate != "cpu", settle_s=settle)
     with sampler:
-        block = session.block(subject, Timing(3, seconds, memory=not with_energy))
+        block = session.block(subject, Timing(3, seconds + settle, memory=not with_energy))
     estimate = None
     if with_energy:
         estimate, refused = _estimate(idle.watts, sampler.watts, block.mean_ms)
@@ -123,12 +127,13 @@ class _Sampler:
     session: DeviceSession
     with_energy: bool
     on_gpu: bool = False
+    settle_s: float = 0
     gpu_bytes: list[int] = field(default_factory=list)
     pss_bytes: list[int] = field(default_factory=list)
     watts: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._ended = threading.Event()
+        self._ended, self._began = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._work)
 
     def __enter__(self) -> None:
@@ -156,7 +161,7 @@ class _Sampler:
             held = facts.gpu_memory_bytes(device, process)
             if held is not None and not self._ended.is_set():
                 self.gpu_bytes.append(held)
-        if self.with_energy:
+        if self.with_energy and time.monotonic() > self._began + self.settle_s:
             current, voltage = facts.current_ma(device), facts.battery(device).voltage_mv
             if current is not None and voltage is not None and not self._ended.is_set():
                 self.watts.append(current * voltage / 1e6)

@@ -138,7 +138,7 @@ def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, ti
     if block.delegated and block.delegated[0] < block.delegated[1]:
         marks.add(f"only {block.delegated[0]} of {block.delegated[1]} nodes on the {subject.delegate}")
     ran_on = before.conditions.get(RAN_ON, block.api)
-    if ran_on != block.api:
+    if block.api is not None and ran_on != block.api:
         marks.add(f"ran on {ran_on}, then on {block.api}")
     return replace(
         before,

@@ -25,9 +25,11 @@ from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.files import scratch_folder, sha256
 
-# Reads every core's clock once a second while the tool runs: on the device, because adb's own work would disturb more.
+# Reads every clock once a second while the tool runs: on the device, because adb's own work would disturb more. GPUs:
+# Adreno's kgsl, and whatever devfreq calls a Mali or a GPU.
 _CLOCKS = (
-    '(while kill -0 $p; do taskset -p $p > "$0.mask"; '
+    '(rm -f "$0.gpu"; while kill -0 $p; do taskset -p $p > "$0.mask"; '
+    'cat /sys/class/kgsl/kgsl-3d0/gpuclk /sys/class/devfreq/*[mg][ap][lu]*/cur_freq >> "$0.gpu"; '
     "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq | tr '\\n' ' '; echo; "
     'sleep 1; done) > "$0.clocks" 2> /dev/null < /dev/null &'
 )
@@ -101,15 +103,20 @@ class DeviceSession:
         return sum(1 << cpu for cpu in self.cores)
 
     def clocks(self) -> dict[str, str]:
-        """The mean clock of each core during the last block, in kHz, by the cores' numbers; empty if it is not told."""
+        """The mean clock of each core during the last block, in kHz, by the cores' numbers, and of the GPU, in Hz.
+
+        Without those that are not told.
+        """
         if self.tool is None:
             return {}
+        gpu = [int(word) for word in self.device.text(["cat", f"{self.process_file}.gpu"]).split() if word.isdecimal()]
+        found = {"gpu_clock_in_block_hz": f"{sum(gpu) / len(gpu):.0f}"} if gpu else {}
         rows = [line.split() for line in self.device.text(["cat", f"{self.process_file}.clocks"]).splitlines()]
         numbers = [[int(word) for word in row] for row in rows if row and all(map(str.isdecimal, row))]
         if not numbers or len({len(row) for row in numbers}) > 1:
-            return {}
+            return found
         means = (sum(column) / len(column) for column in zip(*numbers, strict=True))
-        return {"clocks_in_block_khz": ", ".join(f"{mean:.0f}" for mean in means)}
+        return found | {"clocks_in_block_khz": ", ".join(f"{mean:.0f}" for mean in means)}
 
     def model(self, subject: Subject) -> str:
         """The path of a model on the device; pushes it there the first time."""

@@ -96,6 +96,8 @@ def make(folder: Path, *, powered: bool = True, properties: dict[str, str] | Non
     # An app runs as long as it has not crashed. What these print: AOSP's KeyguardController and ActivityTaskManager.
     program(folder, "pidof", '[ -e "$FAKE_DEVICE/crash" ] && exit 1; echo 4711')
     program(folder, "logcat", 'cat "$FAKE_DEVICE/crash" 2> /dev/null; true')
+    gles = "GLES: ARM, Mali-G715, OpenGL ES 3.2 v1.r44p1-01eac0.1234\n"
+    (folder / "dumpsys/SurfaceFlinger").write_text(gles, encoding="utf-8")
     (folder / "dumpsys/power").write_text("  mWakefulness=Awake\n", encoding="utf-8")
     (folder / "dumpsys/activity").write_text("  mKeyguardShowing=false\n", encoding="utf-8")
     # toybox's words; $FAKE_DEVICE/affinity: what the system makes of it.

@@ -31,6 +31,7 @@ def test_the_profile_is_kept_as_the_tool_wrote_it(phones, run, tmp_path):
 def short(monkeypatch):
     monkeypatch.setattr("benchmarks.android.observe._ENERGY_SECONDS", 0.05)
     monkeypatch.setattr("benchmarks.android.observe._IDLE_SECONDS", 3.0)
+    monkeypatch.setattr("benchmarks.android.observe._SETTLE_SECONDS", 1.0)
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import threading
 import time
@@ -189,9 +190,22 @@ def test_cores_that_may_not_run_at_their_own_clock_are_marked(phones, run):
 
 
 def test_clocks_are_read_on_the_device_while_a_block_runs(phones, run):
-    (one,) = run(phones(), blocks=1).runs
+    device = phones()
+    clock = device.folder / "sys/class/kgsl/kgsl-3d0/gpuclk"
+    clock.parent.mkdir(parents=True)
+    clock.write_text("585000000\n")
+    (one,) = run(device, blocks=1).runs
+    assert one.after["gpu_clock_in_block_hz"] == "585000000"
     assert one.after["clocks_in_block_khz"] == "852000, 852000, 1183500, 1457000"
     assert one.before["transport"] == "network"
+
+
+def test_the_driver_the_pages_and_how_busy_the_device_was_are_kept(phones, run):
+    (one,) = run(phones(), blocks=1).runs
+    assert one.conditions["gpu"] == "ARM, Mali-G715, OpenGL ES 3.2 v1.r44p1-01eac0.1234"
+    assert one.conditions["page size"] == str(os.sysconf("SC_PAGE_SIZE"))  # the stand-in runs here
+    assert one.before["load_average"] >= 0
+    assert one.before["available_memory_bytes"] > 2**20
 
 
 @pytest.mark.long
