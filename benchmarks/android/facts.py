@@ -81,8 +81,9 @@ def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int
     (governors,) = _by_cpu(device, "scaling_governor").values()
     serial = first("ro.serialno", "ro.boot.serialno")
     return {
-        # The same by USB, tcpip and wireless debugging; a hash, because results are shared.
-        "identity": serial if serial == "unknown" else hashlib.sha256(serial.encode()).hexdigest()[:12],
+        # The same by USB, tcpip and wireless debugging; a hash, because results are shared. Where a device hides its
+        # number, adb's name for it stands in: rather one device as two than two as one.
+        "identity": hashlib.sha256((device.serial if serial == "unknown" else serial).encode()).hexdigest()[:12],
         "device": f"{first('ro.product.manufacturer')} {first('ro.product.model')}",
         "soc": first("ro.soc.model", "ro.board.platform", "ro.hardware"),
         "abi": first("ro.product.cpu.abi"),

@@ -200,6 +200,18 @@ def test_clocks_are_read_on_the_device_while_a_block_runs(phones, run):
     assert one.before["transport"] == "network"
 
 
+def test_two_devices_are_never_compared_as_one(phones, run, tmp_path):
+    """Of one kind, with one build; without a serial number (some hide it), adb's name tells them apart."""
+    for properties, alike in (({"ro.serialno": ""}, False), ({}, True)):
+        first, second = (run(phones(properties=properties), blocks=1) for _ in range(2))
+        runs = (replace(first.runs[0], name="m"), replace(second.runs[0], name="m"))
+        identities = {one.conditions["identity"] for one in runs}
+        assert len(identities) == (1 if alike else 2)
+        if not alike:
+            with pytest.raises(ExportError, match="identity: "):
+                comparable(Bench("a", runs[:1]), Bench("b", runs[1:]))
+
+
 def test_the_driver_the_pages_and_how_busy_the_device_was_are_kept(phones, run):
     (one,) = run(phones(), blocks=1).runs
     assert one.conditions["gpu"] == "ARM, Mali-G715, OpenGL ES 3.2 v1.r44p1-01eac0.1234"
