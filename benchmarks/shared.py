@@ -29,7 +29,7 @@ def _row(cells: Sequence[str]) -> str:
 def _cells(run: Run, passed: bool | None) -> tuple[str, ...]:
     known, summary = run.conditions, summarise(run.samples_ms, of_blocks=bool(run.blocks))
     mean = "" if summary.mean_low_ms is None else f" ({tenths(summary.mean_low_ms)} to {tenths(summary.mean_high_ms)})"
-    way = ", ".join(str(known[key]) for key in ("delegate", RAN_ON) if key in known)
+    way = ", ".join(str(known[key]) for key in ("delegate", RAN_ON, "precision") if key in known)
     return (
         str(known["device"]),
         ", ".join(str(known[key]) for key in ("soc", "android", "os") if key in known),

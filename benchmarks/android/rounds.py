@@ -43,6 +43,8 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
     begun: dict[Subject, Run] = {}
     for subject in subjects:
         conditions = {**session.conditions, **plan.conditions(subject), "a sample is": sample}
+        if subject.delegate == "gpu" and not in_app:
+            conditions["precision"] = "fp16 allowed"  # by both tools' flags or defaults; an app decides itself
         begun[subject] = session.record.begun(subject, conditions)
     for together in [begun] if plan.sustained_minutes is None else [{key: run} for key, run in begun.items()]:
         _in_turn(session, plan, together, timing)

@@ -41,8 +41,8 @@ def _say_table(result: Bench) -> None:
 
 def _ran_on(run: Run) -> str:
     """What really ran it, where that is known and its name does not say it."""
-    found = run.conditions.get(RAN_ON)
-    return f" ({found})" if found else ""
+    found = [str(run.conditions[key]) for key in (RAN_ON, "precision") if key in run.conditions]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _say_origin(result: Bench) -> None:

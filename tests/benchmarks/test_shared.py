@@ -16,6 +16,7 @@ CONDITIONS = {
     "threads": 1,
     "delegate": "gpu",
     "ran on": "OpenCL",
+    "precision": "fp16 allowed",
 }
 
 
@@ -28,7 +29,7 @@ def test_a_row_says_what_a_reader_must_know_and_no_serial_number():
     first, second = shared.rows(Bench("s", runs, parity=(Parity(runs[0].name, "photo", 0.1, 0.1, False),)))
     assert first == (
         "| Google Pixel / 8 | Tensor G3, 15 (API 35) | LiteRT's benchmark_model 0123 | modnet_fp16.tflite, 512x512, 1T "
-        "| gpu, OpenCL | 11.0 | WRONG | throttled: light, x |"
+        "| gpu, OpenCL, fp16 allowed | 11.0 | WRONG | throttled: light, x |"
     )
     assert second.endswith("| 10.0 | not compared | none |")
     assert "3704105H8094TU" not in first + second

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.cli.tables import say_bench
 from benchmarks.comparing import comparable
 from benchmarks.record import Record
 from benchmarks.results import Bench
@@ -57,12 +58,14 @@ def test_cores_are_chosen_by_their_frequency(phones, run, cores, affinity):
     assert str(one.conditions["pinned to"]).startswith(cores)
 
 
-def test_partly_delegated_models_are_marked(phones, run, model):
+def test_partly_delegated_models_are_marked(phones, run, model, capsys):
     device = phones()
     gpu = replace(model, delegate="gpu")
     (one,) = run(device, subjects=[gpu], tool_options={"delegated": (50, 58)}).runs
     assert one.marks == ("only 50 of 58 nodes on the gpu",)
-    assert one.conditions["ran on"] == "OpenCL"
+    assert (one.conditions["ran on"], one.conditions["precision"]) == ("OpenCL", "fp16 allowed")
+    say_bench(Bench("s", (one,)))
+    assert "(OpenCL, fp16 allowed)" in " ".join(capsys.readouterr().out.split())
     assert "--use_gpu=true" in asked(device)[0]
     assert not [flag for flag in asked(device)[0] if "xnnpack" in flag]
 
