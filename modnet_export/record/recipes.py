@@ -62,8 +62,12 @@ class Recipe:
         return self.tolerance.widened(_HALF_STEP) if images or self.eight_bit else self.tolerance
 
     def tuned(self, asked: Tuning | None) -> Tuning | None:
-        """The tuning of this artefact; ``asked`` is the user's choice, None where there is none."""
-        return self.tuning if self.tuning is None or self.always_tuned or asked is None else asked
+        """The tuning of this artefact; ``asked`` is the user's choice, None where there is none.
+
+        Nothing but Core ML has the Neural Engine.
+        """
+        fixed = self.tuning is None or self.always_tuned or (asked == "ane" and self.format != "coreml")
+        return self.tuning if fixed or asked is None else asked
 
 
 _PLAIN, _OPTIMISED = "modnet_fp32.onnx", "modnet_opt_fp32.onnx"
@@ -109,16 +113,17 @@ RECIPES: tuple[Recipe, ...] = (
         "modnet_int4_weights.tflite", "tflite", "int4-weights", _LITE_SMALL, _COARSE, _TFLITE,
         integer_activations=True, least_snr_db=_COARSE_DB,
     ),
-    Recipe(_COREML, "coreml", "fp32", _ML, _FP32, _OPTIMISED, judged_on_noise=True, least_snr_db=EXACT_DB),
-    Recipe("modnet_fp16.mlpackage", "coreml", "fp16", _ML, _ML_FP16, _COREML, least_snr_db=_FP16_DB),
-    Recipe("modnet_int8.mlpackage", "coreml", "int8", _ML_SMALL, _ML_INT8, _COREML),
+    Recipe(_COREML, "coreml", "fp32", _ML, _FP32, _OPTIMISED, "ane", judged_on_noise=True, least_snr_db=EXACT_DB),
+    Recipe("modnet_fp16.mlpackage", "coreml", "fp16", _ML, _ML_FP16, _COREML, "ane", least_snr_db=_FP16_DB),
+    Recipe("modnet_int8.mlpackage", "coreml", "int8", _ML_SMALL, _ML_INT8, _COREML, "ane"),
     Recipe(
-        "modnet_palettized6.mlpackage", "coreml", "palettized6", _ML_SMALL, _COARSE, _COREML, least_snr_db=_COARSE_DB
+        "modnet_palettized6.mlpackage", "coreml", "palettized6", _ML_SMALL, _COARSE, _COREML, "ane",
+        least_snr_db=_COARSE_DB,
     ),
     Recipe(
-        "modnet_palettized4.mlpackage", "coreml", "palettized4", _ML_SMALL, _COARSEST, _COREML, least_snr_db=_COARSE_DB
+        "modnet_palettized4.mlpackage", "coreml", "palettized4", _ML_SMALL, _COARSEST, _COREML, "ane",
+        least_snr_db=_COARSE_DB,
     ),
-    Recipe("modnet_w8a8.mlpackage", "coreml", "w8a8", _ML_SMALL, _ML_INT8, _COREML),
 )  # fmt: skip
 """In the order in which they are made, each after its parent."""
 
