@@ -17,8 +17,8 @@ NOISE = "noise"
 """The name of the built-in input that reaches parts of the network which a portrait does not."""
 # What every sound op reaches when it is run on its parent's values; docs/verification.md has the least that was seen.
 _FP16_DB, _INT8_DB, _COARSE_DB = 40.0, 20.0, 8.0
-# An 8-bit matte is rounded to the nearest of 256 values.
-_HALF_STEP = 0.5 / 255
+# An 8-bit matte is rounded to the nearest of 256 values; Core ML may cut off instead, until a Mac has told.
+_HALF_STEP, _STEP = 0.5 / 255, 1 / 255
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,12 @@ class Recipe:
         return self.budget is not None
 
     def limits(self, *, images: bool = False) -> Tolerance:
-        """The tolerance. An 8-bit output, because of the recipe or of ``images``, may be half a step further off."""
-        return self.tolerance.widened(_HALF_STEP) if images or self.eight_bit else self.tolerance
+        """The tolerance. An 8-bit output, because of the recipe or of ``images``, may be half a step further off.
+
+        Core ML's may be a whole one.
+        """
+        step = _STEP if self.format == "coreml" else _HALF_STEP
+        return self.tolerance.widened(step) if images or self.eight_bit else self.tolerance
 
     def tuned(self, asked: Tuning | None) -> Tuning | None:
         """The tuning of this artefact; ``asked`` is the user's choice, None where there is none.

@@ -246,7 +246,7 @@ def read_results(path: Path, manifest: Manifest, inputs: Sequence[Input]) -> Rep
     hashes = {artefact.file: artefact.sha256 for artefact in packages(manifest)}
     rows: list[_Result | _Run] = [*results.results, *results.runs]
     foreign = sorted({item.file for item in rows if hashes.get(item.file) != item.sha256})
-    came = {item.file for item in (*rows, *results.crashes)}
+    came = {item.file for item in (*results.results, *results.crashes)}
     asked = {item.file: [one.name for one in inputs if item.recipe.judged_on(one.name)] for item in packages(manifest)}
     invented = [item for item in results.results if item.input not in asked.get(item.file, (item.input,))]
     problems = [f"{name} is another package than this folder's" for name in foreign]

@@ -130,6 +130,14 @@ def test_rounding_of_8_bit_mattes_is_told_either_way(folder, bundle, fresh):
             assert all(row["rounds_down"] == 1.0 > row["rounds_to_nearest"] for row in rows)
 
 
+def test_units_can_be_chosen_and_the_others_were_not_run(folder, fresh):
+    assert replay(fresh, REPLAY_UNITS="CPU_ONLY").returncode == 0
+    links = of_packages(verify(VerifyRequest(folder, replayed=fresh / "results.json")))
+    assert {(link.compute_unit, link.verdict) for link in links} == {
+        ("CPU_ONLY", "passed"), *((unit, "not run") for unit in UNITS if unit != "CPU_ONLY")
+    }  # fmt: skip
+
+
 def test_rows_are_there_as_they_come(fresh):
     """Ended in the middle, what had been measured is kept."""
     environment = os.environ | {"PYTHONPATH": str(FAKES), "FAKE_MAC": "1"}
