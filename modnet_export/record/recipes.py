@@ -78,12 +78,18 @@ _PLAIN, _OPTIMISED = "modnet_fp32.onnx", "modnet_opt_fp32.onnx"
 _TFLITE, _COREML = "modnet_fp32.tflite", "modnet_fp32.mlpackage"
 # Of 102 framed portraits the fp32 models had at most 4.0 (docs/verification.md).
 _FP32, _FP16 = Tolerance(noise_ratio=8), Tolerance(mad=1e-3)
-# Core ML rounds every op to fp16, where a TFLite file only holds weights in it: 2.1e-3 on the worst of these portraits.
-_ML_FP16 = Tolerance(mad=4e-3)
-# Three times what int8 may cost on average; 5.1e-3 was the most (int8-dynamic). Core ML's int8 had 7.7e-3.
-_INT8, _ML_INT8 = Tolerance(mad=5.4e-3), Tolerance(mad=1e-2)
+# Core ML rounds every op to fp16, where a TFLite file only holds weights in it. A mean hides a fault in one place, so
+# the largest difference, nearly the largest, and the edges have limits too. Of 36 framed portraits at 256x256 the worst
+# had a mean of 1.3e-3, 0.035 at 99.9 %, 0.044 at most and 4.1e-3 at the edges.
+_ML_FP16 = Tolerance(mad=2.5e-3, p999=0.05, max_abs_difference=0.05, edge_mad=8e-3)
+# Three times what int8 may cost on average; 5.1e-3 was the most (int8-dynamic).
+_INT8 = Tolerance(mad=5.4e-3)
+# Of twelve of those portraits the worst had 5.5e-3, 0.15, 0.17 and 0.018.
+_ML_INT8 = Tolerance(mad=1e-2, p999=0.25, max_abs_difference=0.3, edge_mad=3.5e-2)
 # An empty matte is within these means of any small person's. Its correlation with it is 0.
-_COARSE, _COARSEST = Tolerance(mad=3e-2, correlation=0.8), Tolerance(mad=1e-1, correlation=0.5)
+_COARSE = Tolerance(mad=3e-2, correlation=0.8)
+# What is usable: 4-bit palettes miss it with the demo's weights, and hard portraits take 6 bits beyond it.
+_ML_COARSE = Tolerance(mad=3e-2, p999=0.5, max_abs_difference=0.7, edge_mad=8e-2, correlation=0.8)
 _LITE: Stage = "TFLite lowering"
 _LITE_SMALL: Stage = "TFLite weight compression"
 _ML: Stage = "Core ML lowering"
@@ -121,11 +127,11 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("modnet_fp16.mlpackage", "coreml", "fp16", _ML, _ML_FP16, _COREML, "ane", least_snr_db=_FP16_DB),
     Recipe("modnet_int8.mlpackage", "coreml", "int8", _ML_SMALL, _ML_INT8, _COREML, "ane"),
     Recipe(
-        "modnet_palettized6.mlpackage", "coreml", "palettized6", _ML_SMALL, _COARSE, _COREML, "ane",
+        "modnet_palettized6.mlpackage", "coreml", "palettized6", _ML_SMALL, _ML_COARSE, _COREML, "ane",
         least_snr_db=_COARSE_DB,
     ),
     Recipe(
-        "modnet_palettized4.mlpackage", "coreml", "palettized4", _ML_SMALL, _COARSEST, _COREML, "ane",
+        "modnet_palettized4.mlpackage", "coreml", "palettized4", _ML_SMALL, _ML_COARSE, _COREML, "ane",
         least_snr_db=_COARSE_DB,
     ),
 )  # fmt: skip
