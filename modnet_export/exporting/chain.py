@@ -17,7 +17,7 @@ from modnet_export.exporting.int8 import Integer
 from modnet_export.exporting.request import ExportRequest
 from modnet_export.images import representative
 from modnet_export.model import checkpoint
-from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME
+from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME, SOURCE_KEY, VERSION_KEY
 from modnet_export.record.files import write_bytes
 from modnet_export.record.manifest import NormRecord, SearchRecord
 from modnet_export.record.recipes import Recipe
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from converters.runtimes import Image
     from converters.tflite.moments import Moments
     from modnet_export.images.representative import Matting
-
-SOURCE_KEY = "io.modnet.source.sha256"
-VERSION_KEY = "io.modnet.version"
-"""Creator-defined metadata of a Core ML package: ios_demo/MattingKit compares both with ``modnet.json``."""
 
 
 class Chain:
