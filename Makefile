@@ -18,7 +18,7 @@ ANDROID_DEMO := build/android-demo
 ANDROID_DEMO_EXPORT ?= --precisions fp16,int8
 IOS_DEMO := build/ios-demo
 
-.PHONY: demo android-demo ios-demo quick test test-slow tables check-official coverage lint lint-workflows schema reference site setup-gpu-emulation setup-arm64 setup-apps clean
+.PHONY: demo android-demo ios-demo quick test test-slow tables check-official coverage lint lint-workflows schema reference site setup-gpu-emulation setup-arm64 setup-apps setup-preview clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -82,6 +82,9 @@ setup-arm64: $(VENV)/installed  ## LiteRT's arm64 build under QEMU, for `bench -
 
 setup-apps: $(VENV)/installed-dev  ## Kotlin, Swift and what else android_demo and ios_demo are checked with, in the user's cache
 	$(BIN)/python -m tests.apps
+
+setup-preview: $(VENV)/installed-dev  ## LiteRT.js, and what the preview's page is tested with, in the user's cache; needs npm
+	$(BIN)/python -m tests.modnet_export.preview
 
 clean:
 	rm -rf $(VENV) dist $(ANDROID_DEMO)

@@ -261,6 +261,13 @@ class Device:
         if answer.code:
             self._refuse(answer, f"cannot fetch {remote}")
 
+    def reverse(self, port: int, *, remove: bool = False) -> None:
+        """Make a TCP port of this machine the device's own, or no longer. Raises ExportError."""
+        ports = ["--remove", f"tcp:{port}"] if remove else [f"tcp:{port}", f"tcp:{port}"]
+        answer = self._run(["reverse", *ports], _SECONDS)
+        if answer.code:
+            self._refuse(answer, f"cannot lead port {port} to this machine")
+
     def wait(self, seconds: float) -> bool:
         """Wait until the device answers again, at most for ``seconds``; whether it does."""
         deadline = time.monotonic() + seconds

@@ -226,7 +226,12 @@ class _Connection:
         self.send(_OKAY, stream.own, remote)
         kind, _, rest = service.partition(":")
         framed = "v2" in kind.split(",")
-        work = partial(self._sync, stream) if kind == "sync" else partial(self._shell, stream, rest, framed)
+        if kind == "sync":
+            work = partial(self._sync, stream)
+        elif kind == "reverse":
+            work = partial(self._reverse, stream, service)
+        else:
+            work = partial(self._shell, stream, rest, framed)
         threading.Thread(target=self._guarded, args=(work, stream), daemon=True).start()
 
     def _guarded(self, work: Callable[[], None], stream: _Stream) -> None:
@@ -281,6 +286,12 @@ class _Connection:
                 part = data[start : start + 30000]
                 stream.write(struct.pack("<BI", number, len(part)) + part)
         stream.write(struct.pack("<BIB", _EXIT, 1, code & 255))
+
+    def _reverse(self, stream: _Stream, service: str) -> None:
+        """``reverse:forward:PORTS`` or ``reverse:killforward:PORT``: a port of the device leads to its computer."""
+        self.device.commands.append(service)
+        refused = self.device.fault(service)
+        stream.write(b"FAIL000ccannot bind." if refused else b"OKAY")
 
     def _sync(self, stream: _Stream) -> None:
         device = self.device
