@@ -29,12 +29,8 @@ android-demo: $(ANDROID_DEMO)/manifest.json  ## export the demo checkpoint (int8
 $(ANDROID_DEMO)/manifest.json: | $(VENV)/installed
 	$(BIN)/modnet-export export --formats tflite $(ANDROID_DEMO_EXPORT) --out $(ANDROID_DEMO)
 
-ios-demo: $(IOS_DEMO)/manifest.json  ## export the demo checkpoint for Core ML (fp16), put model and golden image into ios_demo/App
-	rm -rf ios_demo/App/Sources/Modnet ios_demo/App/Tests/Modnet
-	mkdir -p ios_demo/App/Sources/Modnet ios_demo/App/Tests/Modnet
-	cp -R $(IOS_DEMO)/modnet_fp16.mlpackage ios_demo/App/Sources/Modnet
-	cp $(IOS_DEMO)/manifest.json ios_demo/App/Sources/Modnet/modnet.json
-	cp $(IOS_DEMO)/golden_image.png $(IOS_DEMO)/golden_matte.png ios_demo/App/Tests/Modnet
+ios-demo: $(IOS_DEMO)/manifest.json  ## export the demo checkpoint for Core ML (fp16), put the model into ios_demo/App
+	$(BIN)/modnet-export ship ios ios_demo/App --model $(IOS_DEMO)/modnet_fp16.mlpackage
 
 $(IOS_DEMO)/manifest.json: | $(VENV)/installed
 	$(BIN)/modnet-export export --formats coreml --precisions fp16 --out $(IOS_DEMO)
