@@ -28,6 +28,7 @@ EXTRAS = {
     "apps": ["elftools"],
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
+    "tensorflow": ["tensorflow"],
 }
 
 HIDING = """
@@ -87,9 +88,8 @@ def test_all_brings_every_extra_and_so_does_dev():
     assert not {name for packages in EXTRAS.values() for name in packages} & set(names)
     for extra, packages in EXTRAS.items():
         found = [re.split(r"[<>=; ]", item)[0].replace("-", "_") for item in extras[extra]]
-        assert [{"pyelftools": "elftools"}.get(name, name) for name in found] == [
-            name for name in packages if name != "dask"
-        ]
+        modules = {"pyelftools": "elftools", "tensorflow_cpu": "tensorflow"}
+        assert {modules.get(name, name) for name in found} == set(packages) - {"dask"}
 
 
 def test_an_apks_libraries_need_pyelftools(tmp_path):
@@ -103,6 +103,23 @@ def test_core_ml_is_refused_before_any_work(tmp_path):
     assert_ends_clearly(done, "coreml", "coremltools")
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_the_second_converter_is_refused_before_any_work(tmp_path):
+    done = hidden(EXTRAS["tensorflow"], command("export", "--converter", "tensorflow", "--out", "dist"), tmp_path)
+    assert_ends_clearly(done, "tensorflow", "tensorflow")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_tflite_in_every_precision_and_its_verification_do_without_tensorflow(tmp_path):
+    precisions = "fp32,fp16,int8-weights,int8-dynamic"
+    made = ("export", "--size", "96x128", "--formats", "tflite", "--precisions", precisions, "--out", "dist")
+    for arguments in (("--help",), made, ("verify", "dist")):
+        done = hidden(EXTRAS["tensorflow"], command(*arguments), tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "dist").glob("*.tflite"))) == 4
 
 
 @pytest.mark.long

@@ -111,11 +111,11 @@ def _lowered(x: Operand) -> Operand:
 
 
 def _broadcastable(x: Operand, rank: int) -> Operand:
-    """``x`` with leading axes of size 1 up to ``rank``, in the lowered layout."""
-    missing = rank - _rank(x)
-    if missing == 0 or rank != 4:
+    """``x`` so that it broadcasts to a lowered tensor of ``rank``."""
+    if _rank(x) == rank:
         return _lowered(x)
-    return to_nhwc(_reshape(x, [1] * missing + list(x.shape)))
+    # Beside a tensor of rank 5, one of rank 4 has ONNX's axis order.
+    return to_nhwc(_reshape(x, [1] * (4 - _rank(x)) + list(x.shape))) if rank == 4 else to_nchw(x)
 
 
 def _map(x: Operand) -> Operand:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
+from converters.choices import Converter, CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
 from modnet_export.cli.inputs import InputRangeOption, ToleranceOption
 from modnet_export.record.choices import Format, Precision
@@ -49,6 +49,10 @@ class ExportOptions:
         Tuning | None,
         typer.Option(help="The processor that graphs are written for. Default: cpu for fp32, gpu for fp16."),
     ] = None
+    converter: Annotated[
+        Converter,
+        typer.Option(help="What writes .tflite: our own lowerings, or TensorFlow, to compare with (an extra)."),
+    ] = "direct"
     coreml_io: Annotated[CoreMlPorts, typer.Option(help="8-bit images in and out, or float multi-arrays.")] = "image"
     coreml_target: Annotated[CoreMlTarget, typer.Option(help="The oldest system that must run it.")] = "iOS16"
     calibration: Annotated[
@@ -89,6 +93,7 @@ class ExportOptions:
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,
+            converter=self.converter,
             coreml_io=self.coreml_io,
             coreml_target=self.coreml_target,
             calibration=self.calibration,

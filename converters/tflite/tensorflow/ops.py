@@ -85,8 +85,10 @@ def to_nchw(x: Operand) -> Operand:
 def _broadcastable(x: Operand, rank: int) -> Operand:
     """``x`` with leading axes of size 1 up to ``rank``, in the lowered layout."""
     missing = rank - _rank(x)
-    if missing == 0 or rank != 4:
+    if missing == 0:
         return to_nhwc(x) if isinstance(x, np.ndarray) else x
+    if rank != 4:
+        return to_nchw(x)
     if isinstance(x, np.ndarray):
         return to_nhwc(x.reshape([1] * missing + list(x.shape)))
     return to_nhwc(tf.reshape(x, [1] * missing + list(x.shape)))
