@@ -223,10 +223,15 @@ class Builder:
 
     def add_constant(self, name: bytes, array: npt.NDArray[Any], quantized: Any = None) -> int:
         """Append a constant tensor, with ``quantization`` where it is quantized; returns its index."""
-        kind = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == array.dtype)
-        tensor = self._add_tensor(name, kind, array.shape, quantized)
-        tensor.buffer = self._add_buffer(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        self._add_tensor(name, TensorType.FLOAT32, array.shape, quantized)
+        self.set_constant(len(self.graph.tensors) - 1, array)
         return len(self.graph.tensors) - 1
+
+    def set_constant(self, index: int, array: npt.NDArray[Any]) -> None:
+        """Give a tensor these values, of their type; others that shared its data keep that."""
+        tensor = self.tensor(index)
+        tensor.type = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == array.dtype)
+        tensor.buffer = self._add_buffer(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
     def add_int4(self, name: bytes, array: npt.NDArray[np.int8], quantized: Any) -> int:
         """As ``add_constant``, for values from -8 to 7: two in each byte, the first in the lower half."""
@@ -303,9 +308,9 @@ def cut(model: Any, ops: Sequence[Any]) -> bytes:
     (graph,) = model.subgraphs
     wanted = sorted({int(index) for op in ops for index in [*op.inputs, *op.outputs] if index >= 0})
     places = {index: place for place, index in enumerate(wanted)}
-    part, tree = schema.SubGraphT(), schema.ModelT()
-    tree.version, tree.operatorCodes, tree.buffers, tree.subgraphs = 3, model.operatorCodes, [schema.BufferT()], [part]
-    part.tensors, part.operators = [], []
+    builder = Builder.empty("")
+    tree, part = builder.model, builder.graph
+    tree.operatorCodes = model.operatorCodes
     for index in wanted:
         tensor = copy.copy(graph.tensors[index])
         buffer, tensor.buffer = model.buffers[tensor.buffer], 0
