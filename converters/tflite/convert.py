@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from converters.onnx.graph import static_shape
 from converters.onnx.layout import nhwc_order
 from converters.onnx.lowering import lower
 from converters.tflite.assembly import flatbuffer
-from converters.tflite.ops import TFLITE
+from converters.tflite.ops import TFLITE, to_nhwc
 from converters.tflite.values import Value
 
 
@@ -25,7 +26,8 @@ def convert(model: ir.Model, description: str = "") -> bytes:
         for value in model.graph.inputs
     }
     outputs = lower(TFLITE, model, inputs, lambda shape: Value(tuple(nhwc_order(shape))), _named)
-    return flatbuffer(inputs, outputs, description)
+    lowered = {name: to_nhwc(value) if isinstance(value, np.ndarray) else value for name, value in outputs.items()}
+    return flatbuffer(inputs, lowered, description)
 
 
 def _named(value: Any, name: str) -> None:

@@ -19,15 +19,9 @@ from converters.tflite import builder as fb
 Array: TypeAlias = npt.NDArray[Any]
 # LiteRT's kernels have room for so many axes, and check that only in debug builds (kernels/internal/reference).
 _MOST_AXES = {
-    "SLICE": 5,
-    "STRIDED_SLICE": 5,
-    "PAD": 5,
-    "PADV2": 5,
-    "TRANSPOSE": 6,
-    "BATCH_MATMUL": 5,
-    "BROADCAST_TO": 8,
-}
-_MOST_BROADCAST = 5
+    "SLICE": 5, "STRIDED_SLICE": 5, "PAD": 5, "PADV2": 5, "TRANSPOSE": 6, "BATCH_MATMUL": 5, "BROADCAST_TO": 8,
+}  # fmt: skip
+_MOST_BROADCAST = dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"), 5)
 
 
 @dataclass(eq=False)
@@ -59,9 +53,8 @@ def op(name: str, shape: Iterable[int], *inputs: Value | Array, options: Any = N
     """A new op. Raises UnsupportedError for more axes than its kernels have room for."""
     shape = tuple(int(size) for size in shape)
     axes = max(len(shape), *(len(item.shape) for item in inputs))
-    most = _MOST_AXES.get(name, axes)
-    if hasattr(options, "fusedActivationFunction") and len({tuple(item.shape) for item in inputs}) > 1:
-        most = min(most, _MOST_BROADCAST)
+    same = len({tuple(item.shape) for item in inputs}) == 1
+    most = (_MOST_AXES if same or name in _MOST_AXES else _MOST_BROADCAST).get(name, axes)
     if axes > most:
         raise UnsupportedError(f"needs {name} with {axes} axes; supported: {most}")
     return Value(shape, name, inputs, options)
