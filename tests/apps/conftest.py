@@ -46,9 +46,12 @@ def demo(shared, dist) -> Path:
         shutil.copytree(kotlin.DEMO, folder, ignore=generated, dirs_exist_ok=True)
         models = (dist / "modnet_fp16.tflite", dist / "modnet_fp32.tflite")
         ship(ShipRequest(folder, models)).carry_out()
-        # The code that the docs begin with is compiled too.
-        code = re.findall(r"```kotlin\n(.*?)```", (kotlin.ROOT / "docs/android.md").read_text(), re.DOTALL)
-        (folder / "app/src/main/kotlin/Docs.kt").write_text("package io.modnet.docs\n\n" + "\n".join(code))
+        # The code of the docs is compiled too.
+        for page in ("android", "preprocessing"):
+            code = re.findall(r"```kotlin\n(.*?)```", (kotlin.ROOT / f"docs/{page}.md").read_text(), re.DOTALL)
+            (folder / f"app/src/main/kotlin/{page}.kt").write_text(
+                f"package io.modnet.docs.{page}\n\n" + "\n".join(code)
+            )
 
     return shared("android-demo", make)
 

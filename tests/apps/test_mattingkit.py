@@ -72,10 +72,12 @@ def apple(shared):
 
 def test_what_needs_apples_frameworks_is_typed_right(apple, tmp_path):
     """In Swift 6's language mode: what goes from one actor to another may go there."""
-    # With the code that the docs begin with, which is no module of its own here.
-    (code,) = re.findall(r"```swift\n(.*?)```", (swift.ROOT / "docs/ios.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "Docs.swift").write_text(code.replace("import MattingKit\n", ""), encoding="utf-8")
-    done = swift.typecheck([*sorted((swift.KIT / "Sources").rglob("*.swift")), tmp_path / "Docs.swift"], apple)
+    # With the code of the docs, which is no module of its own here.
+    for page in ("ios", "preprocessing"):
+        text = (swift.ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+        (code,) = re.findall(r"```swift\n(.*?)```", text, re.DOTALL)
+        (tmp_path / f"{page}.swift").write_text(code.replace("import MattingKit\n", ""), encoding="utf-8")
+    done = swift.typecheck(sorted([*(swift.KIT / "Sources").rglob("*.swift"), *tmp_path.glob("*.swift")]), apple)
     assert not done.returncode, done.stderr
 
 
