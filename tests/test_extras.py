@@ -31,16 +31,21 @@ EXTRAS = {
     "tensorflow": ["tensorflow"],
 }
 
+# As where a package is not installed: importing it raises, and asking for it finds nothing.
 HIDING = """
 import sys
-from importlib.abc import MetaPathFinder
 
-class Hidden(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Hiding:
+    def __init__(self, finder):
+        self._finder = finder
 
-sys.meta_path.insert(0, Hidden())
+    def find_spec(self, name, *others):
+        return None if name.partition(".")[0] in {hidden!r} else self._finder.find_spec(name, *others)
+
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+
+sys.meta_path[:] = map(Hiding, sys.meta_path)
 """
 
 

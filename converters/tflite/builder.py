@@ -72,12 +72,6 @@ def _builtin(code: Any) -> int:
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
-def _code(operator: int, version: int) -> Any:
-    made = schema.OperatorCodeT()
-    made.builtinCode, made.deprecatedBuiltinCode, made.version = operator, min(operator, 127), version
-    return made
-
-
 def builtin(model: Any, op: Any) -> int:
     """The op's built-in operator code."""
     return _builtin(model.operatorCodes[op.opcodeIndex])
@@ -182,14 +176,20 @@ class Builder:
 
         Raises ExportError beyond 2 GB.
         """
-        codes: dict[tuple[int, int], int] = {}
+        codes: list[Any] = []
+        places: dict[tuple[int, int], int] = {}
         for op in self.graph.operators:
-            code = self.model.operatorCodes[op.opcodeIndex]
+            code = copy.copy(self.model.operatorCodes[op.opcodeIndex])
             inputs, outputs = ([self.tensor(item) for item in ports if item >= 0] for ports in (op.inputs, op.outputs))
-            version = max(code.version, lowest(op_name(self.model, op), inputs, outputs, op.builtinOptions))
-            op.opcodeIndex = codes.setdefault((_builtin(code), version), len(codes))
-        self.model.operatorCodes = [_code(*key) for key in codes]
-        runtime = minimum_runtime((operator_name(operator), version) for operator, version in codes)
+            code.version = max(code.version, lowest(op_name(self.model, op), inputs, outputs, op.builtinOptions))
+            # Of operators that are not built in, each has its own entry already.
+            key = (op.opcodeIndex, code.version)
+            if key not in places:
+                places[key] = len(codes)
+                codes.append(code)
+            op.opcodeIndex = places[key]
+        self.model.operatorCodes = codes
+        runtime = minimum_runtime((operator_name(_builtin(code)), code.version) for code in codes)
         self._set_metadata(_RUNTIME, runtime.encode().ljust(16, b"\0"))
         return write(self.model)
 
@@ -206,7 +206,9 @@ class Builder:
         for index, code in enumerate(self.model.operatorCodes):
             if _builtin(code) == operator:
                 return index
-        self.model.operatorCodes.append(_code(operator, 1))
+        made = schema.OperatorCodeT()
+        made.builtinCode, made.deprecatedBuiltinCode, made.version = operator, min(operator, 127), 1
+        self.model.operatorCodes.append(made)
         return len(self.model.operatorCodes) - 1
 
     def op(self, name: str, inputs: Sequence[int], output: int, options: Any = None) -> Any:

@@ -76,7 +76,8 @@ def lowest(name: str, inputs: Sequence[Any], outputs: Sequence[Any], options: An
 
 
 def _per_channel(tensor: Any) -> bool:
-    return tensor.quantization is not None and len(tensor.quantization.scale) > 1
+    found = tensor.quantization
+    return found is not None and found.scale is not None and len(found.scale) > 1
 
 
 def minimum_runtime(operators: Iterable[tuple[str, int]]) -> str:
