@@ -87,6 +87,18 @@ def test_what_no_op_uses_is_not_written(builder):
     assert fb.BuiltinOperator.GELU not in [code.builtinCode for code in codes]
 
 
+def test_an_operator_that_is_not_built_in_keeps_its_name(builder):
+    code = fb.schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = fb.BuiltinOperator.CUSTOM
+    code.customCode = b"mine"
+    op = builder.op("ABS", list(builder.graph.outputs), int(builder.graph.outputs[0]))
+    op.opcodeIndex = len(builder.model.operatorCodes)
+    builder.model.operatorCodes.append(code)
+    builder.graph.operators.append(op)
+    written = fb.read(builder.write())
+    assert written.operatorCodes[written.subgraphs[0].operators[-1].opcodeIndex].customCode == b"mine"
+
+
 def test_constants_are_aligned(small):
     """The schema asks for 16 bytes; kernels load constants where they lie in the file."""
     model = fb.schema.Model.GetRootAs(small)
