@@ -28,6 +28,7 @@ EXTRAS = {
     "apps": ["elftools"],
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
+    "video": ["av"],
 }
 
 HIDING = """
