@@ -47,7 +47,7 @@ class Sound:
                 stacklevel=2,
             )
             target = container.add_stream(self._encoder, rate=48000 if self._encoder == "libopus" else stream.rate)
-            target.layout = stream.layout.name if stream.layout.nb_channels <= 2 else "stereo"
+            target.layout = "mono" if stream.layout.nb_channels == 1 else "stereo"
             self._packets = self._encoded(source, stream, target)
         self._next = next(self._packets, None)
 
@@ -84,7 +84,7 @@ class Sound:
         import av
 
         context = target.codec_context
-        context.open()  # it then knows the length of its frames
+        context.open(strict=False)  # it then knows the length of its frames
         resampler = av.AudioResampler(context.format, context.layout, context.rate, context.frame_size or None)
         for frame in self._moved(source.decode(stream)):
             for piece in resampler.resample(frame):
