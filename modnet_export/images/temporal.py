@@ -163,13 +163,3 @@ class Flow:
 
 STEADIERS: Mapping[Temporal, Callable[[], Steadier]] = {"none": AsTheyAre, "one-frame-delay": Delayed, "flow": Flow}
 """Every way against flicker, by its name."""
-
-
-def flickers(mattes: tuple[Pixels, Pixels], motion: Pixels) -> float:
-    """How much a matte differs from the one before, moved along the motion: mean |p_t - warp(p_(t-1))|, in [0, 1].
-
-    ``mattes`` are a frame's and the one's before, h x w. Less is steadier, but a matte that lags is steady, too: judge
-    it beside the error. Warped mattes as a measure: Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018.
-    """
-    matte, before = mattes
-    return float(np.abs(matte - warped(before, motion)).mean())
