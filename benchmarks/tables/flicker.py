@@ -19,7 +19,7 @@ from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.steadiness import Seen, steadiness
 
 _SIZE = Size(height=256, width=256)
-_FRAMES = 40
+_FRAMES = 24
 # Three portraits before three pictures, in a camera that is good, usual and poor.
 _CLIPS = ((0, "rocket", 0.02), (4, "coffee", 0.04), (8, "chelsea", 0.06))
 
@@ -61,7 +61,7 @@ def _clip(setting: Setting, number: int) -> Iterator[tuple[Sample, Pixels, bool]
 
 
 def flicker(setting: Setting) -> str:
-    """Flicker and error of every way on each clip, and over all, relative to the network's own mattes."""
+    """Flicker and error of every way on each clip, and relative to the network's own mattes, the mean over clips."""
     clips = [list(_clip(setting, number)) for number in range(len(_CLIPS))]
     found = [
         steadiness((Seen(*seen) for seen in clip), {name: make for name, (_, make) in WAYS.items()}) for clip in clips
@@ -72,11 +72,11 @@ def flicker(setting: Setting) -> str:
     base = np.array([clip["none"] for clip in found])
     for name, (title, _) in WAYS.items():
         values = np.array([clip[name] for clip in found])
-        relative = values.sum(axis=0) / base.sum(axis=0)
+        relative = (values / base).mean(axis=0)
         cells = [f"{value:.4f}" for pair in values for value in pair] + [f"{value:.2f}" for value in relative]
         rows.append(f"| {title} | {' | '.join(cells)} |")
     cells = [cell for value in floor for cell in (f"{value:.4f}", "0")]
-    rows.append(f"| the true mattes | {' | '.join(cells)} | {sum(floor) / base[:, 0].sum():.2f} | 0 |")
+    rows.append(f"| the true mattes | {' | '.join(cells)} | {(np.array(floor) / base[:, 0]).mean():.2f} | 0 |")
     return "\n".join(rows)
 
 

@@ -80,8 +80,8 @@ def _say_between_frames(result: Verification) -> None:
             shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.1e}")
         show(shown)
         say(
-            "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the picture's\n"
-            "motion; MAD is from the mattes as they are. `matte` takes flow for clips, apps the one-frame delay."
+            "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
+            "picture's motion; MAD is from the mattes as they are. `matte` takes flow, apps the one-frame delay."
         )
 
 

@@ -103,15 +103,19 @@ def flow(grey: Any, grey_before: Any) -> Pixels:
     small = max(-(-height // step), _LEAST_FLOW), max(-(-width // step), _LEAST_FLOW)
     frames = [cv2.resize(item, small[::-1], interpolation=cv2.INTER_AREA) for item in (grey, grey_before)]
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search.setFinestScale(1)  # at half of the pixels, not a quarter: mattes lag less behind their frames
     found = cv2.resize(search.calc(*frames, None), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(found * np.array([width / small[1], height / small[0]]), np.float32)
 
 
 def warped(before: Any, motion: Pixels) -> Pixels:
-    """Something of the frame before (h x w), moved to where ``flow`` says that it is now; at the border, repeated."""
+    """Something of the frame before (h x w), moved to where ``flow`` says that it is now; at the border, repeated.
+
+    Bicubic (a = -0.75): bilinear means, frame after frame, would blur hair away. It may leave the range of its values.
+    """
     rows, columns = np.indices(motion.shape[:2], np.float32)
     x, y = columns + motion[..., 0], rows + motion[..., 1]
-    return np.asarray(cv2.remap(before, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.remap(before, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE), np.float32)
 
 
 def grey_of(image_nhwc: Pixels) -> Any:
@@ -134,9 +138,12 @@ def followed(grey: Any, grey_before: Any, motion: Pixels) -> Pixels:
 
 
 def blended(matte: Pixels, before: Pixels, trust: Pixels) -> Pixels:
-    """A matte and the one before, moved to its place: k before + (1 - k) matte, k = ``WEIGHT`` ``trust``; all h x w."""
+    """A matte and the one before, moved to its place: k before + (1 - k) matte, k = ``WEIGHT`` ``trust``; all h x w.
+
+    Clipped to [0, 1].
+    """
     share = np.float32(WEIGHT) * trust
-    return np.asarray(share * before + (1 - share) * matte, np.float32)
+    return np.asarray((share * before + (1 - share) * matte).clip(0, 1), np.float32)
 
 
 class Flow:
