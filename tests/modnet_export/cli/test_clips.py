@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -121,12 +122,12 @@ class TestCamera:
         capture = cv2.VideoCapture
         path = write(tmp_path / "a.mkv")
         monkeypatch.setattr(cv2, "VideoCapture", lambda number: capture(str(path)))
-        code, out, _ = matte("--camera", "3", "-o", tmp_path / "out.mp4", "--background", "white", "--temporal", "none")
-        assert code == 0
+        more = ("--background", "white", "--temporal", "none")
+        assert matte("--camera", "3", "-o", tmp_path / "out.mp4", *more)[0] == 0
         frames = decoded(tmp_path / "out.mp4")
         assert len(frames) == 19  # the first is read to see that there is one
         times = [float(frame.time) for frame in frames]
-        assert all(one < other for one, other in zip(times, times[1:], strict=False))
+        assert all(one < other for one, other in pairwise(times))
 
     def test_that_is_not_there_is_one_clear_error(self, matte, tmp_path):
         code, _, err = matte("--camera", "97", "-o", tmp_path / "out.mp4")
