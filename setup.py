@@ -1,10 +1,13 @@
-"""What pyproject.toml cannot say: the packages, and with them the Kotlin sources of ``android_demo`` as data of one."""
+"""What pyproject.toml cannot say: the packages, and with them the sources of both demos as data of one each."""
 
 from setuptools import find_packages, setup
 
-KOTLIN = "modnet_export.ship.android.matting"
+SOURCES = {
+    "modnet_export.ship.android.matting": "android_demo/matting/src/main/kotlin/io/modnet/matting",
+    "modnet_export.ship.ios.mattingkit": "ios_demo/MattingKit/Sources/MattingKit",
+}
 
 setup(
-    packages=[*find_packages(include=["modnet_export*", "converters*", "benchmarks*"]), KOTLIN],
-    package_dir={KOTLIN: "android_demo/matting/src/main/kotlin/io/modnet/matting"},
+    packages=[*find_packages(include=["modnet_export*", "converters*", "benchmarks*"]), *SOURCES],
+    package_dir=SOURCES,
 )

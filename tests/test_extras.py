@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = {
     "coreml": ["coremltools"],
     "android": ["adbutils", "pooch"],
-    "apps": ["elftools"],
+    "apps": ["pbxproj", "elftools"],
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
     "video": ["av"],

@@ -16,6 +16,8 @@ import pytest
 
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
+from tests.modnet_export.ship.exports import export
+from tests.modnet_export.ship.ios_projects import project as ios_project
 from tests.modnet_export.ship.projects import project
 from tests.test_extras import EXTRAS, HIDING
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.long
 
 PACKAGES = ("modnet_export", "converters", "benchmarks")
 KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
+SWIFT = "ios_demo/MattingKit/Sources/MattingKit"
 PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
 
 # What the code opens that is not Python, or is run as a file.
@@ -35,6 +38,9 @@ READ = (
     "modnet_export/ship/android/model.kt.j2",
     "modnet_export/ship/android/parity_test.kt.j2",
     "modnet_export/ship/android/matting/ModelSpec.kt",
+    "modnet_export/ship/ios/model.swift.j2",
+    "modnet_export/ship/ios/parity_test.swift.j2",
+    "modnet_export/ship/ios/mattingkit/MattingEngine.swift",
     *(f"benchmarks/peers/requirements-{peer}.txt" for peer in PEERS),
     *(f"benchmarks/peers/convert_{peer}.py" for peer in ("litert_torch", "mnn", "ncnn", "onnx2tf")),
     *(f"benchmarks/peers/run_{peer}.py" for peer in ("mnn", "ncnn")),
@@ -48,7 +54,8 @@ def wheel(tmp_path_factory) -> Path:
     copy, out = tmp_path_factory.mktemp("source") / "copy", tmp_path_factory.mktemp("wheel")
     for name in PACKAGES:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / KOTLIN, copy / KOTLIN)
+    for name in (KOTLIN, SWIFT):
+        shutil.copytree(ROOT / name, copy / name)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy / name)
     _build("sdist", copy, out)
@@ -118,7 +125,9 @@ def test_the_wheel_holds_every_file_of_the_packages_and_no_other(wheel):
         for package in PACKAGES
         for item in (ROOT / package).rglob("*")
         if item.is_file() and "__pycache__" not in item.parts
-    } | {f"modnet_export/ship/android/matting/{item.name}" for item in (ROOT / KOTLIN).iterdir()}
+    }
+    present |= {f"modnet_export/ship/android/matting/{item.name}" for item in (ROOT / KOTLIN).iterdir()}
+    present |= {f"modnet_export/ship/ios/mattingkit/{item.name}" for item in (ROOT / SWIFT).iterdir()}
     assert packed == present
 
 
@@ -162,6 +171,20 @@ def test_it_ships_the_very_sources_of_the_demo_into_an_app(call, exported):
         path.name: path.read_bytes() for path in (ROOT / KOTLIN).iterdir()
     }
     call("modnet-export", "ship", "android", "an app", "--model", f"{exported}/modnet_fp32.tflite", "--check")
+
+
+def test_it_ships_the_very_sources_of_the_kit_into_a_swift_package(call):
+    """No extra is needed: what edits Xcode's projects is not asked for."""
+    app = ios_project(call.folder / "a package", "Swift package")
+    export(call.folder / "packages")
+    model = ("--model", "packages/modnet_fp16.mlpackage")
+    call("modnet-export", "ship", "ios", "a package", *model, "--apply")
+    shipped = app / "Sources/My App/Modnet/MattingKit"
+    assert {path.name: path.read_bytes() for path in shipped.iterdir()} == {
+        path.name: path.read_bytes() for path in (ROOT / SWIFT).iterdir()
+    }
+    call("modnet-export", "ship", "ios", "a package", *model, "--check")
+    call("modnet-export", "lint", "a package")
 
 
 def test_it_writes_the_report(call, exported):

@@ -140,6 +140,7 @@ class _Made:
         )
         even = equalise(self.fp32, seen)
         spreads, moments = self._calibrated(even)
+        # Each keeps what it rounded, so that no two graphs may share one.
         ours, nearest = Rounding(moments), Rounding(moments, compensate=False)
         scales, plain = parameters(groups, spreads), parameters(groups, self.spreads)
 
@@ -151,7 +152,9 @@ class _Made:
             taken = {item: value for item, value in found.items() if every or tensors[item].name.decode() in names}
             return lambda: mixed(data, rounding, taken, bytes_in_and_out=True, keep_small=keep)
 
-        yield "every map int8, nearest rounding", build(self.fp32, nearest, plain, keep=False, every=True)
+        yield "every map int8, nearest rounding", build(
+            self.fp32, Rounding(self.moments, compensate=False), plain, keep=False, every=True
+        )
         yield "every map int8, all of the below", build(even, ours, scales, every=True)
         yield "`int8`", build(even, ours, scales)
         yield "without equalisation", build(self.fp32, Rounding(self.moments), plain)

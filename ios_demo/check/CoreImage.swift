@@ -1,20 +1,9 @@
 // Follows CIImage.h, CIImage (CIFilter's additions in CIFilter.h), CIContext.h, CIColor.h and CIFilter.h of Apple's Core
-// Image, and CGAffineTransform.h, CGImage.h and CGColorSpace.h of Core Graphics, as Swift imports them.
+// Image, as Swift imports them.
+@_exported import CoreGraphics
 @_exported import CoreVideo
 @_exported import Foundation
 import Metal
-
-// Swift alone
-public class CGColorSpace {}
-// Swift alone
-public class CGImage {}
-
-public struct CGAffineTransform: Sendable {
-    // CGAffineTransformMakeScale
-    public init(scaleX sx: CGFloat, y sy: CGFloat) {}
-    // CGAffineTransformMakeTranslation
-    public init(translationX tx: CGFloat, y ty: CGFloat) {}
-}
 
 public let kCIInputBackgroundImageKey = "inputBackgroundImage"
 public let kCIInputMaskImageKey = "inputMaskImage"
@@ -55,8 +44,6 @@ public class CIImage {
     public convenience init(color: CIColor) { self.init() }
     // initWithCVPixelBufferOptions
     public convenience init(cvPixelBuffer: CVPixelBuffer, options: [CIImageOption: Any]? = nil) { self.init() }
-    // initWithCGImageOptions
-    public convenience init(cgImage: CGImage, options: [CIImageOption: Any]? = nil) { self.init() }
     // initWithBitmapDataBytesPerRowSizeFormatColorSpace
     public convenience init(
         bitmapData data: Data, bytesPerRow: Int, size: CGSize, format: CIFormat, colorSpace: CGColorSpace?
@@ -83,10 +70,18 @@ public class CIImage {
 }
 
 public class CIContext {
+    // contextWithOptions
+    public convenience init(options: [CIContextOption: Any]? = nil) { self.init() }
     // contextWithMTLDeviceOptions
     public convenience init(mtlDevice device: any MTLDevice, options: [CIContextOption: Any]? = nil) { self.init() }
     // renderToCVPixelBufferBoundsColorSpace
     open func render(_ image: CIImage, to buffer: CVPixelBuffer, bounds: CGRect, colorSpace: CGColorSpace?) {}
-    // createCGImageFromRect
-    open func createCGImage(_ image: CIImage, from fromRect: CGRect) -> CGImage? { nil }
+    // PNGRepresentationOfImageFormatColorSpaceOptions
+    open func pngRepresentation(
+        of image: CIImage, format: CIFormat, colorSpace: CGColorSpace,
+        options: [CIImageRepresentationOption: Any] = [:]
+    ) -> Data? { nil }
 }
+
+// Swift alone
+public struct CIImageRepresentationOption: Hashable, Sendable {}

@@ -1,5 +1,6 @@
 // Follows MLModel.h, MLModelConfiguration.h, MLModelDescription.h, MLFeatureDescription.h, MLFeatureProvider.h,
-// MLFeatureValue.h, MLPredictionOptions.h and MLModelMetadataKeys.h of Apple's Core ML (iOS 16), as Swift imports them.
+// MLFeatureValue.h, MLPredictionOptions.h, MLModelMetadataKeys.h, and of iOS 17.4 MLComputePlan.h, MLModelStructure.h and
+// MLComputeDeviceProtocol.h of Apple's Core ML, as Swift imports them.
 @_exported import CoreVideo
 import Foundation
 
@@ -46,6 +47,7 @@ public class MLFeatureValue {
 
 public protocol MLFeatureProvider {
     var featureNames: Set<String> { get }
+    // featureValueForName
     func featureValue(for featureName: String) -> MLFeatureValue?
 }
 
@@ -78,5 +80,61 @@ public class MLModel {
         -> any MLFeatureProvider
     {
         input
+    }
+}
+
+// From here on what is newer than the oldest iOS: each says so.
+@available(iOS 17.4, *)
+public class MLComputePlan {
+    // loadContentsOfURLConfigurationCompletionHandler
+    open class func load(contentsOf url: URL, configuration: MLModelConfiguration) async throws -> MLComputePlan {
+        MLComputePlan()
+    }
+    open var modelStructure: MLModelStructure { .program(MLModelStructure.Program()) }
+    // computeDeviceUsageForMLProgramOperation
+    open func deviceUsage(for operation: MLModelStructure.Program.Operation) -> DeviceUsage? { nil }
+
+    // MLComputePlanDeviceUsage
+    public struct DeviceUsage {
+        // preferredComputeDevice
+        public var preferred: MLComputeDevice { .cpu(MLCPUComputeDevice()) }
+    }
+}
+
+@available(iOS 17.4, *)
+// MLComputeDeviceProtocol
+public enum MLComputeDevice {
+    case cpu(MLCPUComputeDevice)
+    case gpu(MLGPUComputeDevice)
+    case neuralEngine(MLNeuralEngineComputeDevice)
+}
+
+@available(iOS 17.4, *)
+public class MLCPUComputeDevice {}
+@available(iOS 17.4, *)
+public class MLGPUComputeDevice {}
+@available(iOS 17.4, *)
+public class MLNeuralEngineComputeDevice {}
+
+@available(iOS 17.4, *)
+public enum MLModelStructure {
+    case program(Program)
+
+    // MLModelStructureProgram
+    public struct Program {
+        public var functions: [String: Function] { [:] }
+
+        // MLModelStructureProgramFunction
+        public struct Function {
+            public var block: Block { Block() }
+        }
+
+        // MLModelStructureProgramBlock
+        public struct Block {
+            public var operations: [Operation] { [] }
+        }
+
+        // MLModelStructureProgramOperation
+        public struct Operation {}
     }
 }

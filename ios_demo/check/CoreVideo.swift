@@ -1,12 +1,11 @@
-// Follows CVReturn.h, CVPixelBuffer.h and CVPixelBufferPool.h of Apple's CoreVideo, as Swift imports them.
+// Follows CVReturn.h, CVPixelBuffer.h, CVPixelBufferPool.h, CVMetalTexture.h and CVMetalTextureCache.h of Apple's CoreVideo,
+// as Swift imports them.
+@_exported import CoreGraphics
 import Foundation
+import Metal
 
 // Swift alone
 public typealias OSType = UInt32
-// Swift alone
-public typealias CFString = String
-// Swift alone
-public typealias CFDictionary = [String: Any]
 // Swift alone
 public final class CFAllocator: Sendable {}
 public let kCFAllocatorDefault: CFAllocator? = nil
@@ -20,6 +19,8 @@ public let kCVReturnSuccess: CVReturn = 0
 public class CVBuffer {}
 // Swift alone
 public typealias CVPixelBuffer = CVBuffer
+// Swift alone
+public typealias CVImageBuffer = CVBuffer
 // Swift alone
 public class CVPixelBufferPool {}
 
@@ -60,3 +61,18 @@ public func CVPixelBufferGetBytesPerRow(_ pixelBuffer: CVPixelBuffer) -> Int { 0
 public func CVPixelBufferGetHeight(_ pixelBuffer: CVPixelBuffer) -> Int { 0 }
 public func CVPixelBufferGetWidth(_ pixelBuffer: CVPixelBuffer) -> Int { 0 }
 public func CVPixelBufferGetPixelFormatType(_ pixelBuffer: CVPixelBuffer) -> OSType { 0 }
+
+// Swift alone
+public class CVMetalTextureCache {}
+// Swift alone
+public typealias CVMetalTexture = CVBuffer
+public func CVMetalTextureCacheCreate(
+    _ allocator: CFAllocator?, _ cacheAttributes: CFDictionary?, _ metalDevice: any MTLDevice,
+    _ textureAttributes: CFDictionary?, _ cacheOut: UnsafeMutablePointer<CVMetalTextureCache?>
+) -> CVReturn { kCVReturnSuccess }
+public func CVMetalTextureCacheCreateTextureFromImage(
+    _ allocator: CFAllocator?, _ textureCache: CVMetalTextureCache, _ sourceImage: CVBuffer,
+    _ textureAttributes: CFDictionary?, _ pixelFormat: MTLPixelFormat, _ width: Int, _ height: Int,
+    _ planeIndex: Int, _ textureOut: UnsafeMutablePointer<CVMetalTexture?>
+) -> CVReturn { kCVReturnSuccess }
+public func CVMetalTextureGetTexture(_ image: CVMetalTexture) -> (any MTLTexture)? { nil }

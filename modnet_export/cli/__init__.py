@@ -35,14 +35,17 @@ def _common(
     """Put MODNet portrait matting on a phone: export, verify, inspect and use its models."""
 
 
-def _mount() -> None:
-    """Register every command, in the order of ``--help``."""
+def mounted() -> typer.Typer:
+    """The command line with every command, in the order of ``--help``."""
+    if app.registered_commands:
+        return app
     from benchmarks.cli import CAPABILITIES, bench, compare
     from modnet_export.cli import demo, doctor, explain, export, inspect, lint, matte, report, ship, verify
 
     for module in (export, verify, report, bench, compare, inspect, explain, matte, ship, lint, demo):
         module.mount(app)
     doctor.mount(app, CAPABILITIES)
+    return app
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,10 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     console.forget_odd_width()
     console.take_any_name()
     progress.heed_interrupts()
-    if not app.registered_commands:
-        _mount()
     try:
-        app(args=arguments, prog_name="modnet-export")
+        mounted()(args=arguments, prog_name="modnet-export")
     except ExportError as error:
         errors.fail(error)
     except OSError as error:

@@ -20,8 +20,9 @@ _COLOURS = {"passed": "green", "failed": "bold red"}
 
 @dataclass(frozen=True)
 class LintOptions:
-    app: Annotated[Path, typer.Argument(help="An Android project's folder, an .apk or an .aab.")]
-    module: Annotated[str | None, typer.Option(help="The app module, where a project has several.")] = None
+    app: Annotated[Path, typer.Argument(help="An Android or iOS project's folder, an .apk, .aab, .app or .ipa.")]
+    module: Annotated[str | None, typer.Option(help="The app module, where an Android project has several.")] = None
+    target: Annotated[str | None, typer.Option(help="The target, where an iOS project has several.")] = None
     export: Annotated[
         Path | None, typer.Option(help="The exported folder that its models come from. Default: what its assets say.")
     ] = None
@@ -29,10 +30,10 @@ class LintOptions:
 
 
 def lint(options: LintOptions) -> None:
-    """Find what keeps a model from working in an Android app. Exit code 1 when a rule fails."""
+    """Find what keeps a model from working in an Android or iOS app. Exit code 1 when a rule fails."""
     from modnet_export.ship.lint import run
 
-    result = run.lint(run.LintRequest(options.app, options.module, options.export))
+    result = run.lint(run.LintRequest(options.app, options.module, options.export, options.target))
     if options.as_json:
         say_json(result.model_dump_json(indent=2))
     else:
@@ -57,7 +58,9 @@ def _say(result: LintResult) -> None:
         show(shown)
     undecided = sum(item.verdict.startswith("cannot") for item in result.findings)
     where = "a project" if result.kind == "project" else f"an .{result.kind}"
-    say(f"{len(result.findings)} rules: {len(result.failed)} failed, {undecided} cannot be decided in {where}")
+    warnings = sum(item.verdict == "warning" for item in result.findings)
+    warned = f", {warnings} warned of" if warnings else ""
+    say(f"{len(result.findings)} rules: {len(result.failed)} failed{warned}, {undecided} cannot be decided in {where}")
 
 
 def mount(app: typer.Typer) -> None:

@@ -6,7 +6,7 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,15 @@ from modnet_export.terminal.console import escape, program, say, say_json
 from modnet_export.terminal.options import JsonOption, command
 
 if TYPE_CHECKING:
-    from modnet_export.ship.android.shipping import Shipment
+    from modnet_export.ship.android.shipping import AndroidShipment
+    from modnet_export.ship.changes import Shipment
+    from modnet_export.ship.ios.shipping import IosShipment
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Whether the project holds what was exported; exit code 1 where it does not.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that you changed.")]
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,28 @@ class ShipAndroidOptions:
     ] = None
     module: Annotated[str | None, typer.Option(help="The app module, where a project has several.")] = None
     apply: Annotated[bool, typer.Option("--apply", help="Edit the app's build file, too.")] = False
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Whether the project holds what was exported; exit code 1 where it does not."),
-    ] = False
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that you changed.")] = False
+    dry_run: DryRunOption = False
+    check: CheckOption = False
+    force: ForceOption = False
+    as_json: JsonOption = False
+
+
+@dataclass(frozen=True)
+class ShipIosOptions:
+    project: Annotated[Path, typer.Argument(help="An Xcode, XcodeGen or Tuist project's folder, or a Swift package's.")]
+    model_files: Annotated[
+        list[Path] | None,
+        typer.Option("--model", help="An .mlpackage of an exported folder; repeatable. Default: those shipped before."),
+    ] = None
+    target: Annotated[str | None, typer.Option(help="The target, where a project has several.")] = None
+    kit: Annotated[
+        Path | None,
+        typer.Option(help="A local package MattingKit to depend on. Default: its sources are put into the target."),
+    ] = None
+    apply: Annotated[bool, typer.Option("--apply", help="Edit the project's definition, too.")] = False
+    dry_run: DryRunOption = False
+    check: CheckOption = False
+    force: ForceOption = False
     as_json: JsonOption = False
 
 
@@ -42,51 +66,85 @@ def android(options: ShipAndroidOptions) -> None:
     """Put models into an Android project: assets, Kotlin, keep rules, and a test that runs on your device."""
     from modnet_export.ship.android.shipping import ShipRequest, ship
 
-    chosen = [name for name in ("dry_run", "check") if getattr(options, name)]
-    if len(chosen) == 2 or (options.check and (options.apply or options.force)):
+    _require_one_action(options)
+    request = ShipRequest(options.project, tuple(options.model_files or ()), options.module, options.apply)
+    shipment = ship(request)
+    _act(shipment, options)
+    if options.as_json:
+        own = {
+            "module": shipment.project.app.name,
+            "build_file": shipment.name(shipment.project.app.script),
+            "lacking": [{"why": item.why, "lines": item.shown()} for item in shipment.edits],
+            "notes": list(shipment.notes),
+        }
+        say_json(json.dumps(_summary(shipment, options) | own, indent=2))
+    elif not options.check:
+        _say_android(shipment, options)
+
+
+def ios(options: ShipIosOptions) -> None:
+    """Put models into an iOS project: resources, Swift, and a test that runs on your device."""
+    from modnet_export.ship.ios.shipping import ShipRequest, ship
+
+    _require_one_action(options)
+    models = tuple(options.model_files or ())
+    shipment = ship(ShipRequest(options.project, models, options.target, options.kit, options.apply))
+    _act(shipment, options)
+    if options.as_json:
+        own = {
+            "target": shipment.project.target.name,
+            "definition": shipment.name(shipment.project.form.definition),
+            "lacking": [{"why": item.why, "lines": item.how} for item in shipment.steps],
+            "notes": list(shipment.notes),
+        }
+        say_json(json.dumps(_summary(shipment, options) | own, indent=2))
+    elif not options.check:
+        _say_ios(shipment, options)
+
+
+def _require_one_action(options: ShipAndroidOptions | ShipIosOptions) -> None:
+    if options.check and (options.dry_run or options.apply or options.force):
         raise ExportError(
             "a check changes nothing",
             where="`check`",
             expected="`check` without `dry_run`, `apply` and `force`",
         )
-    request = ShipRequest(options.project, tuple(options.model_files or ()), options.module, options.apply)
-    shipment = ship(request)
+
+
+def _act(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> None:
+    """Check, show a diff, or carry out."""
     if options.check:
         shipment.require_current()
+        if not options.as_json:
+            say(f"{escape(str(options.project))} holds what was exported.")
     elif not options.dry_run:
         shipment.carry_out(force=options.force)
-    if options.as_json:
-        say_json(json.dumps(_summary(shipment, done=not chosen), indent=2))
-    elif options.check:
-        say(f"{escape(str(options.project))} holds what was exported.")
-    else:
-        if options.dry_run:
-            say(escape(shipment.diff().rstrip("\n")))
-        _say(shipment, options)
+    elif not options.as_json:
+        say(escape(shipment.diff().rstrip("\n")))
 
 
-def _summary(shipment: Shipment, *, done: bool) -> dict[str, object]:
-    name = shipment.project.name
+def _summary(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> dict[str, Any]:
+    name = shipment.name
     return {
-        "module": shipment.project.app.name,
         "models": [item.file for item in shipment.models],
-        "done": done,
+        "done": not (options.check or options.dry_run),
         "changes": [{"file": name(item.path), "change": item.verb, "yours": item.theirs} for item in shipment.changes],
-        "build_file": name(shipment.project.app.script),
-        "lacking": [{"why": item.why, "lines": item.shown()} for item in shipment.edits],
-        "notes": list(shipment.notes),
     }
 
 
-def _say(shipment: Shipment, options: ShipAndroidOptions) -> None:
-    project = shipment.project
+def _say_changes(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> None:
     if not options.dry_run:
         for item in shipment.changes:
-            say(escape(f"{item.verb:<8} {project.name(item.path)}"))
+            say(escape(f"{item.verb:<8} {shipment.name(item.path)}"))
     if not shipment.changes:
         say("Nothing to change: the project holds these models.")
+
+
+def _say_android(shipment: AndroidShipment, options: ShipAndroidOptions) -> None:
+    _say_changes(shipment, options)
     if shipment.edits:
-        say(escape(f"\n{project.name(project.app.script)} lacks the following (--apply puts it there):"))
+        script = shipment.name(shipment.project.app.script)
+        say(escape(f"\n{script} lacks the following (--apply puts it there):"))
         for edit in shipment.edits:
             say(escape(f"\n// {edit.why}\n{edit.shown()}"))
     for note in shipment.notes:
@@ -96,8 +154,27 @@ def _say(shipment: Shipment, options: ShipAndroidOptions) -> None:
         say(escape(f"\nNext: {program()} lint {where}, and on a device ./gradlew connectedAndroidTest"))
 
 
+def _say_ios(shipment: IosShipment, options: ShipIosOptions) -> None:
+    _say_changes(shipment, options)
+    if shipment.steps:
+        definition = shipment.name(shipment.project.form.definition)
+        say(escape(f"\n{definition} lacks the following (--apply puts it there):"))
+        for step in shipment.steps:
+            say(escape(f"\n{step.why}:\n{step.how}"))
+    for note in shipment.notes:
+        say(escape(f"\nTo do: {note}"))
+    if not options.dry_run:
+        where, before = shlex.quote(str(options.project)), shipment.project.form.after()
+        say(
+            escape(
+                f"\nNext: {'' if before is None else f'{before}, '}{program()} lint {where}, and on a device Product > "
+                "Test in Xcode"
+            )
+        )
+
+
 def mount(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Put exported models into an app's project.")
     command(group, ShipAndroidOptions)(android)
-    group.callback()(lambda: None)  # else typer would make the one command the group itself
+    command(group, ShipIosOptions)(ios)
     app.add_typer(group, name="ship")

@@ -14,7 +14,7 @@ from converters.progress import Progress, silent
 from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.int8 import Integer
 from modnet_export.exporting.request import ExportRequest
-from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME
+from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME, SOURCE_KEY, VERSION_KEY
 from modnet_export.record.files import write_bytes
 from modnet_export.record.manifest import SearchRecord
 from modnet_export.record.recipes import Recipe
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from converters.tflite.moments import Moments
 
-SOURCE_KEY = "io.modnet.source.sha256"
-VERSION_KEY = "io.modnet.version"
 """Creator-defined metadata of a Core ML package: ios_demo/MattingKit compares both with ``modnet.json``."""
 
 

@@ -24,6 +24,8 @@ LARGEST_SIDE = 4096
 INPUT_NAME = "image"
 OUTPUT_NAME = "matte"
 OPSET = 18
+SOURCE_KEY, VERSION_KEY = "io.modnet.source.sha256", "io.modnet.version"
+"""In the metadata of a Core ML package: the SHA-256 of the source, and the version of this tool."""
 
 LAYOUTS: dict[Format, Layout] = {"onnx": "NCHW", "tflite": "NHWC", "coreml": "NCHW"}
 

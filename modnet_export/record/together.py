@@ -12,7 +12,7 @@ _SCRATCH = ".modnet-ship"
 
 
 def write_together(folder: Path, changes: Mapping[Path, bytes | None]) -> None:
-    """Write files that lie in a folder; None: the file is removed.
+    """Write files that lie in a folder; None: the file is removed, and the folders that are empty without it.
 
     What takes space is done beside them first. Then they are renamed into place; where that fails, what was renamed
     before is put back. A process that is killed in between leaves each file whole, old or new.
@@ -23,8 +23,16 @@ def write_together(folder: Path, changes: Mapping[Path, bytes | None]) -> None:
     try:
         steps = [_prepared(real(path), data, scratch / str(at)) for at, (path, data) in enumerate(changes.items())]
         _in_place(steps)
+        for path in (path for path, data in changes.items() if data is None):
+            _remove_empty(path.parent, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    while folder != top and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def _prepared(path: Path, data: bytes | None, place: Path) -> tuple[Path, Path, Path]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from converters.errors import ExportError, few
+from converters.errors import CheckFailedError, ExportError, few
 from modnet_export.record.files import FileFormat, read_versioned
-from modnet_export.record.manifest import Sha256
+from modnet_export.record.manifest import Artefact, Sha256
 from modnet_export.record.strict import Strict
+from modnet_export.record.together import write_together
 
 RECORD = "modnet-ship.json"
 _FORMAT = FileFormat(
@@ -110,16 +112,54 @@ def changes(folder: Path, files: Mapping[str, Shipped]) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def require_ours(found: tuple[Change, ...], root: Path) -> None:
-    """Raise ExportError naming the files that the user changed."""
-    theirs = [item.path.relative_to(root).as_posix() for item in found if item.theirs]
-    if theirs:
-        raise ExportError(
-            f"{len(theirs)} file(s) would be overwritten that are not as they were shipped: {few(theirs, _SHOWN)}",
-            where=root / theirs[0],
-            expected="files as they were shipped, or none",
-            next_step="move your changes elsewhere, or give them up with `force`; `dry_run` shows them",
-        )
+@dataclass(frozen=True)
+class Shipment:
+    """What shipping comes to; nothing is written yet."""
+
+    root: Path
+    """The project's folder: paths are shown from there."""
+    folder: Path
+    """The folder that has the record, and all that is shipped in it."""
+    models: tuple[Artefact, ...]
+    changes: tuple[Change, ...]
+
+    def name(self, path: Path) -> str:
+        """A path as it is shown: from the project's folder."""
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def diff(self) -> str:
+        """Every change, as ``diff -u`` shows it."""
+        return "".join(item.diff(self.name(item.path)) for item in self.changes)
+
+    def carry_out(self, *, force: bool = False) -> None:
+        """Make all changes, or none; raises ExportError where a file is the user's, unless ``force``."""
+        if not force:
+            self._require_ours()
+        if self.changes:
+            write_together(self.folder, {item.path: item.after for item in self.changes})
+
+    def require_current(self) -> None:
+        """Raise CheckFailedError where the project does not hold what the export holds."""
+        old = [item for item in self.changes if item.exported]
+        if old:
+            words = {"new": "is missing", "changed": "differs"}
+            named = [f"{self.name(item.path)} {words[item.verb]}" for item in old]
+            raise CheckFailedError(
+                f"{len(old)} file(s) are not those of the export: {few(named, _SHOWN)}",
+                where=self.root,
+                expected="what was exported, unchanged",
+                next_step="ship the models again",
+            )
+
+    def _require_ours(self) -> None:
+        theirs = [self.name(item.path) for item in self.changes if item.theirs]
+        if theirs:
+            raise ExportError(
+                f"{len(theirs)} file(s) would be overwritten that are not as they were shipped: {few(theirs, _SHOWN)}",
+                where=self.root / theirs[0],
+                expected="files as they were shipped, or none",
+                next_step="move your changes elsewhere, or give them up with `force`; `dry_run` shows them",
+            )
 
 
 def _read(path: Path) -> bytes | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from converters.errors import ExportError
 from modnet_export.ship.android.shipping import ShipRequest, ship
-from tests.apps import api, kotlin, packaging, toolchains
+from tests.apps import api, kotlin, packaging, swift, toolchains
 from tests.benchmarks.android.conftest import adb as adb
 from tests.benchmarks.android.conftest import phones as phones
 
@@ -46,9 +47,12 @@ def demo(shared, dist) -> Path:
         shutil.copytree(kotlin.DEMO, folder, ignore=generated, dirs_exist_ok=True)
         models = (dist / "modnet_fp16.tflite", dist / "modnet_fp32.tflite")
         ship(ShipRequest(folder, models)).carry_out()
-        # The code that the docs begin with is compiled too.
-        code = re.findall(r"```kotlin\n(.*?)```", (kotlin.ROOT / "docs/android.md").read_text(), re.DOTALL)
-        (folder / "app/src/main/kotlin/Docs.kt").write_text("package io.modnet.docs\n\n" + "\n".join(code))
+        # The code of the docs is compiled too.
+        for page in ("android", "preprocessing"):
+            code = re.findall(r"```kotlin\n(.*?)```", (kotlin.ROOT / f"docs/{page}.md").read_text(), re.DOTALL)
+            (folder / f"app/src/main/kotlin/{page}.kt").write_text(
+                f"package io.modnet.docs.{page}\n\n" + "\n".join(code)
+            )
 
     return shared("android-demo", make)
 
@@ -80,3 +84,43 @@ def app_classes(shared, demo_app, matting, androidx) -> Path:
         packaging.compile_app(demo_app, packaging.link(demo_app, folder), [matting, androidx], classes)
 
     return shared("app", make) / "classes"
+
+
+@pytest.fixture(scope="session")
+def swift_tools():
+    """Skips where the toolchain is missing, and says how to get it."""
+    try:
+        if toolchains.own_swift() is None:
+            toolchains.swift_root()
+    except ExportError as error:
+        pytest.skip(f"{error.what}: {error.next_step}")
+
+
+@pytest.fixture(scope="session")
+def apple(shared, swift_tools) -> Path:
+    """Stubs of the frameworks that are not to be had here, compiled."""
+
+    def make(folder):
+        stubs = {path.stem: path for path in (swift.DEMO / "check").glob("*.swift")}
+        imports = {
+            name: set(re.findall(r"import (\w+)", path.read_text(encoding="utf-8"))) & set(stubs)
+            for name, path in stubs.items()
+        }
+        for name in TopologicalSorter(imports).static_order():
+            done = swift.module(name, [stubs[name]], folder)
+            assert not done.returncode, done.stderr
+
+    return shared("apple", make)
+
+
+@pytest.fixture(scope="session")
+def ios_modules(shared, apple) -> Path:
+    """The same, with MattingKit and DemoCore."""
+
+    def make(folder):
+        shutil.copytree(apple, folder, dirs_exist_ok=True)
+        for name, sources in (("MattingKit", swift.KIT), ("DemoCore", swift.CORE)):
+            done = swift.module(name, sorted((sources / "Sources").rglob("*.swift")), folder)
+            assert not done.returncode, done.stderr
+
+    return shared("ios-modules", make)

@@ -13,6 +13,8 @@ from tests.apps.vectors import VECTORS
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "ios_demo"
 KIT = DEMO / "MattingKit"
+APP = DEMO / "App"
+CORE = APP / "Core"
 # What is mounted is seen by no other process, and ends with this one. The compiler finds its libraries by /proc.
 _ENTER = """
 root=$1 mounts=$2; shift 2
@@ -79,9 +81,12 @@ def lint(*paths: Path) -> Done:
     return run("swift", "format", "lint", "--strict", "--recursive", *paths, folders=paths)
 
 
-def module(source: Path, into: Path) -> Done:
-    """One file as a module of its name, beside those that it imports."""
-    return _swiftc("-emit-module", "-emit-module-path", into / f"{source.stem}.swiftmodule", source, modules=into)
+def module(name: str, sources: Sequence[Path], into: Path) -> Done:
+    """``sources`` as a module, beside those that it imports; tests may look into it."""
+    path = into / f"{name}.swiftmodule"
+    return _swiftc(
+        "-emit-module", "-enable-testing", "-module-name", name, "-emit-module-path", path, *sources, modules=into
+    )
 
 
 def typecheck(sources: Sequence[Path], modules: Path) -> Done:

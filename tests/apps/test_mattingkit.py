@@ -7,23 +7,12 @@ import shutil
 
 import pytest
 
-from converters.errors import ExportError
 from modnet_export.record import manifest
-from modnet_export.ship.android import shipping
-from tests.apps import swift, toolchains
+from modnet_export.ship import exported as shipped
+from tests.apps import swift
 from tests.apps.vectors import falsified
 
-pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="session", autouse=True)
-def swift_tools():
-    """Skips where the toolchain is missing, and says how to get it."""
-    try:
-        if toolchains.own_swift() is None:
-            toolchains.swift_root()
-    except ExportError as error:
-        pytest.skip(f"{error.what}: {error.next_step}")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("swift_tools")]
 
 
 def test_the_package_is_built_without_a_warning():
@@ -50,32 +39,23 @@ def test_vectors_that_say_otherwise_are_noticed(tmp_path):
 
 def test_what_is_exported_and_shipped_is_read(dist, tmp_path):
     exported = manifest.load(dist)
-    (tmp_path / "modnet.json").write_bytes(shipping._shipped(exported, exported.artefacts))
+    (tmp_path / "modnet.json").write_bytes(shipped.contract(exported, exported.artefacts))
     for path in (dist / "manifest.json", tmp_path / "modnet.json"):
         done = swift.test(swift.KIT, "--filter", "theOneThatWasShippedIsRead", MODNET_JSON=path)
         assert not done.returncode, done.stdout + done.stderr
         assert "✔ Test theOneThatWasShippedIsRead() passed" in done.stdout
 
 
-@pytest.fixture(scope="session")
-def apple(shared):
-    """Stubs of the frameworks that are not to be had here, compiled."""
-
-    def make(folder):
-        # Each after those that it imports.
-        for name in ("CoreVideo", "CoreML", "Metal", "CoreImage"):
-            done = swift.module(swift.DEMO / f"check/{name}.swift", folder)
-            assert not done.returncode, done.stderr
-
-    return shared("apple", make)
-
-
 def test_what_needs_apples_frameworks_is_typed_right(apple, tmp_path):
     """In Swift 6's language mode: what goes from one actor to another may go there."""
-    # With the code that the docs begin with, which is no module of its own here.
-    (code,) = re.findall(r"```swift\n(.*?)```", (swift.ROOT / "docs/ios.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "Docs.swift").write_text(code.replace("import MattingKit\n", ""), encoding="utf-8")
-    done = swift.typecheck([*sorted((swift.KIT / "Sources").rglob("*.swift")), tmp_path / "Docs.swift"], apple)
+    # With the code of the docs, and what tests do on a Mac: neither is a module of its own here.
+    for page in ("ios", "preprocessing"):
+        text = (swift.ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+        (code,) = re.findall(r"```swift\n(.*?)```", text, re.DOTALL)
+        (tmp_path / f"{page}.swift").write_text(code.replace("import MattingKit\n", ""), encoding="utf-8")
+    tests = (swift.KIT / "Tests/MattingKitTests/CompositingTests.swift").read_text(encoding="utf-8")
+    (tmp_path / "Tests.swift").write_text("import Foundation\n" + tests[tests.rindex("#if") :], encoding="utf-8")
+    done = swift.typecheck(sorted([*(swift.KIT / "Sources").rglob("*.swift"), *tmp_path.glob("*.swift")]), apple)
     assert not done.returncode, done.stderr
 
 

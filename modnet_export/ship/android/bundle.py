@@ -1,20 +1,17 @@
 """The protobuf files of an Android App Bundle: its manifests, BundleConfig.pb and the list of its dependencies.
 
-Only the fields that are asked for are described; protobuf skips the others. Their numbers are from bundletool's
-``config.proto`` and ``app_dependencies.proto`` and aapt2's ``Resources.proto``.
+The numbers of their fields are from bundletool's ``config.proto`` and ``app_dependencies.proto`` and aapt2's
+``Resources.proto``.
 """
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
+from modnet_export.ship.protobuf import Messages
 
-# Fields by message: name, number, type; a capital letter begins a message's name, "*" marks a repeated field.
 _MESSAGES = {
     "XmlNode": "element 1 XmlElement",
     "XmlElement": "namespace_uri 2 string, name 3 string, attribute 4 XmlAttribute*, child 5 XmlNode*",
@@ -35,36 +32,16 @@ ALIGNED_TO_16_KB = (2, 3)
 """``UncompressNativeLibraries.alignment``: 16 and 64 KB. Unspecified is 4 KB (bundletool's ApkSerializerModule)."""
 COMPRESSED = 2
 """``Compression.install_time_asset_module_default_compression``: asset packs are deflated."""
-_MOST_STARS = 8
-"""AGP writes two. With many, matching a long path could take hours; a bundle that somebody made to hang us has them."""
 
 
 @lru_cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(name="bundle.proto", package="bundle", syntax="proto3")
-    for message, fields in _MESSAGES.items():
-        described = file.message_type.add(name=message)
-        for field in fields.split(", "):
-            name, number, kind = field.split()
-            made = described.field.add(name=name, number=int(number))
-            made.label = made.LABEL_REPEATED if kind.endswith("*") else made.LABEL_OPTIONAL
-            kind = kind.rstrip("*")
-            if kind[0].isupper():
-                made.type, made.type_name = made.TYPE_MESSAGE, f".bundle.{kind}"
-            else:
-                made.type = getattr(made, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
+def _messages() -> Messages:
+    return Messages("bundle", _MESSAGES)
 
 
 def message(name: str, data: bytes = b"") -> Any:
     """One of the messages above, from its bytes; raises ValueError for what is none."""
-    kind = message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"bundle.{name}"))
-    try:
-        return kind.FromString(data)
-    except DecodeError as error:
-        raise ValueError(f"it is not a {name} in protobuf") from error
+    return _messages().read(name, data)
 
 
 def manifest(data: bytes) -> Element:
@@ -87,37 +64,3 @@ def dependencies(data: bytes) -> dict[str, str]:
     """The version of each ``group:artifact`` in a bundle's dependencies.pb; raises ValueError for anything else."""
     libraries = [item.maven_library for item in message("AppDependencies", data).library]
     return {f"{item.group_id}:{item.artifact_id}": item.version for item in libraries}
-
-
-def matches(glob: str, path: str) -> bool:
-    """Whether one of ``uncompressed_glob`` covers a path, by the rules of Java's ``FileSystem.getPathMatcher``.
-
-    ``**`` crosses folders, ``*`` and ``?`` do not, brackets and braces choose; AGP writes ``**.[tT][fF]...``.
-    """
-    if glob.count("*") > _MOST_STARS:
-        return False
-    pattern, at, depth = "", 0, 0
-    while at < len(glob):
-        char = glob[at]
-        if glob.startswith("**", at):
-            pattern, at = pattern + ".*", at + 1
-        elif char in "*?":
-            pattern += "[^/]*" if char == "*" else "[^/]"
-        elif char == "[" and "]" in glob[at + 2 :]:
-            end = glob.index("]", at + 2)
-            inside = glob[at + 1 : end].replace("\\", r"\\").replace("[", r"\[")
-            pattern, at = pattern + "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]", end
-        elif char == "{":
-            pattern, depth = pattern + "(?:", depth + 1
-        elif char == "}" and depth:
-            pattern, depth = pattern + ")", depth - 1
-        elif char == "," and depth:
-            pattern += "|"
-        else:
-            at += char == "\\" and at + 1 < len(glob)
-            pattern += re.escape(glob[at])
-        at += 1
-    try:
-        return re.fullmatch(pattern, path) is not None
-    except re.error:  # for example a brace that is never closed: bundletool refuses the bundle
-        return False

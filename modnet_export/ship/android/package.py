@@ -1,36 +1,26 @@
-"""An APK or an Android App Bundle: what lies in it, how it is stored, and its manifests.
-
-Both are zips that may come from anywhere: what is read is bounded, and nothing is unpacked.
-"""
+"""An APK or an Android App Bundle: what lies in it, how it is stored, and its manifests."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from xml.etree.ElementTree import Element
 
-from converters.errors import ExportError, reason
+from modnet_export.ship import archive
 from modnet_export.ship.android import bundle, elf, manifest
+from modnet_export.ship.archive import Archive
 
-T = TypeVar("T")
 Kind = Literal["apk", "aab"]
 
 _MANIFEST = "AndroidManifest.xml"
 _OF_BUNDLES = "manifest/AndroidManifest.xml"
 _DEPENDENCIES = "BUNDLE-METADATA/com.android.tools.build.libraries/dependencies.pb"
-_LARGEST_MANIFEST = 8 << 20
-_BOMB_BYTES, _BOMB_RATIO = 100 << 20, 100
-"""A zip whose files would have more bytes than this, and more than so many times its own, is not read."""
 
 
 @dataclass(frozen=True)
@@ -60,54 +50,18 @@ class Entry:
         return self.abi in elf.WIDE
 
 
-class Package:
+class Package(Archive):
     """An open APK or bundle; a context manager. Raises ExportError for a file that is none, is damaged or is a bomb."""
 
+    expected = "a whole .apk, or an .aab (an Android App Bundle)"
+
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.kind: Kind = "aab" if path.suffix.lower() == ".aab" else "apk"
-        with self._sound():
-            if not path.is_file():  # opening a pipe would wait for ever
-                raise ValueError("there is no such file" if not path.exists() else "it is no regular file")
-            self._zip = zipfile.ZipFile(path)
-            try:
-                self._refuse_bombs()
-                self.entries = tuple(self._entries())
-                self.manifests = self._manifests()
-            except BaseException:
-                self._zip.close()
-                raise
+        super().__init__(path)
 
-    def __enter__(self) -> Package:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._zip.close()
-
-    @contextmanager
-    def _sound(self, what: str = "") -> Iterator[None]:
-        """Raise one ExportError for all that can be wrong with a file."""
-        try:
-            yield
-        except (
-            ValueError, OSError, EOFError, RuntimeError, NotImplementedError, OverflowError, RecursionError,
-            zipfile.BadZipFile, zlib.error, struct.error,
-        ) as error:  # fmt: skip
-            missing = isinstance(error, OSError) and error.strerror
-            raise ExportError(
-                f"cannot read {what or self.path.name}: {missing or reason(error)}",
-                where=self.path,
-                expected="a whole .apk, or an .aab (an Android App Bundle)",
-                next_step="build it again, or copy it again",
-            ) from error
-
-    def _refuse_bombs(self) -> None:
-        infos, here = self._zip.infolist(), self.path.stat().st_size
-        unpacked = sum(info.file_size for info in infos)
-        if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * here):
-            raise ValueError(f"{here:,} bytes would unpack to {unpacked:,}: it is a zip bomb")
-        if sum(info.compress_size for info in infos) > here:
-            raise ValueError("its files lie over each other: it is a zip bomb, or damaged")
+    def _look(self) -> None:
+        self.entries = tuple(self._entries())
+        self.manifests = self._manifests()
 
     def _entries(self) -> Iterator[Entry]:
         for info in self._zip.infolist():
@@ -120,7 +74,7 @@ class Package:
     def _manifests(self) -> dict[str, Element]:
         """The manifest of each module; an APK has one module, ``base``."""
         inside, read = (_OF_BUNDLES, bundle.manifest) if self.kind == "aab" else (_MANIFEST, manifest.from_binary)
-        found = {entry.module: self._read(entry, read) for entry in self.entries if entry.path == inside}
+        found = {entry.module: self._read(entry.info, read) for entry in self.entries if entry.path == inside}
         if "base" not in found:
             names = self._zip.namelist()
             other = "base/" + _OF_BUNDLES in names or _MANIFEST in names
@@ -128,17 +82,6 @@ class Package:
                 f"it is no {self.kind}" + (", though its name says so" if other else f": it has no {inside} in it")
             )
         return found
-
-    def _read(self, entry: Entry, convert: Callable[[bytes], T]) -> T:
-        """A small file of ours to interpret; raises ValueError naming it."""
-        if entry.info.file_size > _LARGEST_MANIFEST:
-            raise ValueError(f"{entry.name} claims {entry.info.file_size:,} bytes")
-        try:
-            with self._zip.open(entry.info) as file:
-                # A size, since one whose header lies would be decompressed whole before it is cut off.
-                return convert(file.read(entry.info.file_size + 1))
-        except ValueError as error:
-            raise ValueError(f"{entry.name}: {error}") from error
 
     @property
     def manifest(self) -> Element:
@@ -178,33 +121,20 @@ class Package:
             info = self._zip.getinfo(name)
         except KeyError:
             return None
-        return self._read(Entry(info, "", name), bytes)
+        return self._read(info, bytes)
 
     def text(self, entry: Entry) -> bytes:
         """A small file's bytes; raises ExportError."""
         with self._sound(entry.name):
-            return self._read(entry, bytes)
+            return self._read(entry.info, bytes)
 
     def sha256(self, entry: Entry) -> str:
         """A file's SHA-256; raises ExportError for one that is damaged."""
-        digest = hashlib.sha256()
-        for block in self._blocks(entry):
-            digest.update(block)
-        return digest.hexdigest()
+        return archive.sha256(self._blocks(entry.info))
 
     def holds(self, entry: Entry, words: bytes) -> bool:
         """Whether some bytes stand in a file; raises ExportError for one that is damaged."""
-        rest = b""
-        for block in self._blocks(entry):
-            if words in rest + block:
-                return True
-            rest = block[-len(words) :]
-        return False
-
-    def _blocks(self, entry: Entry) -> Iterator[bytes]:
-        with self._sound(entry.name), self._zip.open(entry.info) as file:
-            while block := file.read(1 << 20):
-                yield block
+        return archive.holds(self._blocks(entry.info), words)
 
     def offset(self, entry: Entry) -> int:
         """Where a file's bytes begin in the zip; raises ExportError."""

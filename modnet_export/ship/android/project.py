@@ -175,6 +175,13 @@ class Project:
         return Path(os.path.relpath(path, self.root)).as_posix()
 
 
+def is_project(folder: Path) -> bool:
+    """Whether a folder has a Gradle project, or has a folder ``android`` that has one."""
+    return any(
+        (place / name).is_file() for place in (folder, folder / "android") for name in (*_SETTINGS, *gradle.SCRIPTS)
+    )
+
+
 def _scripts(root: Path) -> Iterator[Path]:
     """The build file of every module, Kotlin's before Groovy's, the nearest folders first."""
     for folder, folders, names in os.walk(root):

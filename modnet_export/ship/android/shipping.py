@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from converters.errors import CheckFailedError, ExportError, few
-from modnet_export.record import manifest
-from modnet_export.record.files import sha256
-from modnet_export.record.manifest import Artefact, Manifest
-from modnet_export.record.together import write_together
+from converters.errors import ExportError
 from modnet_export.ship.android import edits, gradle, kotlin
 from modnet_export.ship.android.edits import Edit
 from modnet_export.ship.android.gradle import LITERT
 from modnet_export.ship.android.project import Project
-from modnet_export.ship.changes import Change, Record, Shipped, changes, require_ours
-from modnet_export.ship.lint.rules.of_models import SHIPPED
+from modnet_export.ship.changes import Change, Shipment, Shipped, changes
+from modnet_export.ship.exported import Exported, shipped_before
 
 _ASSETS, _KOTLIN = "src/main/assets", f"src/main/kotlin/{kotlin.PACKAGE}"
 _GOLDEN, _TEST = f"src/androidTest/assets/{kotlin.GOLDEN_FOLDER}", f"src/androidTest/kotlin/{kotlin.PACKAGE}"
@@ -49,13 +43,10 @@ class ShipRequest:
 
 
 @dataclass(frozen=True)
-class Shipment:
-    """What a request comes to; nothing is written yet."""
+class AndroidShipment(Shipment):
+    """What a request comes to; the build file is among the changes where it is to be edited."""
 
     project: Project
-    models: tuple[Artefact, ...]
-    changes: tuple[Change, ...]
-    """The build file's among them, where it is to be edited."""
     edits: tuple[Edit, ...]
     """What the build file lacks and is not given: to be done by hand."""
 
@@ -78,32 +69,8 @@ class Shipment:
             found.append(f"for GPUs, put into the manifest's <application>: {_OPENCL}")
         return tuple(found)
 
-    def diff(self) -> str:
-        """Every change, as ``diff -u`` shows it."""
-        return "".join(item.diff(self.project.name(item.path)) for item in self.changes)
 
-    def carry_out(self, *, force: bool = False) -> None:
-        """Make all changes, or none; raises ExportError where a file is the user's, unless ``force``."""
-        if not force:
-            require_ours(self.changes, self.project.root)
-        if self.changes:
-            write_together(self.project.app.folder, {item.path: item.after for item in self.changes})
-
-    def require_current(self) -> None:
-        """Raise CheckFailedError where the project does not hold what the export holds."""
-        old = [item for item in self.changes if item.exported]
-        if old:
-            words = {"new": "is missing", "changed": "differs"}
-            named = [f"{self.project.name(item.path)} {words[item.verb]}" for item in old]
-            raise CheckFailedError(
-                f"{len(old)} file(s) are not those of the export: {few(named, 5)}",
-                where=self.project.folder,
-                expected="what was exported, unchanged",
-                next_step="ship the models again",
-            )
-
-
-def ship(request: ShipRequest) -> Shipment:
+def ship(request: ShipRequest) -> AndroidShipment:
     """What would be done; raises ExportError for bad input."""
     if not request.project.is_dir():
         raise ExportError(
@@ -113,111 +80,24 @@ def ship(request: ShipRequest) -> Shipment:
             next_step="check the path",
         )
     project = Project(request.project, request.module)
-    folder, exported, models = _exported(request.model_files or _before(project))
-    files = _files(project, folder, exported, models)
-    found = changes(project.app.folder, files)
+    before = request.model_files or shipped_before(project.app.folder, ".tflite", "modnet_fp16.tflite")
+    exported = Exported.read(before, "tflite")
+    found = changes(project.app.folder, _files(project, exported))
     lacking = tuple(edits.lacking(project))
     if request.apply and lacking:
         script = project.app.script
         found = (Change(script, script.read_bytes(), edits.applied(project)), *found)
         lacking = ()
-    return Shipment(project, models, found, lacking)
+    return AndroidShipment(project.root, project.app.folder, exported.models, found, project, lacking)
 
 
-def _before(project: Project) -> tuple[Path, ...]:
-    """The models that were shipped before, in ``dist``; raises ExportError where there are none."""
-    recorded = map(PurePosixPath, Record.read(project.app.folder).files)
-    found = tuple(Path("dist", path.name) for path in recorded if path.suffix == ".tflite")
-    if not found:
-        raise ExportError(
-            f"no model was shipped to {project.folder.name} yet",
-            where="`model_files`",
-            expected="a .tflite file of an exported folder",
-            next_step="name one: `model_files=dist/modnet_fp16.tflite`",
-        )
-    return found
-
-
-def _exported(paths: Sequence[Path]) -> tuple[Path, Manifest, tuple[Artefact, ...]]:
-    """The exported folder of models, its manifest, and their records; raises ExportError unless all is as exported."""
-    folder = paths[0].parent
-    other = next((path for path in paths if path.parent.resolve() != folder.resolve()), None)
-    if other is not None:
-        raise ExportError(
-            f"{paths[0]} and {other} are of two exports",
-            where="`model_files`",
-            expected="models of one folder: they have one size and one golden image",
-            next_step="export them together",
-        )
-    exported = manifest.load(folder)
-    artefacts = {item.file: item for item in exported.artefacts if item.format == "tflite"}
-    found = []
-    for path in dict.fromkeys(paths):
-        artefact = artefacts.get(path.name)
-        if artefact is None:
-            raise ExportError(
-                f"{path.name} is no TFLite model of this export",
-                where=folder / manifest.FILE_NAME,
-                expected=f"one of {', '.join(artefacts)}" if artefacts else "an export with TFLite models",
-                next_step="name another model, or export it",
-            )
-        if not artefact.passed:
-            raise ExportError(
-                f"{path.name} missed its limits when it was exported",
-                where=path,
-                expected="a model that gives the reference's matte",
-                next_step="ship another model",
-            )
-        _require(path, artefact.sha256)
-        found.append(artefact)
-    if exported.golden is None:
-        raise ExportError(
-            f"{folder} has no golden image and matte",
-            where=folder / manifest.FILE_NAME,
-            expected="an export by this version of the tool",
-            next_step="export again",
-        )
-    for item in (exported.golden.image, exported.golden.matte):
-        _require(folder / item.file, item.sha256)
-    return folder, exported, tuple(found)
-
-
-def _require(path: Path, expected: str) -> None:
-    """Raise ExportError unless a file is the exported one."""
-    if not path.is_file() or sha256(path) != expected:
-        raise ExportError(
-            f"{path.name} is {'not the file that was exported' if path.exists() else 'missing'}",
-            where=path,
-            expected=f"SHA-256 {expected[:12]}..., as the manifest has it",
-            next_step="export again; do not ship this file",
-        )
-
-
-def _files(project: Project, folder: Path, exported: Manifest, models: Sequence[Artefact]) -> dict[str, Shipped]:
+def _files(project: Project, exported: Exported) -> dict[str, Shipped]:
     """All that the app module is to hold, by its path there."""
-    golden = exported.golden
-    assert golden is not None
-    files = {f"{_ASSETS}/{item.file}": Shipped((folder / item.file).read_bytes(), True) for item in models}
-    files[f"{_ASSETS}/{SHIPPED}"] = Shipped(_shipped(exported, models), True)
-    for item in (golden.image, golden.matte):
-        files[f"{_GOLDEN}/{item.file}"] = Shipped((folder / item.file).read_bytes(), True)
-    files[f"{_KOTLIN}/ModnetModel.kt"] = Shipped(kotlin.constants(exported, models), True)
-    files[f"{_TEST}/ModnetParityTest.kt"] = Shipped(kotlin.parity_test(exported, models))
+    files = exported.files(_ASSETS) | exported.golden_files(_GOLDEN)
+    files[f"{_KOTLIN}/ModnetModel.kt"] = Shipped(kotlin.constants(exported.manifest, exported.models), True)
+    files[f"{_TEST}/ModnetParityTest.kt"] = Shipped(kotlin.parity_test(exported.manifest, exported.models))
     files[edits.RULES] = Shipped(RULES)
     others = (item.folder for item in project.used if item is not project.app)
     if not any((other / _KOTLIN / _MARK).is_file() for other in others):
         files |= {f"{_KOTLIN}/{name}": Shipped(data) for name, data in kotlin.sources().items()}
     return files
-
-
-def _shipped(exported: Manifest, models: Sequence[Artefact]) -> bytes:
-    """``modnet.json``: what the app's models are, for `lint` and for whoever opens the app."""
-    kept = {"file", "sha256", "bytes", "precision", "tuning", "contract"}
-    content = {
-        "schema_version": 1,
-        "source": exported.source.model_dump(include={"name", "sha256"}),
-        "versions": {name: number for name, number in exported.versions.items() if name == "modnet-export"},
-        "size": exported.size.model_dump(),
-        "artefacts": [item.model_dump(include=kept) for item in models],
-    }
-    return (json.dumps(content, indent=2) + "\n").encode()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import model_validator
 
 from converters.errors import few
+from modnet_export.record.manifest import Manifest
 from modnet_export.record.strict import Strict
 
-Where = Literal["project", "apk", "aab"]
-Verdict = Literal["passed", "failed", "cannot be decided here"]
+Where = Literal["project", "apk", "aab", "app", "ipa"]
+Verdict = Literal["passed", "failed", "warning", "cannot be decided here"]
+"""A warning is of what works, and could be better."""
 
 
 class Finding(Strict):
@@ -49,10 +51,15 @@ class LintResult(Strict):
 
 @dataclass(frozen=True)
 class Linted:
-    """What is linted: an open app, and the hashes that its models should have, by file name; None: not known."""
+    """What is linted: an open app, and the export that its models should be of; None: not known."""
 
     app: Any
-    hashes: Mapping[str, str] | None
+    export: Manifest | None
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 that each model should have, by its file's name; none where they are not known."""
+        return {} if self.export is None else {item.file: item.sha256 for item in self.export.artefacts}
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,10 @@ def passed(place: str, reason: str) -> Outcome:
 
 def failed(place: str, reason: str, mend: str | None = None) -> Outcome:
     return Outcome("failed", place, reason, mend)
+
+
+def warned(place: str, reason: str, mend: str | None = None) -> Outcome:
+    return Outcome("warning", place, reason, mend)
 
 
 def undecided(place: str, reason: str, mend: str | None = None) -> Outcome:

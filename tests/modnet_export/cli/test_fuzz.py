@@ -26,8 +26,6 @@ WORDS = [
 
 def commands() -> dict[tuple[str, ...], list[str]]:
     """Every command with its options; the shell's completion is left out, which writes to a home."""
-    if not cli.app.registered_commands:
-        cli._mount()
 
     def below(group, *names: str):
         for name, command in group.commands.items():
@@ -37,7 +35,7 @@ def commands() -> dict[tuple[str, ...], list[str]]:
                 options = (option for parameter in command.params for option in parameter.opts)
                 yield (*names, name), [option for option in options if option.startswith("-")]
 
-    return dict(below(typer.main.get_command(cli.app)))
+    return dict(below(typer.main.get_command(cli.mounted())))
 
 
 LINES = st.one_of(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from modnet_export.ship.android.shipping import Shipment, ShipRequest, ship
+from modnet_export.ship.android.shipping import ShipRequest, ship
+from modnet_export.ship.changes import Shipment
 from tests.modnet_export.ship.apps import Apps
 from tests.modnet_export.ship.exports import export
 from tests.modnet_export.ship.projects import project

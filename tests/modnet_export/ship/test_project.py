@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from modnet_export.ship.android import bundle, gradle
+from modnet_export.ship import globs
+from modnet_export.ship.android import gradle
 from modnet_export.ship.lint.rules import RULES
 from tests.modnet_export.ship.apps import CATALOG, DATA, KOTLIN_DSL, MISALIGNED, MODEL, SHA256
 
@@ -274,7 +275,7 @@ def test_comments_are_left_out_and_strings_kept(tmp_path, text, expected):
 )
 def test_globs_are_javas(glob, path, expected):
     """As ``FileSystem.getPathMatcher`` documents them; bundletool's PathMatcher follows it."""
-    assert bundle.matches(glob, path) is expected
+    assert globs.matches(glob, path) is expected
 
 
 def test_json_of_a_result_says_where_each_rule_is_decided(apps):

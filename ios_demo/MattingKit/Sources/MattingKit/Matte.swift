@@ -9,8 +9,8 @@ public struct Matte: Sendable {
     /// When it was computed; whoever shows it says when it was `finished`.
     public var marks: FrameTimes.Marks
 
-    /// From rows of bytes, as a pixel buffer has them.
-    init(
+    /// From rows of bytes, as a pixel buffer has them; throws `MattingError.invalid` where they are too few.
+    public init(
         bytes: UnsafeRawBufferPointer, bytesPerRow: Int, height: Int, width: Int, letterbox: Letterbox,
         marks: FrameTimes.Marks
     ) throws {

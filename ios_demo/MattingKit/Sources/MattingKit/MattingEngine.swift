@@ -3,13 +3,7 @@ import CoreML
 import CoreVideo
 import Foundation
 
-/// What a model may run on. Core ML decides what really does, layer by layer.
-public enum ComputeUnits: String, CaseIterable, Codable, Sendable {
-    case all
-    case cpuOnly
-    case cpuAndGPU
-    case cpuAndNeuralEngine
-
+extension ComputeUnits {
     var coreML: MLComputeUnits {
         switch self {
         case .all: .all
@@ -35,6 +29,7 @@ private struct Loaded: @unchecked Sendable {
 public actor MattingEngine {
     public nonisolated let artefact: MattingContract.Artefact
     public nonisolated let computeUnits: ComputeUnits
+    private let url: URL
     private let model: MLModel
     private let images: PixelBufferPool
     private let mattes: PixelBufferPool
@@ -66,6 +61,7 @@ public actor MattingEngine {
         }
         self.artefact = artefact
         self.computeUnits = computeUnits
+        self.url = compiled
         self.model = model
         images = try PixelBufferPool(height: height, width: width, format: kCVPixelFormatType_32BGRA)
         mattes = try PixelBufferPool(height: height, width: width, format: kCVPixelFormatType_OneComponent8)
@@ -74,6 +70,12 @@ public actor MattingEngine {
 
     /// Loads the first model of `modnet.json` that is in the bundle.
     public init(in bundle: Bundle = .main, computeUnits: ComputeUnits = .all) async throws {
+        let (url, contract) = try Self.model(in: bundle)
+        try await self.init(modelAt: url, contract: contract, computeUnits: computeUnits)
+    }
+
+    /// Where the first model of `modnet.json` lies that is in the bundle; throws `MattingError.missing`.
+    public static func model(in bundle: Bundle) throws -> (url: URL, contract: MattingContract) {
         guard let json = bundle.url(forResource: "modnet", withExtension: "json") else {
             throw MattingError.missing("modnet.json is not in the bundle. Add it to the target's resources.")
         }
@@ -87,7 +89,13 @@ public actor MattingEngine {
             let names = contract.artefacts.map(\.file).joined(separator: ", ")
             throw MattingError.missing("\(names) is not in the bundle. Add it to the target's resources.")
         }
-        try await self.init(modelAt: url, contract: contract, computeUnits: computeUnits)
+        return (url, contract)
+    }
+
+    /// What Core ML plans to run where, which is the most that it tells; nil before iOS 17.4.
+    public func plan() async throws -> ComputePlan? {
+        guard #available(iOS 17.4, macOS 14.4, *) else { return nil }
+        return try await ComputePlan(of: url, on: computeUnits)
     }
 
     /// Runs once on a grey image: the first prediction takes longer than the others.
@@ -102,27 +110,21 @@ public actor MattingEngine {
         of image: PixelBuffer, orientation: FrameOrientation = .upright,
         arrived: Double = ProcessInfo.processInfo.systemUptime
     ) throws -> Matte {
-        let format = CVPixelBufferGetPixelFormatType(image.buffer)
-        try require(
-            format == kCVPixelFormatType_32BGRA,
-            "a frame has the format \(format), not 32BGRA: set it in the camera output's videoSettings")
-        try withBytes(of: image.buffer, .readOnly) { bytes, bytesPerRow in
-            try frame.set(
-                UnsafeRawBufferPointer(bytes), rows: CVPixelBufferGetHeight(image.buffer),
-                columns: CVPixelBufferGetWidth(image.buffer), bytesPerRow: bytesPerRow, orientation: orientation,
-                order: .bgra)
-        }
+        try image.copy(into: &frame, orientation: orientation)
         let input = try images.next()
         try withBytes(of: input, []) { try packer.pack(frame, into: $0, bytesPerRow: $1) }
-        var marks = FrameTimes.Marks(arrived: arrived, packed: now, inferred: now, finished: now)
+        let packed = now
         let output = try predicted(input)
-        marks.inferred = now
-        marks.finished = marks.inferred
-        return try withBytes(of: output, .readOnly) { bytes, bytesPerRow in
+        var matte = try withBytes(of: output, .readOnly) { bytes, bytesPerRow in
             try Matte(
                 bytes: UnsafeRawBufferPointer(bytes), bytesPerRow: bytesPerRow, height: packer.height,
-                width: packer.width, letterbox: packer.letterbox, marks: marks)
+                width: packer.width, letterbox: packer.letterbox,
+                marks: FrameTimes.Marks(arrived: arrived, packed: packed, inferred: packed, finished: packed))
         }
+        // Only now that the output was read is it sure that the network is done.
+        matte.marks.inferred = now
+        matte.marks.finished = matte.marks.inferred
+        return matte
     }
 
     private var now: Double { ProcessInfo.processInfo.systemUptime }

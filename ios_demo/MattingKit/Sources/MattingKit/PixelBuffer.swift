@@ -7,6 +7,34 @@ public struct PixelBuffer: @unchecked Sendable {
 
     /// Nobody may write to `buffer` any more.
     public init(_ buffer: CVPixelBuffer) { self.buffer = buffer }
+
+    /// A new one of `kCVPixelFormatType_32BGRA`, whose bytes `fill` writes: rows of `bytesPerRow`.
+    public init(
+        height: Int, width: Int, fill: (UnsafeMutableRawBufferPointer, _ bytesPerRow: Int) throws -> Void
+    ) throws {
+        buffer = try PixelBufferPool(height: height, width: width, format: kCVPixelFormatType_32BGRA).next()
+        try withBytes(of: buffer, [], fill)
+    }
+
+    /// A copy as a frame, upright, of a buffer of `kCVPixelFormatType_32BGRA`.
+    public func frame(orientation: FrameOrientation = .upright) throws -> RgbaFrame {
+        var frame = RgbaFrame()
+        try copy(into: &frame, orientation: orientation)
+        return frame
+    }
+
+    func copy(into frame: inout RgbaFrame, orientation: FrameOrientation) throws {
+        let format = CVPixelBufferGetPixelFormatType(buffer)
+        try require(
+            format == kCVPixelFormatType_32BGRA,
+            "a frame has the format \(format), not 32BGRA: set it in the camera output's videoSettings")
+        try withBytes(of: buffer, .readOnly) { bytes, bytesPerRow in
+            try frame.set(
+                UnsafeRawBufferPointer(bytes), rows: CVPixelBufferGetHeight(buffer),
+                columns: CVPixelBufferGetWidth(buffer), bytesPerRow: bytesPerRow, orientation: orientation,
+                order: .bgra)
+        }
+    }
 }
 
 /// Pixel buffers of one size, used again when nobody holds them.

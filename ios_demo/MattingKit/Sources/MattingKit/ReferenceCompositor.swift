@@ -5,8 +5,11 @@
 public struct ReferenceCompositor: Sendable {
     private let coarseSide: Int
 
+    /// At how many pixels along the frame's longer side the foreground's colours are estimated.
+    public static let coarseSide = 128
+
     /// The foreground's colours are estimated at `coarseSide` pixels along the frame's longer side.
-    public init(coarseSide: Int = 128) throws {
+    public init(coarseSide: Int = ReferenceCompositor.coarseSide) throws {
         try require(coarseSide > 0, "a side has one pixel or more, not \(coarseSide)")
         self.coarseSide = coarseSide
     }
@@ -18,9 +21,9 @@ public struct ReferenceCompositor: Sendable {
         try require(
             height > 0 && matte.count == height * width,
             "a frame of \(height) x \(width) pixels has a matte of \(matte.count) values")
-        let scale = min(1, Double(coarseSide) / Double(max(height, width)))
-        let coarse = [height, width].map { max(Int((Double($0) * scale).rounded(.toNearestOrEven)), 1) }
-        var colours = ForegroundColours(of: frame, matte: matte, coarseHeight: coarse[0], coarseWidth: coarse[1])
+        let coarse = Self.coarse(height: height, width: width, side: coarseSide)
+        var colours = ForegroundColours(
+            of: frame, matte: matte, coarseHeight: coarse.height, coarseWidth: coarse.width)
         var backdrop = try Backdrop(background, frame, matte)
         var pixels = [UInt32]()
         pixels.reserveCapacity(height * width)
@@ -39,6 +42,13 @@ public struct ReferenceCompositor: Sendable {
             }
         }
         return pixels
+    }
+
+    /// The size at which the colours of a frame are estimated: `side` along its longer one, or its own.
+    static func coarse(height: Int, width: Int, side: Int) -> (height: Int, width: Int) {
+        let scale = min(1, Double(side) / Double(max(height, width)))
+        let sides = [height, width].map { max(Int((Double($0) * scale).rounded(.toNearestOrEven)), 1) }
+        return (sides[0], sides[1])
     }
 }
 

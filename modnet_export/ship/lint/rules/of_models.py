@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from modnet_export.record.files import sha256
+from modnet_export.ship import globs
 from modnet_export.ship.android import bundle, gradle
 from modnet_export.ship.android.package import Entry, Package
 from modnet_export.ship.android.project import Module, Project
+from modnet_export.ship.exported import CONTRACT
 from modnet_export.ship.lint.finding import Linted, Outcome, Rule, failed, listed, passed, undecided
 
-SHIPPED = "modnet.json"
-"""Lies beside the models in an app's assets: its ``artefacts`` have ``file`` and ``sha256``, as in manifest.json."""
 _STORED_BY_DEFAULT = (4, 1)
 """The Android Gradle plugin from which it stores .tflite unasked (PackagingUtils; its release notes)."""
 _NO_MODEL = "there is no .tflite in its assets; it may be downloaded, or have another suffix"
@@ -63,7 +63,7 @@ def _stored_aab(given: Linted) -> Outcome:
 
 def _will_be_stored(package: Package, entry: Entry) -> bool:
     compression = package.config.compression
-    if any(bundle.matches(glob, entry.path) for glob in compression.uncompressed_glob):
+    if any(globs.matches(glob, entry.path) for glob in compression.uncompressed_glob):
         return True
     return package.in_pack(entry) and compression.install_time_asset_module_default_compression != bundle.COMPRESSED
 
@@ -76,7 +76,7 @@ def _hash_project(given: Linted) -> Outcome:
     found = [path for module in (*project.used, *project.packs) for path in module.assets()]
     told: dict[str, str] = {}
     for module in (*project.used, *project.packs):
-        for path in module.files(SHIPPED):
+        for path in module.files(CONTRACT):
             told |= _recorded(gradle.read_bytes(path))
     return _hashes({project.name(path): sha256(path) for path in found}, given.hashes or told, str(project.folder.name))
 
@@ -85,7 +85,7 @@ def _hash_built(given: Linted) -> Outcome:
     package: Package = given.app
     told: dict[str, str] = {}
     for entry in package.entries:
-        if entry.path.startswith("assets/") and PurePosixPath(entry.path).name == SHIPPED:
+        if entry.path.startswith("assets/") and PurePosixPath(entry.path).name == CONTRACT:
             told |= _recorded(package.text(entry))
     found = {entry.name: package.sha256(entry) for entry in package.models}
     return _hashes(found, given.hashes or told, package.path.name)
@@ -106,7 +106,7 @@ def _hashes(found: Mapping[str, str], told: Mapping[str, str], app: str) -> Outc
     if not told:
         return undecided(
             listed(found),
-            f"there is no {SHIPPED} beside it to say which it should be",
+            f"there is no {CONTRACT} beside it to say which it should be",
             "name the export: `export=FOLDER`",
         )
     names = {name: PurePosixPath(name).name for name in found}

@@ -1,0 +1,10 @@
+import SwiftUI
+
+@main
+struct DemoApp: App {
+    @StateObject private var model = DemoModel()
+
+    var body: some Scene {
+        WindowGroup { DemoScreen(model: model) }
+    }
+}
