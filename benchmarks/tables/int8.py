@@ -152,8 +152,9 @@ class _Made:
             taken = {item: value for item, value in found.items() if every or tensors[item].name.decode() in names}
             return lambda: mixed(data, rounding, taken, bytes_in_and_out=True, keep_small=keep)
 
-        yield "every map int8, nearest rounding", build(
-            self.fp32, Rounding(self.moments, compensate=False), plain, keep=False, every=True
+        yield (
+            "every map int8, nearest rounding",
+            build(self.fp32, Rounding(self.moments, compensate=False), plain, keep=False, every=True),
         )
         yield "every map int8, all of the below", build(even, ours, scales, every=True)
         yield "`int8`", build(even, ours, scales)
