@@ -115,7 +115,8 @@ def warped(before: Any, motion: Pixels) -> Pixels:
     """
     rows, columns = np.indices(motion.shape[:2], np.float32)
     x, y = columns + motion[..., 0], rows + motion[..., 1]
-    return np.asarray(cv2.remap(before, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE), np.float32)
+    values = np.asarray(before, np.float32)  # of bytes, OpenCV would round
+    return np.asarray(cv2.remap(values, x, y, cv2.INTER_CUBIC, None, cv2.BORDER_REPLICATE), np.float32)
 
 
 def grey_of(image_nhwc: Pixels) -> Any:
