@@ -30,6 +30,7 @@ EXTRAS = {
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
     "tensorflow": ["tensorflow"],
+    "video": ["av"],
 }
 
 # As where a package is not installed: importing it raises, and asking for it finds nothing.
@@ -193,3 +194,12 @@ except ExportError as error:
 def test_dask_is_needed_only_where_it_is_asked_for(tmp_path, dist):
     done = hidden(EXTRAS["cluster"], command("verify", dist, "--engine", "dask"), tmp_path)
     assert_ends_clearly(done, "cluster", "distributed")
+
+
+@pytest.mark.long
+def test_clips_need_pyav(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    assert_ends_clearly(
+        hidden(EXTRAS["video"], command("matte", "demo", "a.mp4", "-o", "b.mp4"), tmp_path), "video", "av"
+    )
+    assert [item.name for item in tmp_path.iterdir()] == ["a.mp4"]

@@ -46,6 +46,6 @@ def test_every_file_is_one_of_ours():
 def test_vectors_tell_right_from_wrong(name):
     """No expected array is constant, and few bytes are left open."""
     for case in json.loads((HERE / f"{name}.json").read_text(encoding="utf-8"))["cases"]:
-        for field in {"upright", "packed", "restored", "foreground", "composite"} & case.keys():
+        for field in {"upright", "packed", "restored", "foreground", "composite", "steadied"} & case.keys():
             assert np.ptp(case[field]) > 0
             assert len(case.get("ties", [])) < 0.1 * len(case[field])

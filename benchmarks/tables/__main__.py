@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.tables import int8, others
+from benchmarks.tables import flicker, int8, others
 from benchmarks.tables.setting import COUNT, Setting
 from converters.errors import ExportError
 from modnet_export.record.files import write_bytes
@@ -26,6 +26,7 @@ TABLES: Mapping[str, Callable[[Setting], str]] = {
     "int8 weights": int8.weights,
     "coreml": others.coreml,
     "correlation": others.correlation,
+    "flicker": flicker.flicker,
 }
 DOCUMENTS = ("README.md", "docs")
 _MARKED = re.compile(r"(<!-- measured: (?P<name>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -13,8 +13,8 @@ import typer
 
 from converters.errors import ExportError
 from converters.progress import counted
-from modnet_export.cli.inputs import ComputeUnitOption, InputRangeOption
-from modnet_export.record.choices import Fit
+from modnet_export.cli.inputs import ComputeUnitOption, InputRangeOption, refuse
+from modnet_export.record.choices import Fit, Temporal, VideoCodec
 from modnet_export.terminal.console import escape, say, say_json
 from modnet_export.terminal.options import MOST, JsonOption, command
 from modnet_export.terminal.progress import stages
@@ -28,8 +28,12 @@ class MatteOptions:
     model: Annotated[
         str, typer.Argument(help="A .onnx, .tflite or .mlpackage model, a checkpoint's path, or its name (demo).")
     ]
-    images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")]
-    out: Annotated[Path, typer.Option("-o", "--out", help="A .png file for one image, else a folder.")]
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="A .png for one image, .mp4, .webm or .mov for one clip, else a folder.")
+    ]
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Images, or folders of images; or clips: .mp4, .mov, .mkv, .webm, ...")
+    ] = None
     background: Annotated[
         str | None,
         typer.Option(help="transparent, blur, blur:SIGMA, a colour or an image; left out: the matte itself."),
@@ -41,6 +45,21 @@ class MatteOptions:
     threads: Annotated[int | None, typer.Option(min=1, max=MOST, help="Threads of the engine.")] = None
     compute_unit: ComputeUnitOption = "ALL"
     input_range: InputRangeOption = None
+    camera: Annotated[int | None, typer.Option(min=0, help="A webcam's number, in place of files; ends by Ctrl-C.")] = (
+        None
+    )
+    codec: Annotated[
+        VideoCodec | None,
+        typer.Option(help="Of clips. Default: by the name of --out; h264, or vp9 with a transparent background."),
+    ] = None
+    temporal: Annotated[
+        Temporal | None, typer.Option(help="Against flicker in clips. Default: flow, a running mean along the motion.")
+    ] = None
+    start: Annotated[float | None, typer.Option(min=0, help="Where in a clip to begin, in seconds.")] = None
+    duration: Annotated[float | None, typer.Option(min=0, help="How much of a clip to take, in seconds.")] = None
+    size: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH that a clip's frames are made to fit into, in their own shape.")
+    ] = None
     force: Annotated[
         bool, typer.Option("--force", help="Also by a model that missed its limits when it was exported.")
     ] = False
@@ -53,7 +72,16 @@ class MatteOptions:
 
 
 def matte(options: MatteOptions) -> None:
-    """Compute mattes, cut-outs or new backgrounds for one image or a folder."""
+    """Compute mattes, cut-outs or new backgrounds for images, clips or a webcam."""
+    from modnet_export.cli import clips
+
+    given = options.images or []
+    if options.camera is not None or clips.among(given):
+        clips.matte(options)
+        return
+    refuse(options, ("codec", "temporal", "start", "duration", "size"), "a clip")
+    if not given:
+        raise ExportError("there is nothing to work on", where="`images`", expected="images, clips or a `camera`")
     from modnet_export.images.compositing import Background, composite, save_image
     from modnet_export.images.imaging import list_images, read_image
     from modnet_export.images.matting import open_matting
@@ -61,9 +89,9 @@ def matte(options: MatteOptions) -> None:
 
     behind = None if options.background is None else Background.parse(options.background)
     out = options.out
-    paths = list({real(path): path for path in list_images(options.images)}.values())
-    if real(out) not in {real(path) for path in options.images}:  # earlier results below a given folder
-        paths = [path for path in paths if path in options.images or real(out) not in real(path).parents]
+    paths = list({real(path): path for path in list_images(given)}.values())
+    if real(out) not in {real(path) for path in given}:  # earlier results below a given folder
+        paths = [path for path in paths if path in given or real(out) not in real(path).parents]
     to_file = bool(out.suffix) and not out.is_dir()
     if to_file and out.suffix.lower() != ".png":
         raise ExportError(
@@ -79,8 +107,8 @@ def matte(options: MatteOptions) -> None:
             expected="a folder",
             next_step="name one: `out=FOLDER`",
         )
-    targets = [out] if to_file else _targets(paths, out)
-    _keep_inputs(paths, targets)
+    targets = [out] if to_file else named_after(paths, out)
+    keep_inputs(paths, targets)
     matting = open_matting(options.request())
     (out.parent if to_file else out).mkdir(parents=True, exist_ok=True)
     failed: dict[Path, str] = {}
@@ -104,7 +132,7 @@ def matte(options: MatteOptions) -> None:
         raise ExportError("\n".join([f"{len(failed)} of {len(paths)} image(s) failed:", *failed.values()]))
 
 
-def _targets(paths: list[Path], folder: Path) -> list[Path]:
+def named_after(paths: list[Path], folder: Path) -> list[Path]:
     """One .png for each path, under the shortest name that tells it from the others: its stem, its whole name, or its
     folder's name before that."""
 
@@ -124,7 +152,7 @@ def _targets(paths: list[Path], folder: Path) -> list[Path]:
     return [folder / f"{name}.png" for name in chosen]
 
 
-def _keep_inputs(paths: list[Path], targets: list[Path]) -> None:
+def keep_inputs(paths: list[Path], targets: list[Path]) -> None:
     """Raise ExportError where a result would replace one of the images that it is made from."""
     from modnet_export.record.files import real
 
@@ -132,9 +160,9 @@ def _keep_inputs(paths: list[Path], targets: list[Path]) -> None:
     lost = [target for target in targets if real(target) in inputs]
     if lost:
         raise ExportError(
-            f"{len(lost)} of the images would be replaced by a matte",
+            f"{len(lost)} of the inputs would be replaced by a matte",
             where=lost[0],
-            expected="results apart from the images that they are made from",
+            expected="results apart from the files that they are made from",
             next_step="choose another folder or name as `out`",
         )
 

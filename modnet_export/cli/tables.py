@@ -94,6 +94,15 @@ def _say_between_frames(result: Verification) -> None:
         "From frame to frame, means over all: dtSSD is how far the matte's change is from the reference's; flicker,\n"
         "how much more it changes. A frozen matte has no flicker, and a dtSSD."
     )
+    if result.steadiness:
+        shown = table(["against flicker"], ["flicker", "mean (MAD)"])
+        for way in result.steadiness:
+            shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.1e}")
+        show(shown)
+        say(
+            "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
+            "picture's motion; MAD is from the mattes as they are. `matte` takes flow, apps the one-frame delay."
+        )
 
 
 def say_verification(result: Verification) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageColor
 
 from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
+from modnet_export.images.frames import Bytes
 from modnet_export.images.imaging import Pixels, read_image, resize
 
 TRANSPARENT = "transparent"
@@ -27,6 +28,14 @@ class Background:
     colour: tuple[int, int, int] | None = None
     image: Path | None = None
     blur_sigma: float | None = None
+
+    @property
+    def transparent(self) -> bool:
+        return self == Background()
+
+    def sigma(self, height: int, width: int) -> float:
+        """The blur's, in pixels of a picture of this size; of a background that is blurred."""
+        return self.blur_sigma or _DEFAULT_SIGMA * max(height, width)
 
     @classmethod
     def parse(cls, text: str) -> Background:
@@ -82,13 +91,18 @@ def fused_colours(image: Pixels, matte: Pixels, coarse: tuple[int, int]) -> Pixe
     that gains), and the means are taken at ``coarse`` (height, width), for example the model's own input, over boxes of
     a third and then a fortieth of its longer side, cut off at the borders, and enlarged.
     """
-    small, alpha, longer = resize(image, *coarse), resize(matte, *coarse), max(coarse)
+    foreground, background = coarse_colours(resize(image, *coarse), resize(matte, *coarse))
+    found = fused(image, matte, *(resize(item, *matte.shape) for item in (foreground, background)))
+    return np.where(matte[..., None] >= 1, image, found)
+
+
+def coarse_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
+    """The means of ``fused_colours``: the foreground's and the background's colours at the size of a small image."""
+    longer = max(matte.shape)
     wide, narrow = longer // 6, max(longer // 80, 1)
-    foreground, background = _means(small, alpha**8, wide), _means(small, (1 - alpha) ** 8, wide)
-    foreground = _fused(small, alpha, foreground, background)
-    foreground, background = _means(foreground, alpha**4, narrow), _means(background, (1 - alpha) ** 4, narrow)
-    fused = _fused(image, matte, *(resize(item, *matte.shape) for item in (foreground, background)))
-    return np.where(matte[..., None] >= 1, image, fused)
+    foreground, background = _means(image, matte**8, wide), _means(image, (1 - matte) ** 8, wide)
+    foreground = fused(image, matte, foreground, background)
+    return _means(foreground, matte**4, narrow), _means(background, (1 - matte) ** 4, narrow)
 
 
 def _means(colours: Pixels, weight: Pixels, radius: int) -> Pixels:
@@ -102,14 +116,17 @@ def _means(colours: Pixels, weight: Pixels, radius: int) -> Pixels:
     return np.asarray(total(colours * weight[..., None]) / np.maximum(total(weight)[..., None], 1e-3), np.float32)
 
 
-def _fused(image: Pixels, matte: Pixels, foreground: Pixels, background: Pixels) -> Pixels:
-    """The foreground's colours, corrected by what they and the background's leave unexplained of the image."""
+def fused(image: Pixels, matte: Pixels, foreground: Pixels, background: Pixels) -> Pixels:
+    """The foreground's colours, corrected by what they and the background's leave unexplained of the image.
+
+    Colours are ... x 3, the matte is without that axis.
+    """
     alpha = matte[..., None]
     found: Pixels = foreground + alpha * (image - alpha * foreground - (1 - alpha) * background)
     return found.clip(0, 1)
 
 
-def _cover(picture: Pixels, height: int, width: int) -> Pixels:
+def cover(picture: Pixels, height: int, width: int) -> Pixels:
     """The middle of ``picture``, scaled to cover height x width."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     rows, columns = max(round(picture.shape[0] * scale), height), max(round(picture.shape[1] * scale), width)
@@ -117,7 +134,7 @@ def _cover(picture: Pixels, height: int, width: int) -> Pixels:
     return resize(picture, rows, columns)[top : top + height, left : left + width]
 
 
-def _blurred(background: Pixels, matte: Pixels, sigma: float) -> Pixels:
+def blurred_background(background: Pixels, matte: Pixels, sigma: float) -> Pixels:
     """The background, blurred. A pixel counts by how much of it was seen, so that the person does not glow through.
 
     A wide blur is computed on a smaller picture, which looks the same and takes no longer than a narrow one.
@@ -148,10 +165,9 @@ def composite(image: Pixels, matte: Pixels, background: Background, *, coarse: t
     if background.colour is not None:
         behind = from_bytes(np.asarray(background.colour))
     elif background.image is not None:
-        behind = _cover(read_image(background.image), height, width)
+        behind = cover(read_image(background.image), height, width)
     elif background.blur_sigma is not None:
-        sigma = background.blur_sigma or _DEFAULT_SIGMA * max(height, width)
-        behind = _blurred(seen, matte, sigma)
+        behind = blurred_background(seen, matte, background.sigma(height, width))
     else:
         return np.concatenate([foreground, alpha], axis=2)
     return (alpha * foreground + (1 - alpha) * behind).astype(np.float32)
@@ -159,10 +175,15 @@ def composite(image: Pixels, matte: Pixels, background: Background, *, coarse: t
 
 def save_image(path: Path, pixels: Pixels) -> None:
     """A matte (H x W), RGB or RGBA image in [0, 1] as an 8-bit PNG, atomically."""
+    save_png(path, to_bytes(pixels))
+
+
+def save_png(path: Path, levels: Bytes) -> None:
+    """The same, of bytes."""
     import io
 
     from modnet_export.record.files import write_bytes
 
     buffer = io.BytesIO()
-    Image.fromarray(to_bytes(pixels)).save(buffer, "PNG")
+    Image.fromarray(levels).save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())

@@ -14,7 +14,7 @@ import numpy as np
 from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
 from modnet_export.images.imaging import SUFFIXES, Pixels, Placement, demo_photo, fit_image, list_images, read_image
-from modnet_export.images.video import count_frames, read_frames
+from modnet_export.images.video.reading import count_frames, read_frames
 from modnet_export.record.contract import Size
 from modnet_export.record.files import real
 from modnet_export.record.recipes import NOISE

@@ -14,7 +14,15 @@ import numpy.typing as npt
 from converters.choices import ComputeUnit
 from converters.errors import CheckFailedError, ExportError, ExportWarning
 from converters.runtimes import Runtime, open_runtime
-from modnet_export.images.imaging import Pixels, as_pixels, demo_photo, fit_image, released_size, restore_matte
+from modnet_export.images.imaging import (
+    Pixels,
+    Placement,
+    as_pixels,
+    demo_photo,
+    fit_image,
+    released_size,
+    restore_matte,
+)
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import OnnxReference, Reference, TorchReference
@@ -60,10 +68,22 @@ class Matting:
 
         Raises ExportError for any other array, and for a model that gives anything else than a matte.
         """
+        image_nhwc, placement = self.fitted(image)
+        return self.restored(self.run(image_nhwc), placement)
+
+    def fitted(self, image: npt.NDArray[np.generic]) -> tuple[Pixels, Placement]:
+        """The first step of ``matte``: the image as the model takes it, and where it lies there."""
         pixels = as_pixels(image)
-        image_nhwc, placement = fit_image(pixels, self._size or released_size(*pixels.shape[:2]), self._fit)
+        return fit_image(pixels, self._size or released_size(*pixels.shape[:2]), self._fit)
+
+    def run(self, image_nhwc: Pixels) -> Pixels:
+        """The second step: the model's own matte, 1 x h x w x 1."""
         matte_nhwc = self._model.run(image_nhwc)
         require_matte(matte_nhwc, "the model")
+        return matte_nhwc
+
+    def restored(self, matte_nhwc: Pixels, placement: Placement) -> Pixels:
+        """The last step: the matte of the image."""
         return restore_matte(matte_nhwc, placement, self._fit)
 
 

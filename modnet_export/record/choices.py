@@ -38,3 +38,7 @@ Engine = Literal["processes", "dask"]
 """What runs a verification: this machine's processes, or a dask cluster."""
 InputRange = Literal["0..1", "-1..1"]
 """What a user's ONNX model takes for black and white: with the normalisation inside its graph, or as released."""
+VideoCodec = Literal["h264", "hevc", "vp9", "prores", "png"]
+"""How the pictures of a clip are written; ``png``: as numbered files. See ``images.video.writing``."""
+Temporal = Literal["none", "one-frame-delay", "flow"]
+"""What takes flicker out of a clip's mattes; see ``images.temporal``."""

@@ -134,16 +134,17 @@ _SCRATCH = "modnet-export-"
 """What the names of all scratch have in common: it is ours, and what a killed process left is removed."""
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file under a temporary name beside it, then rename it into place; a symbolic link stays one."""
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """A new file beside ``path`` to fill; on success it takes the place of ``path``, on failure it is removed.
+
+    A symbolic link stays one.
+    """
     path = real(path)
     _clear_files(path.parent)
     temporary, handle = _locked(lambda: _new_file(path.parent))
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
@@ -151,6 +152,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
     finally:
         _let_go(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file under a temporary name beside it, then rename it into place; a symbolic link stays one."""
+    with replaced_file(path) as temporary, temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _new_file(folder: Path) -> str:

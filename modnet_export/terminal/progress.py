@@ -11,12 +11,15 @@ from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from converters.progress import Progress
 from modnet_export.terminal.console import ERR
@@ -46,9 +49,16 @@ def _stop_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+class _Pace(ProgressColumn):
+    """How many things are done in a second: of a clip, its frames."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+
+
 @contextmanager
 def stages() -> Iterator[Progress]:
-    """A spinner with the present stage; where its length is known, a bar and the time that is left of it."""
+    """A spinner with the present stage; where its length is known, a bar, its pace and the time that is left."""
     if not ERR.is_terminal:
         last = ""
 
@@ -67,6 +77,7 @@ def stages() -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        _Pace(),
         TextColumn("left:"),
         TimeRemainingColumn(elapsed_when_finished=False),
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from converters.choices import ComputeUnit, Delegate
-from modnet_export.record.choices import Convention, Precision, Stage, Verdict
+from modnet_export.record.choices import Convention, Precision, Stage, Temporal, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
 from modnet_export.record.manifest import SourceRecord
@@ -240,6 +240,16 @@ class Regression(Strict):
         return f"was {self.before:.3g} in the baseline and {now}, {self.where}"
 
 
+class Steadiness(Strict):
+    """The reference's mattes of a video, in one way against flicker; see ``steadiness``."""
+
+    temporal: Temporal
+    flicker: float = Field(ge=0)
+    """mean |p_t - warp(p_(t-1))|, along the motion of the picture."""
+    mad: float = Field(ge=0)
+    """Mean distance from the mattes as the network gives them: what smears or lags has more of it."""
+
+
 class Verification(Strict):
     """The whole result of a verification."""
 
@@ -264,6 +274,8 @@ class Verification(Strict):
     links: tuple[Link, ...] = Field(min_length=1)
     truth: TruthErrors | None = None
     """The reference's own errors against the ground truth."""
+    steadiness: tuple[Steadiness, ...] = ()
+    """Of a video, by every way against flicker."""
     agreements: tuple[Agreement, ...] = ()
     fp16_safety: tuple[Fp16Safety, ...] = Field((), validation_alias="half", serialization_alias="half")
     """``half`` in files."""

@@ -31,6 +31,7 @@ from modnet_export.verifying.baseline import check_comparable, regressions
 from modnet_export.verifying.harness import Plan, Results, Trial
 from modnet_export.verifying.links import link, mean_truth
 from modnet_export.verifying.result import Agreement, Fp16Safety, Link, Suspect, Verification, link_name
+from modnet_export.verifying.steadiness import of_reference
 from modnet_export.verifying.suspects import suspects
 from modnet_export.verifying.tasks import Candidate
 from modnet_export.verifying.tolerances import ToleranceChanges
@@ -121,6 +122,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         if request.bundle is not None and readable:
             progress(f"writing {request.bundle.name}")
             replay.write_bundle(request.bundle, subject.folder, subject.manifest, map(measured.sample, readable))
+        steady = of_reference(readable, measured.sample)
         agreed = _agreements(subject, measured, readable, progress)
         safety = _fp16_safety(subject, measured, readable, progress) if request.fp16_safety else []
         suspected = _suspects(subject, links, measured, readable, progress) if request.bisect else []
@@ -139,6 +141,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         left_out=subject.left_out,
         links=tuple(links),
         truth=mean_truth(reference_rows),
+        steadiness=steady,
         agreements=tuple(agreed),
         fp16_safety=tuple(safety),
         suspects=tuple(suspected),

@@ -18,7 +18,7 @@ from converters.eight_bit import from_bytes, to_bytes
 from modnet_export.images.compositing import Background, composite, fused_colours
 from modnet_export.images.frames import from_rows, upright
 from modnet_export.images.imaging import Pixels, Placement, fit_image, restore_matte
-from modnet_export.images.temporal import THRESHOLD, OneFrameDelay
+from modnet_export.images.temporal import FOLLOWED, THRESHOLD, WEIGHT, OneFrameDelay, blended, followed, warped
 from modnet_export.record.contract import Port
 
 HERE = Path(__file__).parent
@@ -168,6 +168,25 @@ def delay() -> Iterator[dict[str, Any]]:
         }
 
 
+def steadying() -> Iterator[dict[str, Any]]:
+    """A frame's matte with the one before, along a motion that is given: how that is found is not part of it."""
+    height, width = 6, 8
+    for seed in range(3):
+        rng = random.Random(seed)
+        before, matte = soft_matte(height, width)[:, ::-1].copy(), from_bytes(noise(rng, height, width))
+        # In eighths of a pixel, as far as bilinear weights are exact in every implementation; the last leave the frame.
+        motion = np.array([rng.randrange(-8 * (seed + 1), 8 * (seed + 1)) / 8 for _ in range(2 * height * width)])
+        motion = motion.reshape(height, width, 2).astype(np.float32)
+        grey_before, grey = noise(rng, height, width) // 16, noise(rng, height, width) // 16
+        trust = followed(grey, grey_before, motion)
+        steadied = blended(matte, warped(before, motion), trust)
+        yield {
+            "height": height, "width": width, "weight": WEIGHT, "followed": FOLLOWED, "before": numbers(before),
+            "matte": numbers(matte), "motion": numbers(motion), "grey_before": numbers(grey_before),
+            "grey": numbers(grey), "trust": numbers(trust), "steadied": numbers(steadied),
+        }  # fmt: skip
+
+
 FILES: dict[str, tuple[Callable[[], Iterator[dict[str, Any]]], float]] = {
     "letterbox": (letterbox, 0),
     "frames": (frames, 0),
@@ -176,6 +195,7 @@ FILES: dict[str, tuple[Callable[[], Iterator[dict[str, Any]]], float]] = {
     "foreground": (foreground, 2e-5),
     "compositing": (compositing, 0),
     "delay": (delay, 1e-6),
+    "steadying": (steadying, 1e-5),
 }
 """Each file's cases, and how far another implementation may be off: in [0, 1], or in levels of a byte."""
 

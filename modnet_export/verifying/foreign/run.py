@@ -38,6 +38,7 @@ from modnet_export.verifying.links import link, mean_truth
 from modnet_export.verifying.parity import Sample, samples
 from modnet_export.verifying.result import Assumed, Diagnosis, Fp16Safety, Link, Suspect, Verification, link_name
 from modnet_export.verifying.run import environment, state_folder
+from modnet_export.verifying.steadiness import of_reference
 from modnet_export.verifying.suspects import suspect
 from modnet_export.verifying.tasks import Candidate
 from modnet_export.verifying.tolerances import ToleranceChanges
@@ -170,6 +171,7 @@ def verify_foreign(request: ForeignRequest, progress: Progress = silent) -> Veri
         measured = harness.run(plan, request.workers, progress)
         readable = [item for item in inputs if item.name not in measured.unreadable]
         links = [link(item, trial, measured) for item, trial in ways]
+        steady = of_reference(readable, measured.sample)
         failures = list(_failures(files, links, measured, readable))
         diagnoses = [_diagnosis(item, sample_of, source, progress) for item, sample_of in failures]
         safety = list(_fp16_safety(files, measured, readable, progress)) if request.fp16_safety else []
@@ -188,6 +190,7 @@ def verify_foreign(request: ForeignRequest, progress: Progress = silent) -> Veri
         expected=expected,
         links=tuple(links),
         truth=mean_truth(reference_rows),
+        steadiness=steady,
         fp16_safety=tuple(safety),
         suspects=tuple(item for item in suspected if item is not None),
         assumed=tuple(item.assumed for item in files),

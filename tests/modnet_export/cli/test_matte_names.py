@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from modnet_export.cli.matte import _targets
+from modnet_export.cli.matte import named_after
 
 
 def picture(path: Path) -> Path:
@@ -74,6 +74,6 @@ PATHS = st.builds(
 
 @given(st.lists(PATHS, min_size=1, max_size=12, unique=True))
 def test_every_image_has_a_target_of_its_own(paths):
-    targets = _targets(paths, Path("/out"))
+    targets = named_after(paths, Path("/out"))
     assert len({str(target).casefold() for target in targets}) == len(paths)
     assert all(target.parent == Path("/out") and target.suffix == ".png" for target in targets)

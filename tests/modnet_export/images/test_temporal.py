@@ -13,7 +13,16 @@ from PIL import Image
 from converters.eight_bit import from_bytes, to_bytes
 from modnet_export.images.compositing import estimate_colours
 from modnet_export.images.imaging import demo_photo, fit_image, resize
-from modnet_export.images.temporal import THRESHOLD, OneFrameDelay, steadied
+from modnet_export.images.temporal import (
+    FOLLOWED,
+    THRESHOLD,
+    WEIGHT,
+    OneFrameDelay,
+    blended,
+    followed,
+    steadied,
+    warped,
+)
 from modnet_export.model.reference import TorchReference
 
 alphas = hnp.arrays(np.float32, (3, 6), elements=st.floats(0, 1, width=32))
@@ -95,6 +104,50 @@ def test_another_size_begins_a_new_video():
 
 def test_no_frame_at_all():
     assert OneFrameDelay().finish() is None
+
+
+def cubic(values: np.ndarray, x: float, y: float) -> float:
+    """Keys' kernel with a = -0.75 over 4 x 4 pixels, the border repeated (Keys, IEEE TASSP 1981)."""
+
+    def weight(distance: float) -> float:
+        d, a = abs(distance), -0.75
+        if d <= 1:
+            return (a + 2) * d**3 - (a + 3) * d**2 + 1
+        return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+
+    left, top = int(np.floor(x)) - 1, int(np.floor(y)) - 1
+    last_row, last_column = values.shape[0] - 1, values.shape[1] - 1
+    return sum(
+        weight(x - column) * weight(y - row) * float(values[np.clip(row, 0, last_row), np.clip(column, 0, last_column)])
+        for row in range(top, top + 4)
+        for column in range(left, left + 4)
+    )
+
+
+def test_a_mean_along_the_motion_by_its_formula():
+    """Written out pixel by pixel, as tests/vectors/README.md tells it to those who write it in another language."""
+    rng = np.random.default_rng(0)
+    height, width = 9, 11
+    before, matte = rng.random((2, height, width), np.float32)
+    grey_before, grey = rng.integers(0, 20, (2, height, width), np.uint8)
+    motion = (rng.integers(-20, 20, (height, width, 2)) / 8).astype(np.float32)
+    places = np.indices((height, width)).transpose(1, 2, 0)[..., ::-1] + motion
+    moved, moved_grey = (
+        np.array([cubic(item, x, y) for x, y in places.reshape(-1, 2)]).reshape(height, width)
+        for item in (before, grey_before)
+    )
+    off = np.pad(np.abs(grey - moved_grey) / 255, 3, "reflect")
+    mean = np.array([[off[row : row + 7, start : start + 7].mean() for start in range(width)] for row in range(height)])
+    trust = np.exp(-((mean / FOLLOWED) ** 2))
+    share = WEIGHT * trust
+    np.testing.assert_allclose(warped(before, motion), moved, atol=1e-5)
+    np.testing.assert_allclose(followed(grey, grey_before, motion), trust, atol=1e-5)
+    np.testing.assert_allclose(
+        blended(matte, warped(before, motion), followed(grey, grey_before, motion)),
+        (share * moved + (1 - share) * matte).clip(0, 1),
+        atol=1e-5,
+    )
+    assert trust.min() < 0.8 < share.max() + 0.2
 
 
 def video(photo, truth, quality: int, noise: float, frames: int = 40):
