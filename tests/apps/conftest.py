@@ -131,7 +131,7 @@ def ios_modules(shared, apple) -> Path:
 
 @pytest.fixture(scope="session")
 def ios_app(shared) -> Path:
-    """``ios_demo/App`` with a package in it that is none but in its names, as ``make ios-demo`` leaves it. Read only."""
+    """``ios_demo/App`` with a package that is one by its names alone, as ``make ios-demo`` leaves it. Read only."""
 
     def make(folder):
         exported = export(folder / "export")

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from benchmarks import imported
 from tests.apps import swift
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("swift_tools")]
@@ -28,7 +29,6 @@ def test_the_logic_passes_its_tests_without_a_phone(shared_file):
 
 
 def test_the_file_that_the_app_shares_is_read(shared_file):
-    imported = pytest.importorskip("benchmarks.imported")
     found = imported.AppBench.model_validate_json(shared_file[1].read_bytes())
     assert [run.compute_unit for run in found.runs] == ["cpuAndNeuralEngine", "all"]
     measured, failed = found.runs
