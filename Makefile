@@ -18,7 +18,7 @@ ANDROID_DEMO := build/android-demo
 ANDROID_DEMO_EXPORT ?= --precisions fp16,int8
 IOS_DEMO := build/ios-demo
 
-.PHONY: demo android-demo ios-demo quick test test-slow tables check-official coverage lint lint-workflows schema reference site setup-gpu-emulation setup-arm64 setup-apps clean
+.PHONY: demo android-demo ios-demo quick test test-slow tables check-official coverage lint lint-workflows schema reference site setup-gpu-emulation setup-arm64 setup-apps setup-preview clean
 
 demo: $(VENV)/installed  ## export the embedded checkpoint, verify it, cut out a portrait; leaves dist/
 	$(BIN)/modnet-export demo --out dist
@@ -29,12 +29,8 @@ android-demo: $(ANDROID_DEMO)/manifest.json  ## export the demo checkpoint (int8
 $(ANDROID_DEMO)/manifest.json: | $(VENV)/installed
 	$(BIN)/modnet-export export --formats tflite $(ANDROID_DEMO_EXPORT) --out $(ANDROID_DEMO)
 
-ios-demo: $(IOS_DEMO)/manifest.json  ## export the demo checkpoint for Core ML (fp16), put model and golden image into ios_demo/App
-	rm -rf ios_demo/App/Sources/Modnet ios_demo/App/Tests/Modnet
-	mkdir -p ios_demo/App/Sources/Modnet ios_demo/App/Tests/Modnet
-	cp -R $(IOS_DEMO)/modnet_fp16.mlpackage ios_demo/App/Sources/Modnet
-	cp $(IOS_DEMO)/manifest.json ios_demo/App/Sources/Modnet/modnet.json
-	cp $(IOS_DEMO)/golden_image.png $(IOS_DEMO)/golden_matte.png ios_demo/App/Tests/Modnet
+ios-demo: $(IOS_DEMO)/manifest.json  ## export the demo checkpoint for Core ML (fp16), put the model into ios_demo/App
+	$(BIN)/modnet-export ship ios ios_demo/App --model $(IOS_DEMO)/modnet_fp16.mlpackage
 
 $(IOS_DEMO)/manifest.json: | $(VENV)/installed
 	$(BIN)/modnet-export export --formats coreml --precisions fp16 --out $(IOS_DEMO)
@@ -86,6 +82,9 @@ setup-arm64: $(VENV)/installed  ## LiteRT's arm64 build under QEMU, for `bench -
 
 setup-apps: $(VENV)/installed-dev  ## Kotlin, Swift and what else android_demo and ios_demo are checked with, in the user's cache
 	$(BIN)/python -m tests.apps
+
+setup-preview: $(VENV)/installed-dev  ## LiteRT.js, and what the preview's page is tested with, in the user's cache; needs npm
+	$(BIN)/python -m tests.modnet_export.preview
 
 clean:
 	rm -rf $(VENV) dist $(ANDROID_DEMO)

@@ -6,10 +6,8 @@ from typing import Literal
 
 from converters.choices import Delegate as LiteRtDelegate
 
-Delegate = Literal[LiteRtDelegate, "nnapi"]
-"""How LiteRT runs a model: as everywhere, or through Android's NNAPI."""
-Cores = Literal["all", "big", "little"]
-"""The cores that a measurement on an Android device is pinned to."""
+Delegate = Literal[LiteRtDelegate, "npu", "nnapi"]
+"""How LiteRT runs a model: as everywhere, on a phone's NPU by its vendor's libraries, or through NNAPI (deprecated)."""
 Observation = Literal["latency", "parity", "profile", "energy"]
 """What can be asked of a target. ``profile`` is the time of each op, ``parity`` the matte's against the reference's."""
 Verdict = Literal["faster", "slower", "cannot tell"]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from benchmarks.formats import dump, load
 from benchmarks.plan import Subject
-from benchmarks.results import Bench, Failure, Parity, Run
+from benchmarks.results import RAN_ON, Bench, Failure, Parity, Run
 from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.files import write_bytes
@@ -120,7 +120,7 @@ class TargetRecord:
             return Run(name, (), (), dict(conditions), target=self.target)
         differing = [
             f"{key}: {before.conditions.get(key)} then, {conditions.get(key)} now"
-            for key in sorted({*before.conditions, *conditions})
+            for key in sorted({*before.conditions, *conditions} - {RAN_ON})
             if before.conditions.get(key) != conditions.get(key)
         ]
         if differing:

@@ -20,6 +20,8 @@ FUNCTIONAL = "functional only"
 EVALUATED = "evaluated, not run by Core ML"
 """Marks the latencies of the evaluator that runs Core ML packages without a Mac."""
 THROTTLED = "throttled"
+RAN_ON = "ran on"
+"""The condition that a run finds out for itself: how its GPU was reached."""
 SCHEMA_VERSION: Literal[2] = 2
 
 
@@ -46,7 +48,9 @@ class Block:
     warmup_ms: float | None = None
     peak_memory_bytes: int | None = None
     delegated: tuple[int, int] | None = None
-    """Nodes that a delegate took, and all nodes, where the tool says so."""
+    """Nodes that the wanted delegate took, and all nodes, where the tool says so."""
+    api: str | None = None
+    """How a GPU was reached (OpenCL, OpenGL, WebGPU), where the tool says so."""
 
     def __post_init__(self) -> None:
         if self.count < 1:

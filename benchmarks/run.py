@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import foreign, formats, session
+from benchmarks import foreign, formats, imported, session
 from benchmarks.choices import Delegate, Observation
 from benchmarks.host.target import HostTarget
 from benchmarks.plan import Plan, Subject
@@ -52,19 +52,21 @@ class BenchRequest:
     duration_s: float | None = None
     """Seconds of timed runs for each model, instead of ``runs``."""
     sustained_minutes: float | None = None
-    """How long each target measures without a pause, instead of ``runs``."""
+    """How long each target measures without a pause, a phone each model by itself, instead of ``runs``."""
     profile: bool = False
     """Also time every op."""
     energy: bool = False
     """Also estimate the energy of an inference."""
     resume: bool = False
     """Go on with what ``out`` already holds."""
+    imports: tuple[Path, ...] = ()
+    """Files that apps shared, put beside what is measured; with them ``targets`` may be empty."""
     out: Path | None = None
     """A .json with raw samples, written as they come; or a table as .csv, written at the end."""
 
     def __post_init__(self) -> None:
         for setting, given in (("targets", self.targets), ("threads", self.threads), ("delegates", self.delegates)):
-            if not given:
+            if not given and not (setting == "targets" and self.imports):
                 raise ExportError("there is nothing to choose from", where=f"`{setting}`", expected="at least one")
         names = [item.name for item in self.targets]
         if len(set(names)) < len(names):
@@ -84,6 +86,7 @@ class BenchRequest:
             ("targets", not hosts),
             ("profile", self.profile),
             ("artefacts", self.artefacts is not None),
+            ("imports", bool(self.imports)),
         ):
             if self.models and asked:
                 raise ExportError(
@@ -154,6 +157,7 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
         manifest.check_hashes(recorded, request.dist)
         size, subjects = recorded.size, request.subjects(recorded, request.dist)
     _check_targets(request, subjects)
+    shared = [(path, imported.read(path, recorded)) for path in request.imports] if recorded is not None else []
     kept = request.samples_file
     writable_file(request.out, "out", ".json", ".csv")
     record = Record.continued(kept, watcher) if request.resume and kept else Record(kept, watcher=watcher)
@@ -175,6 +179,10 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
     )
     if recorded is None and request.checkpoint is not None:
         foreign.judge(ForeignRequest(request.models, request.checkpoint, size=request.size), subjects, record)
+    if recorded is not None and request.dist is not None and shared:
+        sample = imported.golden(recorded, request.dist)
+        for path, found in shared:
+            imported.keep(found, path, recorded, sample, record)
     result = session.measure(request.targets, plan, record)
     if request.out is not None and kept is None:
         write_bytes(request.out, formats.as_csv(result).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Tuning = Literal["cpu", "gpu"]
+Tuning = Literal["cpu", "gpu", "ane"]
 """The processor that a graph is written for; see ``converters.onnx.passes``."""
 
 Delegate = Literal["cpu", "builtin", "gpu"]
@@ -13,8 +13,12 @@ Delegate = Literal["cpu", "builtin", "gpu"]
 ComputeUnit = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
 """Where Core ML may run a package."""
 
-CoreMlPrecision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4", "w8a8"]
-CoreMlPorts = Literal["image", "multiarray"]
-"""8-bit images in and out, or float multi-arrays."""
-CoreMlTarget = Literal["iOS16", "iOS17", "iOS18"]
+CoreMlPrecision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4"]
+CoreMlPorts = Literal["image", "image-fp16", "multiarray"]
+"""8-bit images in and out; an 8-bit image in and a grey image of fp16 out; or multi-arrays."""
+CoreMlNorm = Literal["instance_norm", "cascade"]
+"""How an fp16 program normalises: by Core ML's own op, or by a cascade of small means."""
+CoreMlNorms = Literal["auto", "instance_norm", "cascade"]
+"""``auto``: each norm as measured."""
+CoreMlTarget = Literal["iOS16", "iOS17", "iOS18", "iOS26"]
 """The oldest system that must run a package."""

@@ -23,7 +23,7 @@ SCRIPTS = ("benchmarks.peers.convert_", "benchmarks.peers.run_", "benchmarks.pee
 # A command line option, or a command of this program.
 COMMANDS = (
     r"(?<![\w-])--[a-z]"
-    r"|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|ship|lint|demo|doctor)\b"
+    r"|modnet-export (export|verify|report|bench|compare|inspect|explain|matte|preview|ship|lint|demo|doctor)\b"
 )
 
 

@@ -33,8 +33,10 @@ PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
 READ = (
     "modnet_export/data/modnet_demo.safetensors",
     "modnet_export/data/replay.py",
+    "modnet_export/data/replay.sh",
     *(f"modnet_export/report/page.{kind}.j2" for kind in ("css", "html", "js")),
     "modnet_export/report/summary.md.j2",
+    *(f"modnet_export/preview/page/{name}" for name in ("index.html", "style.css", "icon.svg", "js/app.js")),
     "modnet_export/ship/android/model.kt.j2",
     "modnet_export/ship/android/parity_test.kt.j2",
     "modnet_export/ship/android/matting/ModelSpec.kt",

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.android.sdk import android_sdk
+from benchmarks.android.sdk import own_group, sdk_program
 from benchmarks.errors import DeviceGoneError, StoppedError
 from converters.errors import ExportError
 
@@ -102,9 +102,8 @@ def find_adb() -> Path:
     found = shutil.which("adb")
     if found:
         return Path(found)
-    sdk = android_sdk()
-    if sdk is not None and (sdk / "platform-tools" / "adb").is_file():
-        return sdk / "platform-tools" / "adb"
+    if program := sdk_program("platform-tools", "adb"):
+        return program
     try:
         from adbutils import adb_path
 
@@ -142,7 +141,7 @@ class Adb:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C reaches us alone: we end adb, then put the device in order
+                **own_group(),
             )
         except OSError as error:
             raise ExportError(f"cannot start {self.program}: {error}", next_step="check its path") from error
@@ -213,6 +212,13 @@ class Device:
     def __init__(self, adb: Adb, serial: str) -> None:
         self.adb, self.serial = adb, serial
 
+    @property
+    def transport(self) -> str:
+        """``network`` for HOST:PORT and wireless debugging, ``emulator``, or ``usb``."""
+        if self.serial.startswith("emulator-"):
+            return "emulator"
+        return "network" if re.search(r":\d+$|\._tcp\b", self.serial) else "usb"
+
     def shell(
         self, arguments: Sequence[str], *, seconds: float = _SECONDS, check: bool = True, heed_stop: bool = True
     ) -> Answer:
@@ -261,11 +267,20 @@ class Device:
         if answer.code:
             self._refuse(answer, f"cannot fetch {remote}")
 
+    def reverse(self, port: int, *, remove: bool = False) -> None:
+        """Make a TCP port of this machine the device's own, or no longer. Raises ExportError."""
+        ports = ["--remove", f"tcp:{port}"] if remove else [f"tcp:{port}", f"tcp:{port}"]
+        answer = self._run(["reverse", *ports], _SECONDS)
+        if answer.code:
+            self._refuse(answer, f"cannot lead port {port} to this machine")
+
     def wait(self, seconds: float) -> bool:
         """Wait until the device answers again, at most for ``seconds``; whether it does."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
+                if re.search(r":\d+$", self.serial):
+                    self.adb.run(["connect", self.serial], seconds=5)  # adb does not do that by itself
                 if self._run(["shell", "-n", "-T", "echo ready"], 5).out.strip() == "ready":
                     return True
             except (DeviceGoneError, TimeoutError):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from benchmarks.android import facts
 from benchmarks.android.session import DeviceSession
 from benchmarks.plan import Subject
 from converters.errors import ExportError
@@ -55,6 +56,8 @@ def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int
     extras |= _ports(subject) | {"image": session.pushed(subject, image_nhwc)}
     height, width = subject.contract.image.shape[1:3]
     numbers = {"threads": subject.threads, "runs": runs, "height": height, "width": width}
+    _require_unlocked(session)
+    anrs = _anrs(session)
     answer = device.shell(
         [
             "am", "start", "-W", "-S", "-n", str(activity),
@@ -64,8 +67,8 @@ def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int
         seconds=60,
         check=False,
     )  # fmt: skip
-    # am ends with 0 even where there is no such activity.
-    if answer.code or re.search(r"^Error", f"{answer.out}\n{answer.err}", re.MULTILINE):
+    # am ends with 0 even where there is no such activity, and where it did not come up.
+    if answer.code or re.search(r"^(Error|Status: (?!ok))", f"{answer.out}\n{answer.err}", re.MULTILINE):
         raise ExportError(
             f"cannot start {activity} on {device.serial}: {answer.last_line}",
             next_step="install the app first: adb install -r APK",
@@ -74,6 +77,12 @@ def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int
     deadline = time.monotonic() + limit_s
     try:
         while device.shell(["test", "-f", remote], check=False).code:
+            trouble = _trouble(session, anrs)
+            # It may have ended because it is done.
+            if trouble and device.shell(["test", "-f", remote], check=False).code:
+                raise ExportError(
+                    f"{activity} {trouble}", where=device.serial, next_step="look at the app's log: logcat"
+                )
             if time.monotonic() > deadline:
                 raise ExportError(
                     f"{activity} gave no result within {limit_s:.0f} s",
@@ -92,6 +101,39 @@ def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int
         return result, session.pulled(f"{folder}/{name}.matte") if result.matte else None
     finally:
         device.shell(["rm", "-f", remote, f"{folder}/{name}.matte"], check=False, heed_stop=False)
+
+
+def _require_unlocked(session: DeviceSession) -> None:
+    if reason := facts.locked(session.device):
+        raise ExportError(
+            f"{session.device.serial} cannot show an app: {reason}",
+            next_step="unlock it, and let its screen stay on while it charges (developer options)",
+        )
+
+
+def _trouble(session: DeviceSession, anrs: int) -> str | None:
+    """Why the activity will give no result: seen within seconds, and not after ``block_timeout``; None: it may yet."""
+    device, activity = session.device, session.settings.app
+    assert activity is not None
+    if not device.text(["pidof", activity.package]):
+        crash = device.text(["logcat", "-b", "crash", "-d", "-v", "brief", "-t", "30"])
+        found = [line for line in crash.splitlines() if re.search("FATAL EXCEPTION|Error|Exception|Fatal signal", line)]
+        return f"ended without a result{': ' + ' / '.join(found[:3])[:400] if found else ''}"
+    if _anrs(session) > anrs:
+        return "does not respond (ANR)"
+    if reason := facts.locked(device):
+        return f"was put aside: {reason}"
+    resumed = device.text(["sh", "-c", "dumpsys activity activities | grep ResumedActivity; true"])
+    if resumed and activity.package not in resumed:
+        return "is not in front any more: the system slows it down there"
+    return None
+
+
+def _anrs(session: DeviceSession) -> int:
+    """How often Android's log of events says so far that the app did not respond."""
+    assert session.settings.app is not None
+    events = session.device.text(["logcat", "-b", "events", "-d", "-s", "am_anr"])
+    return events.count(f",{session.settings.app.package},")
 
 
 def _ports(subject: Subject) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""The command line and the output of ``benchmark_model``, the native tool of TFLite and LiteRT.
+"""What ``benchmark_model`` prints: TFLite's tool, and LiteRT's tool of the same name for compiled models.
 
-Two forms of output are known, see ``tests/benchmarks/android/test_benchmark_model.py``: that of TFLite's tool, which
-current LiteRT builds still have (microseconds, all on one line), and that of LiteRT 2.x's newer tool (each value on a
-line of its own, with its unit).
+TFLite's gives microseconds on one line. LiteRT's gives each value on a line of its own, with its unit
+(litert/tools/benchmark_litert_model.h). Both write to the terminal and, on Android, to the log.
 """
 
 from __future__ import annotations
@@ -23,12 +22,22 @@ _TIMINGS = re.compile(
     rf"Init: {_NUMBER}, First inference: {_NUMBER}, Warmup \(avg\): {_NUMBER}, Inference \(avg\): {_NUMBER}"
 )
 _LINE = re.compile(
-    rf"(Init|First inference|Warmup \(avg\)|Inference \(avg\)):\s+{_NUMBER}\s*(us|ms|s)\b(?:.*\((\d+) runs)?"
+    rf"(Model initialization|(?:Warmup|Inference) \((?:first|avg|min|max|std)\)):\s+{_NUMBER}(?:.*\((\d+) runs)?"
 )
-_PEAK = re.compile(rf"Overall peak memory footprint \(MB\).*?: *{_NUMBER}")
-_PEAK_NEW = re.compile(rf"(?:Peak memory|Overall peak)[^:]*:\s*{_NUMBER}\s*(MB|KB|kB)")
-_DELEGATED = re.compile(r"Replacing (\d+) out of (\d+) node\(s\) with delegate")
-_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+_PEAK = re.compile(rf"(?:Overall peak memory footprint \(MB\)[^:]*|Peak memory): *{_NUMBER}")
+_MIB = 1 << 20
+"""Both tools divide by 1024 twice and write MB."""
+_REPLACING = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \(([^)]*)\)")
+_REMAINING = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations")
+_NAMES: dict[Delegate, str] = {"gpu": r"gpu|^litert_(cl|gl|webgpu)", "npu": "dispatch", "nnapi": "nnapi"}
+"""What the delegates are called in the line above: TfLiteGpuDelegateV2, LITERT_CL, DispatchDelegate, ..."""
+_APIS = (
+    ("OpenGL", r"Falling back to OpenGL|OpenGL-based API|\(LITERT_GL\)"),
+    ("WebGPU", r"\(LITERT_WEBGPU\)|WebGPU-based API"),
+    ("OpenCL", r"OpenCL-based API|\(LITERT_CL\)"),
+)
+"""How each API of a GPU shows in the log; a fallback counts before what was tried first."""
+_UNCONSUMED = re.compile(r"Unconsumed cmdline flags: *(.*\S)")
 _STATISTICS = ("min", "max", "std", "p5", "median", "p95")
 
 
@@ -42,28 +51,44 @@ def number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def parse(text: str) -> Block:
-    """Read what one process printed, both streams; raises ExportError where it is cut short or something else."""
+def parse(text: str, delegate: Delegate = "cpu") -> Block:
+    """Read what one process printed, both streams and its log, when it ran with a ``delegate``.
+
+    Raises ExportError where it is cut short or something else, where the tool did not know an option, and where
+    nothing ran on the delegate.
+    """
+    if ignored := _UNCONSUMED.search(text):
+        raise ExportError(
+            f"benchmark_model does not know {ignored[1]}, so it measured something else",
+            expected="TFLite's or LiteRT's tool of 2026 or later",
+            next_step="take a newer benchmark_model",
+        )
     try:
-        block = _one_line(text) or _several_lines(text)
+        block = _one_line(text, delegate) or _several_lines(text, delegate)
     except (ValueError, OverflowError) as error:
         raise ExportError(
             f"benchmark_model printed a value that makes no sense: {error}", next_step=_BY_HAND
         ) from error
-    if block is not None:
-        return block
-    tail = " / ".join(text.strip().splitlines()[-3:])[:300] or "nothing"
-    raise ExportError(
-        f"benchmark_model did not finish; it printed: {tail}",
-        expected="a line 'Inference timings in us: ...'",
-        next_step=_BY_HAND,
-    )
+    if block is None:
+        tail = " / ".join(text.strip().splitlines()[-3:])[:300] or "nothing"
+        raise ExportError(
+            f"benchmark_model did not finish; it printed: {tail}",
+            expected="a line 'Inference timings in us: ...' or 'Inference (avg): ...'",
+            next_step=_BY_HAND,
+        )
+    if delegate in _NAMES and not block.delegated and "be completely executed by the delegate" not in text:
+        raise ExportError(
+            f"nothing ran on the {delegate}: benchmark_model's log has no node that it took",
+            expected="a line 'Replacing ... node(s) with delegate'",
+            next_step=f"the log of this block tells why; measure without the `delegates={delegate}`",
+        )
+    return block
 
 
 _BY_HAND = "run it by hand on the device to see all that it prints"
 
 
-def _one_line(text: str) -> Block | None:
+def _one_line(text: str, delegate: Delegate) -> Block | None:
     """The form of TFLite's tool; None where the text has another form."""
     timings = next((m for line in text.splitlines() if (m := _TIMINGS.search(line))), None)
     counts = [m for line in text.splitlines() if (m := _COUNT.search(line))]
@@ -80,85 +105,59 @@ def _one_line(text: str) -> Block | None:
         first_ms=first,
         warmup_ms=warmup,
         peak_memory_bytes=_peak_bytes(text),
-        delegated=_delegated(text),
+        delegated=_delegated(text, delegate),
+        api=_api(text, delegate),
     )
 
 
-def _several_lines(text: str) -> Block | None:
-    """The form of LiteRT 2.x's newer tool; None where the text has another form."""
-    lines = {m[1]: (number(m[2]) * _MS[m[3]], m[4]) for m in _LINE.finditer(text)}
-    if "Inference (avg)" not in lines:
+def _several_lines(text: str, delegate: Delegate) -> Block | None:
+    """The form of LiteRT's tool, in ms; None where the text has another form."""
+    lines = {m[1]: (number(m[2]), m[3]) for m in _LINE.finditer(text)}
+    if "Inference (avg)" not in lines or lines["Inference (avg)"][1] is None:
         return None
     mean, runs = lines["Inference (avg)"]
+    known = {name: value for name, (value, _) in lines.items()}
     return Block(
-        count=int(runs) if runs else 1,
+        count=int(runs),
         mean_ms=mean,
-        statistics={},
-        init_ms=lines["Init"][0] if "Init" in lines else None,
-        first_ms=lines["First inference"][0] if "First inference" in lines else None,
-        warmup_ms=lines["Warmup (avg)"][0] if "Warmup (avg)" in lines else None,
+        statistics={name: known[f"Inference ({name})"] for name in _STATISTICS if f"Inference ({name})" in known},
+        init_ms=known.get("Model initialization"),
+        first_ms=known.get("Warmup (first)"),
+        warmup_ms=known.get("Warmup (avg)"),
         peak_memory_bytes=_peak_bytes(text),
-        delegated=_delegated(text),
+        delegated=_delegated(text, delegate),
+        api=_api(text, delegate),
     )
 
 
 def _peak_bytes(text: str) -> int | None:
-    size = 0
-    if peak := _PEAK.search(text):
-        size = int(number(peak[1]) * 1e6)
-    elif peak := _PEAK_NEW.search(text):
-        size = int(number(peak[1]) * (1e6 if peak[2] == "MB" else 1e3))
+    peak = _PEAK.search(text)
+    size = 0 if peak is None else int(number(peak[1]) * _MIB)
     return size if size > 0 else None  # it prints -1 where it was not measured
 
 
-def _delegated(text: str) -> tuple[int, int] | None:
-    """Nodes that delegates took, and all nodes."""
-    taken = [(int(m[1]), int(m[2])) for m in _DELEGATED.finditer(text)]
-    return (sum(some for some, _ in taken), max(every for _, every in taken)) if taken else None
+def _delegated(text: str, delegate: Delegate) -> tuple[int, int] | None:
+    """Nodes that the wanted delegate took, and all nodes; None where it took none.
+
+    What is left over goes to XNNPACK, which says so in a line like it. The terminal and the log have the same lines.
+    """
+    names = _NAMES.get(delegate)
+    if names is None:
+        return None
+    left = {m[1]: int(m[2]) for m in _REMAINING.finditer(text)}
+    taken = dict.fromkeys(
+        (int(m[1]), int(m[2]) if m[2] else int(m[1]) + left.get(m[1], 0), m.group())
+        for m in _REPLACING.finditer(text)
+        if re.search(names, m[3], re.IGNORECASE)
+    )
+    return (sum(some for some, _, _ in taken), sum(every for _, every, _ in taken)) if taken else None
 
 
-def arguments(tool: str, model: str, *, threads: int, delegate: Delegate, runs: int) -> list[str]:
-    """The command line for one process: one run to warm up, then ``runs`` timed ones."""
-    flags = {
-        "graph": model,
-        "num_threads": threads,
-        "num_runs": runs,
-        "warmup_runs": 1,
-        # Exactly so many runs: by time alone a fast model would get more of them than a slow one.
-        "min_secs": 0,
-        "warmup_min_secs": 0,
-        "max_secs": 600,
-        "report_peak_memory_footprint": True,
-        "use_xnnpack": delegate == "cpu",
-        "use_gpu": delegate == "gpu",
-        "use_nnapi": delegate == "nnapi",
-    }
-    if delegate == "gpu":
-        flags["gpu_precision_loss_allowed"] = True
-    return [tool, *(f"--{name}={_flag(value)}" for name, value in flags.items())]
-
-
-def _flag(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def parity_arguments(port: str, shape: Sequence[int], image: str, matte: str) -> list[str]:
-    """Run on a given tensor and keep the output: ``image`` and ``matte`` are files of raw bytes on the device."""
-    return [
-        f"--input_layer={port}",
-        f"--input_layer_shape={','.join(map(str, shape))}",
-        f"--input_layer_value_files={port}:{image}",
-        f"--output_filepath={matte}",
-    ]
-
-
-def profile_arguments(file: str) -> list[str]:
-    """Write a profile of all ops as CSV to a file on the device."""
-    return [
-        "--enable_op_profiling=true",
-        "--op_profiling_output_mode=csv",
-        f"--op_profiling_output_file={file}",
-    ]
+def _api(text: str, delegate: Delegate) -> str | None:
+    """The API that a GPU was reached through, where the log tells."""
+    if delegate != "gpu":
+        return None
+    return next((name for name, pattern in _APIS if re.search(pattern, text)), None)
 
 
 def parse_profile(text: str) -> tuple[OpTime, ...]:

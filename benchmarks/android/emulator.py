@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from benchmarks.android.adb import Adb, Device
-from benchmarks.android.sdk import android_sdk
+from benchmarks.android.sdk import android_sdk, own_group, sdk_program
 from benchmarks.android.settings import AndroidSettings
 from benchmarks.android.target import AdbTarget
 from benchmarks.choices import Observation
@@ -29,15 +30,14 @@ _PORTS = range(5554, 5682, 2)
 
 def find_emulator() -> Path:
     """The SDK's ``emulator`` program; raises ExportError where it is missing."""
-    sdk = android_sdk()
-    if sdk is not None and (sdk / "emulator" / "emulator").is_file():
-        return sdk / "emulator" / "emulator"
+    if program := sdk_program("emulator", "emulator"):
+        return program
     found = shutil.which("emulator")
     if found:
         return Path(found)
     raise ExportError(
         "there is no Android emulator here",
-        where=sdk or "ANDROID_HOME is not set",
+        where=android_sdk() or "ANDROID_HOME is not set",
         expected="the Android SDK with its package 'emulator'",
         next_step="install Android Studio, or: sdkmanager emulator; then set ANDROID_HOME to the SDK's folder",
     )
@@ -53,6 +53,37 @@ def virtual_devices(emulator: Path) -> list[str]:
     return [line.strip() for line in done.stdout.splitlines() if line.strip() and " " not in line.strip()]
 
 
+_RESERVED = set[int]()
+_RESERVING = threading.Lock()
+
+
+def _reserved_port(adb: Adb) -> int:
+    """A port that no emulator has; two that are booted at once get two. It is free again when its emulator ends."""
+    with _RESERVING:
+        taken = {item.serial for item in adb.devices()}
+        port = next((port for port in _PORTS if f"emulator-{port}" not in taken and port not in _RESERVED), None)
+        if port is None:
+            raise ExportError("all ports for emulators are taken", next_step="end an emulator: adb emu kill")
+        _RESERVED.add(port)
+        return port
+
+
+def _require_acceleration(program: Path) -> None:
+    """Raise ExportError where the emulator says that this machine cannot run it fast (KVM, HVF, WHPX)."""
+    try:
+        done = subprocess.run([str(program), "-accel-check"], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return  # booting will tell
+    lines = [line.strip() for line in done.stdout.splitlines() if line.strip() not in ("", "accel:", "accel")]
+    if done.returncode:
+        said = next((line for line in lines if not line.isdecimal()), f"-accel-check ended with {done.returncode}")
+        raise ExportError(
+            f"this machine cannot run an emulator: {said}",
+            where=f"{program} -accel-check",
+            next_step="on Linux, become a member of the group kvm: sudo usermod -aG kvm $USER, then log in again",
+        )
+
+
 @contextmanager
 def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
     """A running AVD; it is shut down at the end, also on errors. Raises ExportError where it does not start."""
@@ -65,10 +96,8 @@ def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
             expected=", ".join(known) or "an AVD: none has been made yet",
             next_step="make one in Android Studio's Device Manager, or with avdmanager create avd",
         )
-    taken = {item.serial for item in adb.devices()}
-    port = next((port for port in _PORTS if f"emulator-{port}" not in taken), None)
-    if port is None:
-        raise ExportError("all ports for emulators are taken", next_step="end an emulator: adb emu kill")
+    _require_acceleration(program)
+    port = _reserved_port(adb)
     options = ["-no-window", "-no-audio", "-no-boot-anim", "-no-snapshot", "-port", str(port)]
     with tempfile.TemporaryFile() as log:
         try:
@@ -77,7 +106,7 @@ def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                **own_group(),
             )
         except OSError as error:
             raise ExportError(f"cannot start {program}: {error}", next_step="reinstall the emulator") from error
@@ -86,6 +115,7 @@ def booted(avd: str, adb: Adb, seconds: float) -> Iterator[Device]:
             _wait(device, process, log, seconds)
             yield device
         finally:
+            _RESERVED.discard(port)
             with suppress(ExportError, TimeoutError):
                 adb.run(["-s", device.serial, "emu", "kill"], seconds=15, heed_stop=False)
             try:
@@ -118,7 +148,8 @@ _BY_HAND = "start it by hand to see what it prints: emulator -avd NAME"
 def _tail(log: IO[bytes]) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it printed nothing"
+    bad = [line for line in lines if re.match(r"(ERROR|FATAL|PANIC)\b", line)]
+    return " / ".join(bad or lines[-1:])[:600] or "it printed nothing"
 
 
 @dataclass(frozen=True)

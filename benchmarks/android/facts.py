@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.android.adb import Device
 from benchmarks.android.benchmark_model import number
-from benchmarks.choices import Cores
 
 _CPUS = "/sys/devices/system/cpu"
 _CURRENT = "/sys/class/power_supply/battery/current_now"
@@ -22,31 +22,48 @@ class Clusters:
     """The highest frequency of every CPU by its number, in kHz; empty where the device does not show them."""
 
     highest_khz: Mapping[int, int]
+    capacity: Mapping[int, int] = field(default_factory=dict)
+    """The kernel's measure of what each does, up to 1024; it tells cores apart that have one top frequency."""
 
-    def chosen(self, which: Cores) -> list[int]:
-        """The numbers of the CPUs with the lowest top frequency (``little``) or of all others (``big``).
+    def chosen(self, which: str) -> list[int]:
+        """The numbers of the CPUs of the slowest kind (``little``), the fastest (``prime``), in between (``mid``).
 
-        All of them where they are alike, or with ``all``.
+        ``big`` are all but the slowest, ``0x...`` is a mask. All of them where they are alike, or with ``all``; none
+        where there are none of that kind.
         """
-        if which == "all" or len(set(self.highest_khz.values())) <= 1:
-            return sorted(self.highest_khz)
-        lowest = min(self.highest_khz.values())
-        return sorted(cpu for cpu, khz in self.highest_khz.items() if (khz == lowest) == (which == "little"))
+        if which.startswith("0x"):
+            wanted = {cpu for cpu in range(int(which, 16).bit_length()) if int(which, 16) >> cpu & 1}
+            return sorted(wanted) if wanted <= set(self.highest_khz) else []
+        rank = self.capacity if set(self.capacity) == set(self.highest_khz) else self.highest_khz
+        kinds = sorted(set(rank.values()))
+        if which == "all" or len(kinds) <= 1:
+            return sorted(rank)
+        meant = {"little": kinds[:1], "big": kinds[1:], "mid": kinds[1:-1], "prime": kinds[-1:]}[which]
+        return sorted(cpu for cpu, value in rank.items() if value in meant)
 
     def __str__(self) -> str:
         counts = Counter(self.highest_khz.values())
         return " + ".join(f"{count} x {khz / 1e6:.2f} GHz" for khz, count in sorted(counts.items())) or "unknown"
 
 
-def _by_cpu(device: Device, name: str) -> dict[int, str]:
-    """The contents of one file in the cpufreq folder of each CPU, by the CPU's number."""
-    text = device.text(["sh", "-c", f"grep -H . {_CPUS}/cpu[0-9]*/cpufreq/{name}"])
-    return {int(m[1]): m[2].strip() for m in re.finditer(r"/cpu(\d+)/cpufreq/\w+:(.*)", text)}
+def _by_cpu(device: Device, *names: str) -> dict[str, dict[int, str]]:
+    """The contents of files in the cpufreq folder of each CPU, by their names, then by the CPU's number."""
+    # grep ends with 2 where one of them may not be read, and has told the others.
+    places = " ".join(f"{_CPUS}/cpu[0-9]*/cpufreq/{name}" for name in names)
+    found: dict[str, dict[int, str]] = {name: {} for name in names}
+    for cpu, name, value in re.findall(
+        r"/cpu(\d+)/cpufreq/(\w+):(.*)", device.text(["sh", "-c", f"grep -sH . {places}; true"])
+    ):
+        found[name][int(cpu)] = value.strip()
+    return found
 
 
 def clusters(device: Device) -> Clusters:
     """The device's CPUs."""
-    return Clusters({cpu: int(khz) for cpu, khz in _by_cpu(device, "cpuinfo_max_freq").items() if khz.isdecimal()})
+    (highest,) = _by_cpu(device, "cpuinfo_max_freq").values()
+    text = device.text(["sh", "-c", f"grep -sH . {_CPUS}/cpu[0-9]*/cpu_capacity; true"])
+    capacity = {int(cpu): int(value) for cpu, value in re.findall(r"/cpu(\d+)/cpu_capacity:(\d+)", text)}
+    return Clusters({cpu: int(khz) for cpu, khz in highest.items() if khz.isdecimal()}, capacity)
 
 
 def properties(device: Device) -> dict[str, str]:
@@ -61,15 +78,29 @@ def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int
         return next((props[name] for name in names if props.get(name)), "unknown")
 
     sdk = first("ro.build.version.sdk")
+    (governors,) = _by_cpu(device, "scaling_governor").values()
+    serial = first("ro.serialno", "ro.boot.serialno")
     return {
+        # The same by USB, tcpip and wireless debugging; a hash, because results are shared. Where a device hides its
+        # number, adb's name for it stands in: rather one device as two than two as one.
+        "identity": hashlib.sha256((device.serial if serial == "unknown" else serial).encode()).hexdigest()[:12],
         "device": f"{first('ro.product.manufacturer')} {first('ro.product.model')}",
         "soc": first("ro.soc.model", "ro.board.platform", "ro.hardware"),
         "abi": first("ro.product.cpu.abi"),
         "android": f"{first('ro.build.version.release')} (API {sdk})",
         "build": first("ro.build.fingerprint"),
         "cores": str(clusters(device)),
-        "governor": ", ".join(sorted(set(_by_cpu(device, "scaling_governor").values()))) or "unknown",
+        "gpu": _gpu(device),
+        "page size": device.text(["getconf", "PAGE_SIZE"]) or "unknown",
+        "governor": ", ".join(sorted(set(governors.values()))) or "unknown",
     }
+
+
+def _gpu(device: Device) -> str:
+    """The GPU and its driver as Android's compositor names them: drivers are updated without a new build."""
+    text = device.text(["sh", "-c", "dumpsys SurfaceFlinger | grep -m 1 GLES:; true"])
+    found = re.search(r"GLES: (.+)", text)
+    return found[1].strip() if found else "unknown"
 
 
 def _field(text: str, pattern: str) -> float | None:
@@ -83,13 +114,26 @@ def _field(text: str, pattern: str) -> float | None:
 def thermal_status(device: Device) -> int | None:
     """From 0 (none) to 6 (shutdown), see android.os.PowerManager.
 
-    None where it is unknown: before Android 10, or while somebody overrides it.
+    None where it is unknown: before Android 10, while somebody overrides it, or without a thermal HAL, where it is
+    always 0.
     """
-    text = device.text(["dumpsys", "thermalservice"])
-    if re.search(r"IsStatusOverride:\s*true", text):
+    return _thermal_status(device.text(["dumpsys", "thermalservice"]))
+
+
+def _thermal_status(text: str) -> int | None:
+    if re.search(r"IsStatusOverride:\s*true|HAL Ready:\s*false", text):
         return None
     value = _field(text, r"^\s*Thermal Status:\s*(\d+)")
     return None if value is None else int(value)
+
+
+def _skin_c(text: str) -> float | None:
+    """The skin's temperature by ``dumpsys thermalservice``: what the HAL says now, else what it said last."""
+    _, _, current = text.partition("Current temperatures from HAL")
+    for part in (current, text):
+        if found := re.search(r"Temperature\{mValue=([-\d.]+), mType=3,", part):
+            return float(found[1])
+    return None
 
 
 def thermal_name(status: int) -> str:
@@ -103,6 +147,8 @@ class Battery:
 
     powered: bool | None
     """Whether the device is charging."""
+    frozen: bool
+    """Whether somebody set these values (``dumpsys battery unplug``): nothing of it is measured."""
     level_percent: float | None
     temperature_c: float | None
     voltage_mv: float | None
@@ -115,6 +161,7 @@ def battery(device: Device) -> Battery:
     temperature = _field(text, r"^\s*temperature:\s*([-\d.,]+)")
     return Battery(
         powered="true" in sources if sources else None,
+        frozen="UPDATES STOPPED" in text,
         level_percent=_field(text, r"^\s*level:\s*(\d+)"),
         temperature_c=None if temperature is None else temperature / 10,
         voltage_mv=_field(text, r"^\s*voltage:\s*(\d+)"),
@@ -133,20 +180,52 @@ def current_ma(device: Device) -> float | None:
 def state(device: Device) -> dict[str, str | int | float]:
     """What varies, as far as the device says it: thermal status, battery, frequencies in kHz by CPU."""
     found: dict[str, str | int | float] = {}
-    status, power = thermal_status(device), battery(device)
+    text, power = device.text(["dumpsys", "thermalservice"]), battery(device)
+    system = device.text(["cat", "/proc/loadavg", "/proc/meminfo"])
+    if load := re.match(r"([\d.]+) ", system):
+        found["load_average"] = float(load[1])
+    if free := re.search(r"^MemAvailable:\s*(\d+) kB", system, re.MULTILINE):
+        found["available_memory_bytes"] = int(free[1]) * 1024
+    status, skin_c = _thermal_status(text), _skin_c(text)
     if status is not None:
         found["thermal_status"] = status
+    if skin_c is not None:
+        found["skin_temperature_c"] = skin_c
     for name in ("level_percent", "temperature_c", "voltage_mv"):
         value = getattr(power, name)
         if value is not None:
             found[f"battery_{name}"] = value
     if power.powered is not None:
         found["powered"] = str(power.powered).lower()
-    for name in ("scaling_cur_freq", "scaling_max_freq"):
-        values = _by_cpu(device, name)
+    for name, values in _by_cpu(device, "scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq").items():
         if values:
             found[name] = ", ".join(values[cpu] for cpu in sorted(values))
     return found
+
+
+def locked(device: Device) -> str | None:
+    """Why an activity cannot run in front now: the device sleeps or is locked; None where it can, or it is not told."""
+    if re.search(r"mWakefulness=(Asleep|Dozing)", device.text(["dumpsys", "power"])):
+        return "its screen is off"
+    script = "dumpsys activity activities | grep KeyguardShowing=; true"
+    return "it is locked" if "KeyguardShowing=true" in device.text(["sh", "-c", script]) else None
+
+
+def app_version(device: Device, package: str) -> dict[str, str]:
+    """What tells one build of an installed app from another: its version and its APK's hash, as far as it is told."""
+    version = re.search(
+        r"versionCode=(\d+)", device.text(["sh", "-c", f"dumpsys package {package} | grep versionCode"])
+    )
+    apk = device.text(["pm", "path", package]).splitlines()[:1]
+    digest = device.text(["sha256sum", apk[0].removeprefix("package:")]).split(" ")[0] if apk else ""
+    return {"app version": version[1] if version else "unknown", "apk": digest[:12] or "unknown"}
+
+
+def gpu_memory_bytes(device: Device, process: str) -> int | None:
+    """What a process holds for the GPU by ``dumpsys meminfo``, which its PSS leaves out; None: it does not say."""
+    text = device.text(["dumpsys", "meminfo", process])
+    found = re.findall(r"^\s*E?GL mtrack\s+([\d.,]+)", text, re.MULTILINE)
+    return sum(int(re.sub(r"\D", "", value)) for value in found) * 1024 if found else None
 
 
 def pss_bytes(device: Device, process: str) -> int | None:

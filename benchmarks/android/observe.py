@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,16 +12,20 @@ from functools import partial
 import numpy as np
 
 from benchmarks.android import facts
-from benchmarks.android.benchmark_model import parse_profile, profile_arguments
-from benchmarks.android.rounds import BLOCKS
-from benchmarks.android.session import DeviceSession
+from benchmarks.android.benchmark_model import parse_profile
+from benchmarks.android.flags import Timing, profile_arguments
+from benchmarks.android.session import DeviceSession, plain
 from benchmarks.errors import StoppedError
 from benchmarks.plan import Plan, Subject
 from benchmarks.results import Energy, OpTime, Run
 from converters.errors import ExportError
 from modnet_export.record.files import write_bytes
 
-_ENERGY_SECONDS = 5.0
+_ENERGY_SECONDS = 60.0
+"""How long a model runs for it, after its warm-up: fuel gauges give a mean of seconds."""
+_IDLE_SECONDS = 20.0
+_SETTLE_SECONDS = 5.0
+"""What the gauge shows in the first seconds is of loading the model."""
 _MEMORY_SECONDS = 1.0
 _ENERGY_SAMPLES = 5
 _PAUSE_SECONDS = 0.1
@@ -37,23 +43,25 @@ def observe(session: DeviceSession, plan: Plan, subject: Subject) -> None:
         )
         if sampled is not None:
             record.keep(run := sampled)
-    if plan.profile:
+    if plan.profile and not session.takes_images:
+        record.fail(subject, "LiteRT's benchmark_model has no profile of single ops: take TFLite's", "profile")
+    elif plan.profile:
         record.progress(f"profiling {subject.name}")
-        ops = session.retried(subject, "profile", partial(_profile, session, subject, max(1, plan.runs // BLOCKS)))
+        ops = session.retried(
+            subject, "profile", partial(_profile, session, subject, max(1, plan.runs // session.settings.blocks))
+        )
         if ops is not None:
             record.keep(replace(run, profile=ops))
 
 
 def _profile(session: DeviceSession, subject: Subject, runs: int) -> tuple[OpTime, ...]:
     remote = f"{session.files.folder}/profile.csv"
-    session.block(subject, runs, *profile_arguments(remote))
+    session.block(subject, Timing(runs), *profile_arguments(remote))
     data = session.pulled(remote)
     folder = session.settings.profiles
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        name = session.record.run_name(subject)
-        plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
-        write_bytes(folder / f"{plain}.csv", data)
+        write_bytes(folder / f"{plain(session.record.run_name(subject))}.csv", data)
     return parse_profile(data.decode(errors="replace"))
 
 
@@ -61,22 +69,50 @@ def _sampled(session: DeviceSession, subject: Subject, run: Run, *, energy: bool
     """A run with its memory and, where it is asked for and the device allows it, an estimate of its energy."""
     refused = _energy_refused(session) if energy else None
     with_energy = energy and refused is None
+    idle = _Sampler(session, with_energy=with_energy)
+    if with_energy:
+        session.record.progress(f"sampling the device at rest for {_IDLE_SECONDS:.0f} s")
+        with idle:
+            session.device.adb.pause(_IDLE_SECONDS)
     seconds = _ENERGY_SECONDS if with_energy else _MEMORY_SECONDS
-    sampler = _Sampler(session, with_energy=with_energy)
+    settle = _SETTLE_SECONDS if with_energy else 0
+    sampler = _Sampler(session, with_energy=with_energy, on_gpu=subject.delegate != "cpu", settle_s=settle)
     with sampler:
-        block = session.block(subject, max(3, round(seconds * 1e3 / run.median_ms)))
+        block = session.block(subject, Timing(3, seconds + settle, memory=not with_energy))
     estimate = None
-    if with_energy and len(sampler.watts) < _ENERGY_SAMPLES:
-        refused = f"the device gave its battery's current {len(sampler.watts)} times, and {_ENERGY_SAMPLES} are needed"
-    elif with_energy:
-        mean = float(np.mean(sampler.watts))
-        estimate = Energy(mean, mean * block.mean_ms / 1e3, len(sampler.watts))
-    return replace(run, pss_bytes=tuple(sampler.pss_bytes), energy=estimate, energy_refused=refused)
+    if with_energy:
+        estimate, refused = _estimate(idle.watts, sampler.watts, block.mean_ms)
+    gpu: dict[str, str | int] = {}
+    if sampler.on_gpu:
+        gpu["gpu_memory_bytes"] = max(sampler.gpu_bytes, default=0) or "the device does not say"
+    return replace(
+        run,
+        pss_bytes=tuple(sampler.pss_bytes),
+        peak_memory_bytes=block.peak_memory_bytes or run.peak_memory_bytes,
+        energy=estimate,
+        energy_refused=refused,
+        after={**run.after, **gpu},
+    )
+
+
+def _estimate(idle_watts: Sequence[float], watts: Sequence[float], mean_ms: float) -> tuple[Energy | None, str | None]:
+    """What a model adds to the device at rest, or why that cannot be said. A gauge repeats its last reading: once."""
+    rest, load = (list(dict.fromkeys(values)) for values in (idle_watts, watts))
+    fewest = min(len(rest), len(load))
+    if fewest < _ENERGY_SAMPLES:
+        return None, f"the battery's gauge gave {fewest} different readings, and {_ENERGY_SAMPLES} are needed"
+    added = float(np.mean(load)) - float(np.mean(rest))
+    if added <= 0:
+        return None, "the device at rest took as much: something else was running"
+    return Energy(added, added * mean_ms / 1e3, len(load)), None
 
 
 def _energy_refused(session: DeviceSession) -> str | None:
     """Why the battery's current says nothing about a model now; None where it does."""
-    powered = facts.battery(session.device).powered
+    state = facts.battery(session.device)
+    powered = state.powered
+    if state.frozen:
+        return "its battery's values are set by hand (UPDATES STOPPED): adb shell dumpsys battery reset"
     if powered is None:
         return "the device does not say whether it is charging"
     if powered:
@@ -90,11 +126,14 @@ class _Sampler:
 
     session: DeviceSession
     with_energy: bool
+    on_gpu: bool = False
+    settle_s: float = 0
+    gpu_bytes: list[int] = field(default_factory=list)
     pss_bytes: list[int] = field(default_factory=list)
     watts: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._ended = threading.Event()
+        self._ended, self._began = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._work)
 
     def __enter__(self) -> None:
@@ -118,7 +157,11 @@ class _Sampler:
         # What was read after the model's end is not about the model.
         if size is not None and not self._ended.is_set():
             self.pss_bytes.append(size)
-        if self.with_energy:
+        if self.on_gpu and process.isdecimal():
+            held = facts.gpu_memory_bytes(device, process)
+            if held is not None and not self._ended.is_set():
+                self.gpu_bytes.append(held)
+        if self.with_energy and time.monotonic() > self._began + self.settle_s:
             current, voltage = facts.current_ma(device), facts.battery(device).voltage_mv
             if current is not None and voltage is not None and not self._ended.is_set():
                 self.watts.append(current * voltage / 1e6)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.android import app
-from benchmarks.android.benchmark_model import parity_arguments
+from benchmarks.android.flags import Timing, parity_arguments
 from benchmarks.android.session import DeviceSession
 from benchmarks.plan import Plan, Subject
 from converters.errors import ExportError
@@ -17,8 +17,8 @@ from modnet_export.record.recipes import recipe
 
 
 def check(session: DeviceSession, plan: Plan, subject: Subject) -> None:
-    """Judge the mattes that a device computes for the plan's samples."""
-    for sample in plan.samples:
+    """Judge the mattes that a device computes for the plan's samples; runs are marked where it cannot."""
+    for sample in plan.samples if session.takes_images else ():
         if session.record.judged(subject, sample):
             continue
         session.record.progress(f"checking {subject.name}")
@@ -28,9 +28,9 @@ def check(session: DeviceSession, plan: Plan, subject: Subject) -> None:
 
 
 def _tolerance(subject: Subject) -> Tolerance:
-    """GPU and NNAPI may compute in fp16, and are held to fp16's tolerance where that is the wider one."""
+    """GPU, NPU and NNAPI may compute in fp16, and are held to fp16's tolerance where that is the wider one."""
     own, fp16 = subject.tolerance, recipe("tflite", "fp16").tolerance
-    if subject.delegate in ("gpu", "nnapi") and (own.mad or 0) < (fp16.mad or 0):
+    if subject.delegate in ("gpu", "npu", "nnapi") and (own.mad or 0) < (fp16.mad or 0):
         return fp16
     return own
 
@@ -44,7 +44,7 @@ def _matte(session: DeviceSession, subject: Subject, image_nhwc: Image) -> Image
     else:
         got = f"{session.files.folder}/matte"
         sent = session.pushed(subject, image_nhwc)
-        session.block(subject, 1, *parity_arguments(image.name, image.shape, sent, got))
+        session.block(subject, Timing(1), *parity_arguments(image.name, image.shape, sent, got))
         raw, tool = session.pulled(got), "benchmark_model"
     dtype = np.dtype(matte.dtype)
     expected = int(np.prod(matte.shape)) * dtype.itemsize

@@ -8,43 +8,67 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks.android import app, facts
+from benchmarks.android.flags import Timing
 from benchmarks.android.session import DeviceSession
+from benchmarks.choices import Delegate
 from benchmarks.plan import Plan, Subject
-from benchmarks.results import THROTTLED, Run
+from benchmarks.results import RAN_ON, THROTTLED, Run
 
-BLOCKS = 5
-"""The number of processes that the runs of a model are spread over, in turn with the other models."""
+_STARTS_OF_APP = 5
+"""An app tells every single run, and is started so often."""
+_BLOCK_S = 2.0
+"""How long a block runs at least: clocks and schedulers need that long to settle."""
+_SUSTAINED_BLOCK_S = 30.0
+_WARMUP_S: Mapping[Delegate, float] = {"gpu": 2.0}
+"""How long a process warms up at least; 1 s where nothing is said."""
+_DROPPED = 10
+"""So many blocks that made the device throttle are taken again, for each model; the next ones stay and are marked."""
+_IDLE_MARK = "idle for"
+_IDLE = 0.8
+"""A sustained load that works for less of its time than this is marked: it heats less than it says."""
 
 
 def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> None:
     """Blocks of every model in turn, until each has its runs; what there is of them is kept after each block.
 
-    Raises ExportError for runs that were begun under other conditions, StoppedError, DeviceGoneError.
+    A sustained load has its models one after the other. Raises ExportError for runs that were begun under other
+    conditions, StoppedError, DeviceGoneError.
     """
-    per_block = max(1, -(-plan.runs // BLOCKS))
-    per_sample = 1 if session.settings.app else per_block  # an app tells every single run
-    runs: dict[Subject, Run] = {}
+    in_app = session.settings.app is not None
+    runs = max(1, -(-plan.runs // (_STARTS_OF_APP if in_app else session.settings.blocks)))
+    timing = Timing(runs, 0 if session.settings.functional else _BLOCK_S)
+    if plan.sustained_minutes is not None:
+        timing = Timing(1, _SUSTAINED_BLOCK_S)
+    sample = "one run" if in_app else f"the mean of at least {timing.runs} runs and {timing.seconds:g} s"
+    begun: dict[Subject, Run] = {}
     for subject in subjects:
-        conditions = {**session.conditions, **plan.conditions(subject), "runs a sample": per_sample}
-        runs[subject] = session.record.begun(subject, conditions)
+        conditions = {**session.conditions, **plan.conditions(subject), "a sample is": sample}
+        if subject.delegate == "gpu" and not in_app:
+            conditions["precision"] = "fp16 allowed"  # by both tools' flags or defaults; an app decides itself
+        begun[subject] = session.record.begun(subject, conditions)
+    for together in [begun] if plan.sustained_minutes is None else [{key: run} for key, run in begun.items()]:
+        _in_turn(session, plan, together, timing)
+
+
+def _in_turn(session: DeviceSession, plan: Plan, runs: dict[Subject, Run], timing: Timing) -> None:
+    """Blocks of every model in turn, until each has its runs."""
     started = time.monotonic()
 
     def wants_more(run: Run) -> bool:
-        return plan.wants_more(
-            taken=len(run.samples_ms) * per_sample,
-            taken_ms=sum(run.samples_ms) * per_sample,
-            elapsed_s=time.monotonic() - started,
+        taken = (
+            len(run.samples_ms) if session.settings.app else plan.runs * (len(run.blocks) >= session.settings.blocks)
         )
+        return plan.wants_more(taken=taken, taken_ms=_busy_ms(run), elapsed_s=time.monotonic() - started)
 
     while any(wants_more(run) for run in runs.values()):
         for subject, before in list(runs.items()):
             session.device.adb.raise_if_stopped()
             if not wants_more(before):
                 continue
-            total = 0 if plan.seconds or plan.sustained_minutes else plan.runs
-            session.record.progress(session.record.run_name(subject), len(before.samples_ms) * per_sample, total)
-            step = partial(_step, session, plan, subject, before, per_block, started)
-            run = session.retried(subject, "", step)
+            timed = plan.seconds or plan.sustained_minutes
+            total = 0 if timed else plan.runs if session.settings.app else session.settings.blocks
+            session.record.progress(session.record.run_name(subject), len(before.samples_ms), total)
+            run = session.retried(subject, "", partial(_step, session, plan, subject, before, timing, started))
             if run is None:
                 del runs[subject]
             else:
@@ -52,30 +76,52 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
                 runs[subject] = run
 
 
-def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, runs: int, started: float) -> Run:
+def _busy_ms(run: Run) -> float:
+    """How long all timed runs took together."""
+    if run.blocks:
+        return sum(block.mean_ms * block.count for block in run.blocks)
+    return sum(run.samples_ms)
+
+
+def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, timing: Timing, started: float) -> Run:
     """A run with one block more, and what the device said about itself before and after it.
 
-    ``started``: when the measurement began, by the monotonic clock. Before a block the device must be cool, but where
-    a load is to be sustained.
+    ``started``: when the measurement began, by the monotonic clock. Before a block the device must be cool, and one
+    that made it throttle is dropped and taken again, unless the load is to be sustained.
     """
-    warm = _cool(session) if plan.sustained_minutes is None else ()
+    sustained = plan.sustained_minutes is not None
+    warm = () if sustained else _cool(session)
     state, at_s = facts.state(session.device), time.monotonic() - started
-    taken = _taken(session, plan, subject, before, runs, at_s)
+    if not sustained or not before.blocks:
+        timing = replace(timing, warmup_s=0 if not timing.seconds else _WARMUP_S.get(subject.delegate, 1.0))
+    taken = _taken(session, plan, subject, before, timing, at_s)
     after = facts.state(session.device)
-    marks = {*taken.marks, *session.marks, *warm, *_throttled(state, after)}
+    throttled = _throttled(state, after)
+    dropped = int(before.after.get("dropped_blocks", 0))
+    if throttled and not warm and not sustained and dropped < _DROPPED:
+        return replace(before, after={**before.after, "dropped_blocks": dropped + 1})
+    marks = {*taken.marks, *session.marks, *warm, *throttled, *_capped(state), *session.unpinned()}
+    if plan.samples and not session.takes_images:
+        marks.add("matte not compared")
+    more: dict[str, str | int | float] = {"dropped_blocks": dropped} if dropped else {}
+    if sustained:
+        more["duty_cycle"] = duty = round(min(1, _busy_ms(taken) / 1e3 / (time.monotonic() - started)), 3)
+        marks = {mark for mark in marks if not mark.startswith(_IDLE_MARK)}
+        if duty < _IDLE:
+            marks.add(f"{_IDLE_MARK} {1 - duty:.0%} of the time")
     in_app = taken.after if session.settings.app else {}
     return replace(
         taken,
-        before=before.before or {**state, **taken.before},
-        after={**after, **in_app},
+        before=before.before or {**state, **session.state, **taken.before},
+        after={**after, **in_app, **session.clocks(), **more},
         marks=tuple(sorted(marks)),
     )
 
 
-def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, runs: int, at_s: float) -> Run:
+def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, timing: Timing, at_s: float) -> Run:
     """A run with one block more, which began ``at_s`` seconds after the measurement."""
     if session.settings.app is not None:
-        result, _ = app.drive(session, subject, plan.image_nhwc, runs)
+        result, _ = app.drive(session, subject, plan.image_nhwc, timing.runs)
         return replace(
             before,
             samples_ms=(*before.samples_ms, *result.samples_ms),
@@ -89,20 +135,22 @@ def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, ru
             before=before.before or _in_app(result.before),
             after=_in_app(result.after),
         )
-    block = session.block(subject, runs)
+    block = session.block(subject, timing)
     marks = set(before.marks)
-    if subject.delegate != "cpu" and block.delegated is not None and block.delegated[0] < block.delegated[1]:
+    if block.delegated and block.delegated[0] < block.delegated[1]:
         marks.add(f"only {block.delegated[0]} of {block.delegated[1]} nodes on the {subject.delegate}")
-    peaks = [peak for peak in (before.peak_memory_bytes, block.peak_memory_bytes) if peak is not None]
+    ran_on = before.conditions.get(RAN_ON, block.api)
+    if block.api is not None and ran_on != block.api:
+        marks.add(f"ran on {ran_on}, then on {block.api}")
     return replace(
         before,
+        conditions={**before.conditions, **({} if ran_on is None else {RAN_ON: ran_on})},
         samples_ms=(*before.samples_ms, block.mean_ms),
         at_s=(*before.at_s, at_s),
         warmup_ms=before.warmup_ms + (() if block.warmup_ms is None else (block.warmup_ms,)),
         blocks=(*before.blocks, block),
         init_ms=before.init_ms or block.init_ms,
         first_ms=before.first_ms or block.first_ms,
-        peak_memory_bytes=max(peaks, default=None),
         marks=tuple(sorted(marks)),
     )
 
@@ -137,6 +185,12 @@ def _throttled(before: Mapping[str, str | int | float], after: Mapping[str, str 
     if limits[0] and limits[1] and _total(limits[1]) < _total(limits[0]):
         marks.add(f"{THROTTLED}: frequencies capped")
     return marks
+
+
+def _capped(state: Mapping[str, str | int | float]) -> set[str]:
+    """A mark where the device allows its cores less than they have, even before anything runs."""
+    allowed, own = (_total(str(state.get(name, ""))) for name in ("scaling_max_freq", "cpuinfo_max_freq"))
+    return {f"cores capped at {allowed / own:.0%}"} if allowed and own and allowed < own else set()
 
 
 def _total(frequencies: str) -> int:

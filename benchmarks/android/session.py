@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.android import facts
 from benchmarks.android.adb import Answer, Device
-from benchmarks.android.benchmark_model import arguments, parse
+from benchmarks.android.benchmark_model import parse
+from benchmarks.android.elf import require_runs
 from benchmarks.android.files import FOLDER, DeviceFiles
+from benchmarks.android.flags import Kind, Timing, arguments, kind, npu_arguments
+from benchmarks.android.modes import awake, fixed_performance, maker_s_mode, require_undisturbed
 from benchmarks.android.settings import AndroidSettings
 from benchmarks.errors import DeviceGoneError
 from benchmarks.plan import Subject
@@ -20,10 +25,34 @@ from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.files import scratch_folder, sha256
 
-_FIXED_PERFORMANCE = ["cmd", "power", "set-fixed-performance-mode-enabled"]
-_FIRST_SDK_WITH_FIXED_PERFORMANCE = 30
+# Reads every clock once a second while the tool runs: on the device, because adb's own work would disturb more. GPUs:
+# Adreno's kgsl, and whatever devfreq calls a Mali or a GPU.
+_CLOCKS = (
+    '(rm -f "$0.gpu"; while kill -0 $p; do taskset -p $p > "$0.mask"; '
+    'cat /sys/class/kgsl/kgsl-3d0/gpuclk /sys/class/devfreq/*[mg][ap][lu]*/cur_freq >> "$0.gpu"; '
+    "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq | tr '\\n' ' '; echo; "
+    'sleep 1; done) > "$0.clocks" 2> /dev/null < /dev/null &'
+)
+_END = "modnet-export: benchmark_model ended with "
+_GONE = 255
+"""How adb ends where the connection does."""
 
 T = TypeVar("T")
+
+
+def plain(name: str) -> str:
+    """A name as a file's name."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A benchmark_model on the device."""
+
+    path: str
+    kind: Kind
+    environment: tuple[str, ...] = ()
+    """``NAME=VALUE`` of each variable that it is started with."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +66,57 @@ class DeviceSession:
     conditions: Mapping[str, str | int]
     cores: Sequence[int]
     """What the tool is pinned to; empty: nothing."""
-    tool: str | None
-    """The path of benchmark_model on the device; None where an app measures."""
+    core_count: int
+    """How many cores it may use; 0: the device does not say."""
+    tool: Tool | None
+    """None where an app measures."""
     _models: dict[str, str] = field(default_factory=dict)
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What every run on this device is marked with."""
-        return (FUNCTIONAL,) if self.settings.functional else ()
+        known = {
+            "fixed-performance mode": self.conditions["fixed performance"] == "on",
+            FUNCTIONAL: self.settings.functional,
+        }
+        return tuple(mark for mark, holds in known.items() if holds)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether a model can be run on a given image here, and timed op by op: LiteRT's tool can do neither."""
+        return self.tool is None or self.tool.kind == "tflite"
+
+    @property
+    def state(self) -> dict[str, str]:
+        """What varies between sessions, and the device cannot tell of itself."""
+        return {"transport": self.device.transport}
+
+    def unpinned(self) -> set[str]:
+        """A mark where the last block ran on other cores than it was pinned to, as an app's cpuset can make it."""
+        found = re.search(r"mask: *([0-9a-fA-F]+)", self.device.text(["cat", f"{self.process_file}.mask"]))
+        if not self.cores or found is None or int(found[1], 16) == self._mask:
+            return set()
+        return {f"ran on cores {found[1]}, not {self._mask:x}"}
+
+    @property
+    def _mask(self) -> int:
+        return sum(1 << cpu for cpu in self.cores)
+
+    def clocks(self) -> dict[str, str]:
+        """The mean clock of each core during the last block, in kHz, by the cores' numbers, and of the GPU, in Hz.
+
+        Without those that are not told.
+        """
+        if self.tool is None:
+            return {}
+        gpu = [int(word) for word in self.device.text(["cat", f"{self.process_file}.gpu"]).split() if word.isdecimal()]
+        found = {"gpu_clock_in_block_hz": f"{sum(gpu) / len(gpu):.0f}"} if gpu else {}
+        rows = [line.split() for line in self.device.text(["cat", f"{self.process_file}.clocks"]).splitlines()]
+        numbers = [[int(word) for word in row] for row in rows if row and all(map(str.isdecimal, row))]
+        if not numbers or len({len(row) for row in numbers}) > 1:
+            return found
+        means = (sum(column) / len(column) for column in zip(*numbers, strict=True))
+        return found | {"clocks_in_block_khz": ", ".join(f"{mean:.0f}" for mean in means)}
 
     def model(self, subject: Subject) -> str:
         """The path of a model on the device; pushes it there the first time."""
@@ -52,29 +124,54 @@ class DeviceSession:
             self._models[subject.sha256] = self.files.push(subject.path, subject.sha256)
         return self._models[subject.sha256]
 
-    def block(self, subject: Subject, runs: int, *more: str) -> Block:
-        """One process of benchmark_model; ``more`` are further arguments. Raises ExportError where it fails."""
+    def block(self, subject: Subject, timing: Timing, *more: str) -> Block:
+        """One process of benchmark_model; ``more`` are further arguments.
+
+        Raises ExportError where it fails, DeviceGoneError where the device goes away while it runs.
+        """
         assert self.tool is not None
-        model = self.model(subject)
-        command = arguments(self.tool, model, threads=subject.threads, delegate=subject.delegate, runs=runs)
-        answer = self._call([*command, *more])
-        text = f"{answer.out}\n{answer.err}"
+        model, tool = self.model(subject), self.tool
+        command = arguments(tool.kind, tool.path, model, subject.delegate, subject.threads, timing)
+        if subject.delegate == "npu":
+            command += npu_arguments(self.files.folder)
+        if tool.environment:
+            command = ["env", *tool.environment, *command]
+        answer = self._call([*command, *more], self.settings.block_timeout_s + timing.seconds + timing.warmup_s)
+        text = f"{answer.out}\n{answer.err}\n{self._log()}"
+        self._keep(subject, text)
         if answer.code:
             lines = [line for line in text.splitlines() if "error" in line.lower()] or text.strip().splitlines()
             raise ExportError(
                 f"benchmark_model ended with {answer.code}: {lines[-1][:300] if lines else 'it printed nothing'}",
                 where=f"{subject.name} on {self.device.serial}",
             )
-        return parse(text)
+        return parse(text, subject.delegate)
 
-    def _call(self, command: Sequence[str]) -> Answer:
+    def _log(self) -> str:
+        """What the tool's process wrote to Android's log, where the device gives it."""
+        script = 'logcat -d -v brief --pid "$(cat "$0")"'
+        return self.device.text(["sh", "-c", script, self.process_file])
+
+    def _keep(self, subject: Subject, text: str) -> None:
+        """Keep all that a process printed in the folder for logs, one file for each run."""
+        if self.settings.logs is None:
+            return
+        self.settings.logs.mkdir(parents=True, exist_ok=True)
+        with (self.settings.logs / f"{plain(self.record.run_name(subject))}.log").open("a", encoding="utf-8") as file:
+            file.write(f"{text.strip()}\n\n")
+
+    def _call(self, command: Sequence[str], seconds: float) -> Answer:
         """Run the tool and keep the number of its process, so that it can be ended; a hung one is ended here."""
-        # "$@" hands the arguments on as they are.
-        script = 'echo $$ > "$1"; shift; exec "$@"'
-        pinned = ["taskset", f"{sum(1 << cpu for cpu in self.cores):x}"] if self.cores else []
-        whole = ["sh", "-c", script, "sh", self.process_file, *pinned, *command]
+        # "$@" hands the arguments on as they are. adb ends with 255 as well where the device goes away: only our own
+        # last line says that the tool came to its end.
+        script = f'"$@" & p=$!; echo $p > "$0"; {_CLOCKS} wait $p; code=$?; echo; echo "{_END}$code"; exit $code'
+        pinned = ["taskset", f"{self._mask:x}"] if self.cores else []
+        whole = ["sh", "-c", script, self.process_file, *pinned, *command]
         try:
-            return self.device.shell(whole, seconds=self.settings.block_timeout_s, check=False)
+            answer = self.device.shell(whole, seconds=seconds, check=False)
+            if answer.code == _GONE and _END not in answer.out:
+                raise DeviceGoneError(f"{self.device.serial} went away while benchmark_model ran")
+            return replace(answer, out=answer.out.split(f"\n{_END}")[0])
         except TimeoutError as error:
             with suppress(ExportError, TimeoutError):
                 self.end()
@@ -134,6 +231,9 @@ class DeviceSession:
             return local.read_bytes()
 
 
+_MAKERS: Mapping[Kind, str] = {"tflite": "TFLite's", "litert": "LiteRT's"}
+
+
 @contextmanager
 def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> Iterator[DeviceSession]:
     """Make a device ready, and put it back as it was afterwards, also on errors and Ctrl-C. Raises ExportError."""
@@ -141,7 +241,8 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
     properties = facts.properties(device)
     if not properties:
         raise DeviceGoneError(f"{device.serial} does not say which device it is", next_step="unlock it, then try again")
-    cores = _pinned(device, settings)
+    clusters = facts.clusters(device)
+    cores = _pinned(device, settings, clusters)
     conditions: dict[str, str | int] = {
         "target": "emulator" if settings.functional else "adb",
         **facts.fingerprint(device, properties),
@@ -150,22 +251,30 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
     with DeviceFiles(device, settings.keep_files) as files:
         tool = None
         if settings.app is not None:
-            conditions["tool"] = str(settings.app)
+            conditions |= {"tool": str(settings.app), **facts.app_version(device, settings.app.package)}
         elif settings.benchmark_model is not None:
             record.progress("pushing benchmark_model")
-            digest = sha256(settings.benchmark_model)
-            tool = files.push(settings.benchmark_model, digest, "755")
-            conditions["tool"] = f"benchmark_model {digest[:12]}"
+            tool = _pushed(settings.benchmark_model, settings, device, files, properties)
+            conditions["tool"] = f"{_MAKERS[tool.kind]} benchmark_model {sha256(settings.benchmark_model)[:12]}"
+            if settings.push or settings.environment:
+                pushed = [f"{item.name} {sha256(item)[:12]}" for item in settings.push]
+                conditions["with"] = ", ".join([*pushed, *settings.environment])
         else:
             raise ExportError(
                 "measuring on Android needs benchmark_model, or an app that measures",
                 where="`benchmark_model`",
                 expected="a file, or an activity as `app`",
             )
-        wanted = settings.fixed_performance and _has_fixed_performance(properties)
-        with _fixed_performance(device) if wanted else nullcontext(False) as fixed:
+        if not settings.functional:
+            require_undisturbed(device)
+            conditions |= maker_s_mode(device)
+        with (
+            nullcontext() if settings.functional else awake(device),
+            fixed_performance(device, properties, wanted=settings.fixed_performance) as fixed,
+        ):
             conditions["fixed performance"] = "on" if fixed else "off"
-            session = DeviceSession(device, settings, record, files, conditions, cores, tool)
+            count = len(cores or clusters.highest_khz)
+            session = DeviceSession(device, settings, record, files, conditions, cores, count, tool)
             try:
                 yield session
             finally:
@@ -173,30 +282,31 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
                     session.end()
 
 
-@contextmanager
-def _fixed_performance(device: Device) -> Iterator[bool]:
-    """Android's mode of steady clocks, switched off again at the end; gives whether the device has it."""
-    try:
-        yield device.shell([*_FIXED_PERFORMANCE, "true"], check=False).code == 0
-    finally:
-        with suppress(ExportError, TimeoutError):
-            device.shell([*_FIXED_PERFORMANCE, "false"], heed_stop=False)
+def _pushed(
+    program: Path, settings: AndroidSettings, device: Device, files: DeviceFiles, properties: Mapping[str, str]
+) -> Tool:
+    """benchmark_model and the libraries beside it, on the device. Raises ExportError for those of another ABI."""
+    abis = properties.get("ro.product.cpu.abilist") or properties.get("ro.product.cpu.abi", "")
+    page = device.text(["getconf", "PAGE_SIZE"])
+    for item in (program, *settings.push):
+        require_runs(item, abis, int(page) if page.isdecimal() else None, device.serial)
+    for item in settings.push:
+        device.push(item, f"{files.folder}/{item.name}")
+    path = files.push(program, sha256(program), "755")
+    environment = (*((f"LD_LIBRARY_PATH={files.folder}",) if settings.push else ()), *settings.environment)
+    usage = device.shell(["env", *environment, path, "--help"], check=False)
+    return Tool(path, kind(f"{usage.out}\n{usage.err}"), environment)
 
 
-def _pinned(device: Device, settings: AndroidSettings) -> list[int]:
-    """The CPUs that the tool is to run on; empty for all. Raises ExportError where the device does not tell them."""
+def _pinned(device: Device, settings: AndroidSettings, clusters: facts.Clusters) -> list[int]:
+    """The CPUs that the tool is to run on; empty for all. Raises ExportError where there are none such."""
     if settings.cores == "all":
         return []
-    chosen = facts.clusters(device).chosen(settings.cores)
+    chosen = clusters.chosen(settings.cores)
     if not chosen:
         raise ExportError(
-            f"{device.serial} does not show the frequencies of its cores, so its {settings.cores} ones are unknown",
+            f"{device.serial} has no cores '{settings.cores}', or does not show them: {clusters}",
             where="`cores`",
             next_step="leave `cores` out",
         )
     return chosen
-
-
-def _has_fixed_performance(properties: Mapping[str, str]) -> bool:
-    sdk = properties.get("ro.build.version.sdk", "")
-    return sdk.isdecimal() and int(sdk) >= _FIRST_SDK_WITH_FIXED_PERFORMANCE

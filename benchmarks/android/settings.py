@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.choices import Cores
 from converters.errors import ExportError
 
 _ACTIVITY = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+/\.?[A-Za-z]\w*(\.[A-Za-z]\w*)*")
+_CORES = re.compile(r"all|big|little|mid|prime|0x0*[1-9a-f][0-9a-f]{0,7}")
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,16 @@ class AndroidSettings:
     """LiteRT's native tool for the device's ABI; needed unless ``app`` measures."""
     app: Activity | None = None
     """Measures inside an app instead."""
-    cores: Cores = "all"
-    """What benchmark_model is pinned to."""
-    fixed_performance: bool = True
-    """Switch Android 11's mode of steady clocks on while measuring, where the device has it."""
+    push: tuple[Path, ...] = ()
+    """Libraries to put beside it, where it is told to look for them."""
+    environment: tuple[str, ...] = ()
+    """``NAME=VALUE``: with which it is started."""
+    cores: str = "all"
+    """What benchmark_model is pinned to: ``all``, ``big``, ``little``, ``mid``, ``prime``, or a mask such as 0xf0."""
+    fixed_performance: bool = False
+    """Switch Android 11's mode of steady, lower clocks on while measuring, where the device has it."""
+    blocks: int = 20
+    """The number of processes that a model's runs are spread over, in turn with the other models."""
     cool_timeout_s: float = 300
     """How long to wait for a warm device to cool down."""
     block_timeout_s: float = 300
@@ -56,12 +62,26 @@ class AndroidSettings:
     """Sample the process's proportional set size (PSS), in a pass of its own; not inside an app."""
     keep_files: bool = False
     """Leave models and tool on the device, so that the next benchmark need not push them."""
+    logs: Path | None = None
+    """A folder for all that benchmark_model printed, one file for each run."""
     profiles: Path | None = None
     """A folder for the CSV file of every profile of ops."""
     functional: bool = False
     """Whether the device is an emulator, whose latencies are marked."""
 
     def __post_init__(self) -> None:
+        for item in self.push:
+            if not item.is_file():
+                raise ExportError(f"there is no {item}", where="`push`", expected="a library for the device")
+        if not _CORES.fullmatch(self.cores):
+            raise ExportError(
+                f"'{self.cores}' names no cores",
+                where="`cores`",
+                expected="all, big, little, mid, prime, or a mask of them such as 0xf0",
+            )
+        for variable in self.environment:
+            if not re.fullmatch(r"[A-Za-z_]\w*=.*", variable):
+                raise ExportError(f"'{variable}' sets no variable", where="`env`", expected="NAME=VALUE")
         if self.app is None:
             return
         if self.benchmark_model is not None:

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from benchmarks.android import observe, parity, rounds
 from benchmarks.android.adb import Adb
-from benchmarks.android.session import opened
+from benchmarks.android.flags import refused
+from benchmarks.android.session import DeviceSession, opened
 from benchmarks.android.settings import AndroidSettings
 from benchmarks.choices import Observation
 from benchmarks.plan import Plan, Subject
@@ -47,9 +48,10 @@ class AdbTarget:
 
     def measure(self, plan: Plan, record: TargetRecord, stop: threading.Event) -> None:
         """See ``session.Target``. A device that goes away is waited for; what it had measured stays."""
-        subjects = [item for item in plan.of_formats(self.formats, self.name) if self._takes(item, record)]
+        wanted = plan.of_formats(self.formats, self.name)
         device = Adb(self.program, stop).device(self.serial)
         with opened(device, self.settings, record) as session:
+            subjects = [item for item in wanted if self._takes(item, session)]
             for subject in subjects:
                 parity.check(session, plan, subject)
             rounds.measure(session, plan, subjects)
@@ -59,8 +61,14 @@ class AdbTarget:
                 device.adb.raise_if_stopped()
                 observe.observe(session, plan, subject)
 
-    def _takes(self, subject: Subject, record: TargetRecord) -> bool:
-        if subject.delegate == "builtin" and self.settings.app is not None:
-            record.fail(subject, "an app cannot choose LiteRT's built-in kernels")
-            return False
-        return True
+    def _takes(self, subject: Subject, session: DeviceSession) -> bool:
+        reason: str | None
+        if 0 < session.core_count < subject.threads:
+            reason = f"{subject.threads} threads would share {session.core_count} core(s)"
+        elif session.tool is not None:
+            reason = refused(session.tool.kind, subject.delegate, libraries=bool(self.settings.push))
+        else:
+            reason = "an app cannot choose LiteRT's built-in kernels" if subject.delegate == "builtin" else None
+        if reason is not None:
+            session.record.fail(subject, reason)
+        return reason is None

@@ -8,7 +8,8 @@ from urllib.parse import urldefrag, urlparse
 from converters.errors import ExportError, needs, reason
 from modnet_export.record.files import cache, sha256
 
-RELEASE = "https://storage.googleapis.com/litert/binaries/latest/android_arm64/benchmark_model"
+# A version, because the latest build is another tool tomorrow.
+RELEASE = "https://storage.googleapis.com/litert/binaries/2.2.0/android_arm64/benchmark_model"
 
 
 def find(text: str | None) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from benchmarks.choices import Cores, Delegate
+from benchmarks.choices import Delegate
 from converters.errors import ExportError
 from modnet_export.terminal.console import number, say_json
 from modnet_export.terminal.models import ModelsArgument, foreign_models
@@ -50,7 +50,7 @@ class BenchOptions:
     delegates: Annotated[
         str,
         typer.Option(
-            "--delegate", help="For TFLite models: cpu, builtin, gpu or nnapi (on Android), separated by commas."
+            "--delegate", help="For TFLite models: cpu, builtin, gpu, npu or nnapi (on Android), separated by commas."
         ),
     ] = "cpu"
     runs: Annotated[int, typer.Option(min=2, help="Timed runs of each model, after those that warm it up.")] = 50
@@ -65,6 +65,12 @@ class BenchOptions:
     ] = None
     profile: Annotated[bool, typer.Option(help="Also time every op.")] = False
     resume: Annotated[bool, typer.Option(help="Go on with the measurement that --out already holds.")] = False
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--import", help="A file that an app's benchmark shared; may be repeated. Alone, measures nothing."
+        ),
+    ] = None
     benchmark_model: Annotated[
         str | None,
         typer.Option(
@@ -82,13 +88,28 @@ class BenchOptions:
             rich_help_panel=_ANDROID,
         ),
     ] = None
+    push: Annotated[
+        list[Path] | None,
+        typer.Option(help="A library that benchmark_model needs beside it; may be repeated.", rich_help_panel=_ANDROID),
+    ] = None
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="A variable to start benchmark_model with; repeatable.", rich_help_panel=_ANDROID
+        ),
+    ] = None
     cores: Annotated[
-        Cores, typer.Option(help="Pin benchmark_model to the big or the little cores.", rich_help_panel=_ANDROID)
+        str,
+        typer.Option(
+            metavar="all|big|little|mid|prime|MASK",
+            help="Pin benchmark_model to these cores; MASK is hexadecimal, such as 0xf0.",
+            rich_help_panel=_ANDROID,
+        ),
     ] = "all"
     fixed_performance: Annotated[
         bool,
-        typer.Option(help="Use Android 11's mode of steady clocks, where the device has it.", rich_help_panel=_ANDROID),
-    ] = True
+        typer.Option(help="Use Android 11's mode of steady, lower clocks; marked.", rich_help_panel=_ANDROID),
+    ] = False
     memory: Annotated[
         bool, typer.Option(help="Also sample the memory (PSS), in a pass of its own.", rich_help_panel=_ANDROID)
     ] = True
@@ -106,7 +127,7 @@ class BenchOptions:
     ] = 300
     block_timeout: Annotated[
         float,
-        typer.Option(min=1, help="Seconds after which a fifth of the runs counts as hung.", rich_help_panel=_ANDROID),
+        typer.Option(min=1, help="Seconds after which one process of runs counts as hung.", rich_help_panel=_ANDROID),
     ] = 300
     return_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a device that went away.", rich_help_panel=_ANDROID)
@@ -114,6 +135,9 @@ class BenchOptions:
     boot_timeout: Annotated[
         float, typer.Option(min=1, help="Seconds to wait until an emulator has booted.", rich_help_panel=_ANDROID)
     ] = 300
+    share: Annotated[
+        bool, typer.Option(help="Print rows of phones for the table in docs/phones.md, instead of tables.")
+    ] = False
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Raw samples as .json, or a table as .csv.")] = None
     as_json: JsonOption = False
 
@@ -127,6 +151,8 @@ class BenchOptions:
         words = [word.strip() for text in self.targets or ["host"] for word in text.split(",") if word.strip()]
         settings = AndroidSettings(
             app=None if self.app is None else Activity.parse(self.app),
+            push=tuple(self.push or ()),
+            environment=tuple(self.env or ()),
             cores=self.cores,
             fixed_performance=self.fixed_performance,
             memory=self.memory,
@@ -134,9 +160,13 @@ class BenchOptions:
             cool_timeout_s=self.cool_timeout,
             block_timeout_s=self.block_timeout,
             return_timeout_s=self.return_timeout,
+            logs=self.out.with_suffix(".logs") if self.out is not None else None,
             profiles=self.out.with_suffix(".profiles") if self.profile and self.out is not None else None,
         )
-        parsed = targets.parse(words, settings, self.benchmark_model, self.boot_timeout)
+        only_imports = bool(self.imports) and not self.targets
+        parsed = [] if only_imports else targets.parse(words, settings, self.benchmark_model, self.boot_timeout)
+        for setting in _ON_ANY if only_imports else ():
+            self._refuse(setting, "a target: alone, `imports` measures nothing")
         self._check_use(parsed)
         models = foreign_models(self.models)
         if not models:
@@ -157,6 +187,7 @@ class BenchOptions:
             profile=self.profile,
             energy=self.energy,
             resume=self.resume,
+            imports=tuple(self.imports or ()),
             out=self.out,
         )
 
@@ -174,7 +205,8 @@ class BenchOptions:
         if not emulators:
             self._refuse("boot_timeout", "an emulator")
         if self.app is not None:
-            self._refuse("benchmark_model", "one without `app`: an app measures by itself")
+            for setting in ("benchmark_model", "push", "env"):
+                self._refuse(setting, "one without `app`: an app measures by itself")
         if self.sustained is not None:
             self._refuse("cool_timeout", "a measurement with pauses, so without `sustained`")
 
@@ -192,9 +224,12 @@ class BenchOptions:
 
 
 # ``energy`` is not among them: ``benchmarks.run`` checks it.
+_ON_ANY = ("artefacts", "threads", "delegates", "runs", "duration", "sustained", "profile", "energy")
 _ON_ANDROID = (
     "benchmark_model",
     "app",
+    "push",
+    "env",
     "cores",
     "fixed_performance",
     "memory",
@@ -207,7 +242,7 @@ _ON_ANDROID = (
 
 def bench(options: BenchOptions) -> None:
     """Measure latency, memory and more on this machine, on phones, or in emulators. Exit code 1 where some failed."""
-    from benchmarks import formats, run
+    from benchmarks import formats, run, shared
     from benchmarks.cli.live import live
     from benchmarks.cli.tables import say_bench
     from converters.errors import CheckFailedError
@@ -215,7 +250,10 @@ def bench(options: BenchOptions) -> None:
     request = options.request()
     with live([item.name for item in request.targets]) as watcher:
         result = run.bench(request, watcher)
-    if options.as_json:
+    if options.share:
+        for row in (*shared.heading(), *shared.rows(result)):
+            typer.echo(row)
+    elif options.as_json:
         say_json(formats.dump(result).decode())
     else:
         say_bench(result)

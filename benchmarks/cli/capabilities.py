@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import shutil
 
-from benchmarks.android.sdk import android_sdk
+from benchmarks.android.sdk import android_sdk, sdk_program
 from modnet_export.terminal.capabilities import Capability, first_line, package
 
 
 def _adb() -> str | None:
     found = first_line("adb", "version")
-    if found is None:
-        sdk = android_sdk()
-        found = first_line(str(sdk / "platform-tools" / "adb"), "version") if sdk else None
+    if found is None and (program := sdk_program("platform-tools", "adb")):
+        found = first_line(str(program), "version")
     if found is None and (adbutils := package("adbutils")):
         found = f"the one that comes with {adbutils}"
     return found
 
 
 def _emulator() -> str | None:
-    sdk = android_sdk()
-    return shutil.which(str(sdk / "emulator" / "emulator")) if sdk else shutil.which("emulator")
+    program = sdk_program("emulator", "emulator")
+    return str(program) if program else shutil.which("emulator")
 
 
 def _sdk() -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from benchmarks.results import EVALUATED, FUNCTIONAL, Bench, Run
+from benchmarks.results import EVALUATED, FUNCTIONAL, RAN_ON, Bench, Run
 from benchmarks.shown import interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
 from modnet_export.terminal.console import escape, number, say, show, table
@@ -30,13 +30,19 @@ def _say_table(result: Bench) -> None:
     for run in result.runs:
         item = summarise(run.samples_ms, of_blocks=bool(run.blocks))
         shown.add_row(
-            escape(run.name) + ("" if not run.marks else " [yellow]*[/]"),
+            escape(run.name) + escape(_ran_on(run)) + ("" if not run.marks else " [yellow]*[/]"),
             *map(tenths, (item.median_ms, item.p90_ms, item.p99_ms)),
             f"{item.mean_ms:.0f} ({interval(item.mean_low_ms, item.mean_high_ms)})",
             whole(run.init_ms),
             megabytes(run.peak_memory_bytes),
         )
     show(shown, spare=("p99", "init", "p90"))
+
+
+def _ran_on(run: Run) -> str:
+    """What really ran it, where that is known and its name does not say it."""
+    found = [str(run.conditions[key]) for key in (RAN_ON, "precision") if key in run.conditions]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def _say_origin(result: Bench) -> None:
@@ -56,7 +62,8 @@ def _meaning(run: Run) -> str:
     if run.blocks:
         return "each sample is the mean of one process's runs, which has no percentiles; memory is that of the process"
     if "tool" in run.conditions:
-        return "each sample is one run; an app does not tell its memory"
+        memory = "an app does not tell its memory" if run.peak_memory_bytes is None else "memory is the app's"
+        return f"each sample is one run; {memory}"
     return "each sample is one run; memory is what a model adds to its process. It says nothing about a phone."
 
 

@@ -149,8 +149,11 @@ class HostTarget:
             np.save(photo, plan.image_nhwc)
             measured: list[_Measured] = []
             for subject in plan.of_formats(self.formats, self.name):
-                if subject.delegate == "nnapi":
-                    record.fail(subject, "NNAPI is a part of Android: measure it on a device")
+                if subject.delegate in ("npu", "nnapi"):
+                    what = (
+                        "NNAPI is a part of Android" if subject.delegate == "nnapi" else "an NPU is a part of a phone"
+                    )
+                    record.fail(subject, f"{what}: measure it on a device")
                     continue
                 record.progress(f"loading {subject.name}")
                 try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ from converters.choices import CoreMlPorts, CoreMlPrecision, CoreMlTarget
 from converters.coreml import compress
 from converters.coreml.ops import COREML
 from converters.coreml.package import Metadata, save
-from converters.coreml.quiet import ct, mb, mil, quiet
+from converters.coreml.quiet import ct, mb, mil, quiet, types
+from converters.coreml.typed import check_types
 from converters.errors import UnsupportedModelError, UnsupportedNode
 from converters.onnx.graph import static_shape
 from converters.onnx.lowering import check, lower
 
 
 def stays_fp32(op: Any) -> bool:
-    """Whether an op of an fp16 program keeps fp32: the statistics of normalisation layers.
+    """Whether an op of an fp16 program keeps fp32: the statistics of norms that are written for fp32 sums.
 
     In fp16 the sum over a map overflows 65504 or swallows its small terms, the square of a value from 256 on
     overflows, and 1 / sqrt(variance + 1e-5) loses its epsilon. So these stay fp32: means, the squares that they are
@@ -51,25 +51,35 @@ def _check_ranks(model: ir.Model) -> None:
         raise UnsupportedModelError(COREML.target, problems)
 
 
-def build_program(model: ir.Model, target: CoreMlTarget, ports: CoreMlPorts = "multiarray") -> Any:
+def build_program(model: ir.Model, target: CoreMlTarget, ports: CoreMlPorts, *, half: bool) -> Any:
     """The float32 MIL program of a static-shape model, inputs and outputs under their ONNX names.
 
-    Raises UnsupportedModelError with every node that has no lowering.
+    An image comes as 0 to 255, and a matte leaves so as an 8-bit image. ``half``: multi-arrays are fp16. Raises
+    UnsupportedModelError with every node that has no lowering.
     """
     check(COREML, model)
     _check_ranks(model)
     program = mil.Program()
-    placeholders = {str(value.name): mb.placeholder(static_shape(value)) for value in model.graph.inputs}
+    half_input = half and ports == "multiarray"
+    placeholders = {
+        str(value.name): mb.placeholder(static_shape(value), dtype=types.fp16 if half_input else types.fp32)
+        for value in model.graph.inputs
+    }
     with quiet(), mil.Function(placeholders, opset_version=getattr(ct.target, target)) as function:
-        outputs = lower(COREML, model, function.inputs, lambda size: np.zeros(size, np.float32))
+        # The cast meets the one that the conversion to fp16 puts behind it, and both go.
+        inputs = {
+            name: mb.cast(x=value, dtype="fp32") if half_input else value for name, value in function.inputs.items()
+        }
+        outputs = lower(COREML, model, inputs, lambda size: np.zeros(size, np.float32))
         if ports == "image":
             # Core ML scales an image on its way in, not on its way out.
             outputs = {name: mb.mul(x=value, y=np.float32(255)) for name, value in outputs.items()}
         function.set_outputs([mb.identity(x=value, name=name) for name, value in outputs.items()])
-        if ports == "image":
-            function.set_output_types(
-                [ct.ImageType(name=name, color_layout=ct.colorlayout.GRAYSCALE) for name in outputs]
-            )
+        if ports != "multiarray":
+            layout = ct.colorlayout.GRAYSCALE if ports == "image" else ct.colorlayout.GRAYSCALE_FLOAT16
+            function.set_output_types([ct.ImageType(name=name, color_layout=layout) for name in outputs])
+        elif half:
+            function.set_output_types([ct.TensorType(name=name, dtype=np.float16) for name in outputs])
         program.add_function("main", function)
     return program
 
@@ -82,41 +92,38 @@ def convert(
     ports: CoreMlPorts,
     metadata: Metadata,
     package: Path,
-    representative: Sequence[dict[str, Any]] = (),
+    wide_statistics: bool = True,
 ) -> None:
     """Write ``package`` (an ``.mlpackage`` folder) for a static-shape model with one image input and one matte output.
 
-    With ``ports="image"`` the input is an 8-bit RGB image (scaled to [0, 1] by Core ML) and the output an 8-bit grey
-    one; otherwise both are float32 multi-arrays, NCHW. The same model gives the same bytes.
+    With ``ports="image"`` the input is an 8-bit RGB image, and ``model`` takes it in [0, 255] (see
+    ``converters.coreml.tuned.for_ports``); the output is an 8-bit grey image, or with ``image-fp16`` one of fp16 in
+    [0, 1]. Multi-arrays are NCHW, fp32 for fp32 and fp16 otherwise. The same model gives the same bytes.
 
     fp32 is a float32 program; every other precision is an fp16 program, the compressed ones with smaller weights.
-    ``w8a8`` is calibrated on ``representative``, a dict of inputs by name for each example. Raises ExportError where
-    the target or the machine does not support the precision, and UnsupportedModelError with every node that has no
-    lowering.
+    ``wide_statistics``: it keeps the norms' statistics in fp32, as graphs need that are not of the ``ane`` tuning.
+    Raises UnsupportedModelError with every node that has no lowering.
     """
-    if precision != "fp32" and precision != "fp16":  # this form narrows the type
-        compress.check(precision, target)
-    program = build_program(model, target, ports)
+    half = precision != "fp32"
+    program = build_program(model, target, ports, half=half)
     (image,) = model.graph.inputs
-    image_type = ct.ImageType(
-        name=image.name, shape=static_shape(image), color_layout=ct.colorlayout.RGB, scale=1 / 255
-    )
+    image_type = ct.ImageType(name=image.name, shape=static_shape(image), color_layout=ct.colorlayout.RGB)
     compute = (
-        ct.precision.FLOAT32
-        if precision == "fp32"
-        else ct.transform.FP16ComputePrecision(op_selector=lambda op: not stays_fp32(op))
+        ct.transform.FP16ComputePrecision(op_selector=lambda op: not (wide_statistics and stays_fp32(op)))
+        if half
+        else ct.precision.FLOAT32
     )
     with quiet():
         converted = ct.convert(
             program,
             source="milinternal",
             convert_to="mlprogram",
-            inputs=[image_type] if ports == "image" else None,
+            inputs=None if ports == "multiarray" else [image_type],
             minimum_deployment_target=getattr(ct.target, target),
             compute_precision=compute,
-            # Activations are calibrated by predictions, which need the model loaded.
-            skip_model_load=precision != "w8a8",
+            skip_model_load=True,
         )
-    if precision != "fp32" and precision != "fp16":
-        converted = compress.compress(converted, precision, representative=representative)
+    if precision != "fp32" and precision != "fp16":  # this form narrows the type
+        converted = compress.compress(converted, precision)
     save(converted, package, metadata)
+    check_types(package)

@@ -100,7 +100,10 @@ class Evaluator:
         name and the value of every output of every operation. Raises ExportError for an operation in a form that is
         not known here.
         """
-        values: dict[str, Value] = dict(inputs)
+        half = self.package.half_inputs
+        values: dict[str, Value] = {
+            name: value.to(torch.float16) if name in half else value for name, value in inputs.items()
+        }
         for position, item in enumerate(self.package.operations):
             if item.outputs[0].name in self._constants:
                 continue

@@ -17,8 +17,8 @@ from converters.coreml.bits import BITS, unpack_bits
 from converters.coreml.quiet import MIL_pb2, Model_pb2
 from converters.errors import ExportError
 
-NEWEST_SPECIFICATION = 9
-"""The newest specification version that is read here: iOS 18 and macOS 15 (Model.proto)."""
+NEWEST_SPECIFICATION = 10
+"""The newest specification version that is read here: iOS 26 and macOS 26 (Model.proto)."""
 
 _SPECIFICATION = "com.apple.CoreML"
 _TYPES: dict[str, npt.DTypeLike] = {
@@ -53,8 +53,8 @@ class Package:
         if self.spec.specificationVersion > NEWEST_SPECIFICATION:
             raise self._broken(
                 f"{path.name} has specification version {self.spec.specificationVersion}",
-                expected=f"at most {NEWEST_SPECIFICATION} (iOS 18)",
-                next_step="export it for iOS 18 or older",
+                expected=f"at most {NEWEST_SPECIFICATION} (iOS 26)",
+                next_step="export it for iOS 26 or older",
             )
         if self.spec.WhichOneof("Type") != "mlProgram":
             raise self._broken(f"{path.name} holds a {self.spec.WhichOneof('Type')}", expected="an ML program")
@@ -70,6 +70,22 @@ class Package:
         """The operations of the main function, in order."""
         function = self.spec.mlProgram.functions["main"]
         return list(function.block_specializations[function.opset].operations)
+
+    @property
+    def weights(self) -> Path:
+        """The folder of the weight files."""
+        return Path(self._model.parent, "weights")
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The main function's inputs, with their types."""
+        return list(self.spec.mlProgram.functions["main"].inputs)
+
+    @property
+    def half_inputs(self) -> set[str]:
+        """The names of the main function's inputs that are fp16."""
+        half = MIL_pb2.DataType.Value("FLOAT16")
+        return {item.name for item in self.inputs if item.type.tensorType.dataType == half}
 
     @property
     def output_names(self) -> list[str]:
@@ -138,7 +154,10 @@ def _array(data: npt.NDArray[np.uint8], kind: str, shape: list[int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What Xcode shows of a model. ``ports``: a description for every input and output by name.
+    """What Xcode shows of a model; ``author``, ``licence`` and ``version`` may be empty.
+
+    ``ports``: a description for every input and output by name. Xcode's previews are for segmentations of multi-arrays,
+    depths and poses: none fits a matte, so no preview type is set.
 
     ``creator_defined``: what an app can read of the compiled model, whose file is no longer this one.
     """
@@ -166,7 +185,6 @@ def save(converted: Any, package: Path, metadata: Metadata) -> None:
     description.metadata.author, description.metadata.license = metadata.author, metadata.licence
     description.metadata.versionString = metadata.version
     description.metadata.shortDescription = metadata.description
-    description.metadata.userDefined["com.apple.coreml.model.preview.type"] = "imageSegmenter"
     description.metadata.userDefined.update(metadata.creator_defined)
     description.metadata.userDefined.pop("com.github.apple.coremltools.conversion_date", None)  # other bytes each day
     for port in (*description.input, *description.output):

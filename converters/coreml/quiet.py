@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from converters.quiet import native_stderr
 
-__all__ = ["MIL_pb2", "Model_pb2", "ct", "mb", "mil", "quiet"]
+__all__ = ["MIL_pb2", "Model_pb2", "ct", "mb", "mil", "quiet", "types"]
 
 
 @contextlib.contextmanager
@@ -28,6 +28,7 @@ def quiet() -> Iterator[None]:
 with quiet():
     import coremltools as ct
     from coremltools.converters.mil import mil
+    from coremltools.converters.mil.mil import types
     from coremltools.proto import MIL_pb2, Model_pb2
 
 mb = mil.Builder

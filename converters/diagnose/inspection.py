@@ -44,6 +44,8 @@ class Summary:
     """How many of ``ops`` the delegate runs; None where no delegate was asked."""
     partitions: int | None = None
     """How many parts of the graph it runs in one piece each."""
+    placement: str | None = None
+    """Of a Core ML package: which ops the Neural Engine may take, as an estimate."""
 
 
 def inspect(path: Path) -> Summary:
@@ -167,6 +169,7 @@ def _inspect_tflite(path: Path) -> Summary:
 def _inspect_coreml(path: Path) -> Summary:
     needs("coremltools", extra="coreml")
     from converters.coreml.package import Package
+    from converters.coreml.placement import estimate
 
     package = Package(path)
     sizes: dict[str, list[int]] = {}
@@ -214,6 +217,7 @@ def _inspect_coreml(path: Path) -> Summary:
         parameters=sum(types.values()),
         weight_types=dict(types),
         macs=macs,
+        placement=str(estimate(package)),
     )
 
 

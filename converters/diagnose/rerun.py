@@ -259,12 +259,17 @@ class CoreMlGraph(Graph):
         super().__init__()
         from converters.coreml.interpreter import Evaluator
         from converters.coreml.package import Package
+        from converters.runtimes.coreml import gives_half_image
 
         package = Package(path)
         self._evaluator = Evaluator(package)
         description = package.spec.description
         self._port = description.input[0]
-        self._pictures = {item.name for item in description.output if item.type.WhichOneof("Type") == "imageType"}
+        self._pictures = {
+            item.name
+            for item in description.output
+            if item.type.WhichOneof("Type") == "imageType" and not gives_half_image(item)
+        }
         self.outputs = package.output_names
         self._operations: dict[str, Any] = {}
         reached = {self._port.name}

@@ -13,8 +13,14 @@ from converters.eight_bit import from_bytes, to_bytes
 from converters.runtimes.protocol import Image, one_port
 
 
+def gives_half_image(port: Any) -> bool:
+    """Whether an output is a grey image of fp16, which holds the matte as it is."""
+    image = port.type.imageType
+    return bool(port.type.WhichOneof("Type") == "imageType" and image.colorSpace == image.GRAYSCALE_FLOAT16)
+
+
 class CoreMl:
-    """A package with one image in and one matte out, as 8-bit images or as NCHW multi-arrays.
+    """A package with one image in and one matte out, as images or as NCHW multi-arrays.
 
     8-bit images are rounded as Core ML rounds them: to the nearest level from 0 to 255, both on the way in and on the
     way out. ``engine`` says ``evaluated`` or ``predicted``.
@@ -27,7 +33,8 @@ class CoreMl:
         package = Package(path)
         description = package.spec.description
         self._takes_image, (height, width) = self._port(path, "input", list(description.input), 3)
-        self._gives_image, _ = self._port(path, "output", list(description.output), 1)
+        gives_image, _ = self._port(path, "output", list(description.output), 1)
+        self._gives_bytes = gives_image and not gives_half_image(description.output[0])
         self._input, self._output = description.input[0].name, description.output[0].name
         self._size = (height, width)
         self._evaluator: Any = None
@@ -65,7 +72,7 @@ class CoreMl:
     def run(self, image_nhwc: Image) -> Image:
         rgb = to_bytes(image_nhwc).astype(np.float32) if self._takes_image else image_nhwc
         found = self._predict(rgb) if self._predictor is not None else self._evaluate(rgb)
-        if self._gives_image:
+        if self._gives_bytes:
             found = from_bytes(np.rint(found).clip(0, 255))
         return found.reshape(1, *self._size, 1)
 

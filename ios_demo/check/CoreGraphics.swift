@@ -18,8 +18,6 @@ public class CGColorSpace {
 }
 
 public enum CGImageAlphaInfo: UInt32, Sendable {
-    // None
-    case none = 0
     // PremultipliedFirst
     case premultipliedFirst = 2
 }
@@ -37,8 +35,6 @@ public class CGImage {
     public var height: Int { 0 }
     // CGImageGetWidth
     public var width: Int { 0 }
-    // CGImageGetColorSpace
-    public var colorSpace: CGColorSpace? { nil }
 }
 
 // Swift alone

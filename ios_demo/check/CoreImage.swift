@@ -44,6 +44,8 @@ public class CIImage {
     public convenience init(color: CIColor) { self.init() }
     // initWithCVPixelBufferOptions
     public convenience init(cvPixelBuffer: CVPixelBuffer, options: [CIImageOption: Any]? = nil) { self.init() }
+    // initWithContentsOfURLOptions
+    public convenience init?(contentsOf url: URL, options: [CIImageOption: Any]? = nil) { self.init() }
     // initWithBitmapDataBytesPerRowSizeFormatColorSpace
     public convenience init(
         bitmapData data: Data, bytesPerRow: Int, size: CGSize, format: CIFormat, colorSpace: CGColorSpace?

@@ -40,9 +40,9 @@ def mounted() -> typer.Typer:
     if app.registered_commands:
         return app
     from benchmarks.cli import CAPABILITIES, bench, compare
-    from modnet_export.cli import demo, doctor, explain, export, inspect, lint, matte, report, ship, verify
+    from modnet_export.cli import demo, doctor, explain, export, inspect, lint, matte, preview, report, ship, verify
 
-    for module in (export, verify, report, bench, compare, inspect, explain, matte, ship, lint, demo):
+    for module in (export, verify, report, bench, compare, inspect, explain, matte, preview, ship, lint, demo):
         module.mount(app)
     doctor.mount(app, CAPABILITIES)
     return app

@@ -65,6 +65,12 @@ def _litert_gpu() -> str | None:
     return None if software_vulkan.find() is None else f"{software_vulkan.NAME}: functional checks only"
 
 
+def _litertjs() -> str | None:
+    from modnet_export.preview import litertjs
+
+    return litertjs.here()
+
+
 _CAPABILITIES = (
     Capability("PyTorch", "loading checkpoints, the reference", partial(package, "torch"), "pip install torch"),
     Capability("ONNX Runtime", "running .onnx", partial(package, "onnxruntime"), "pip install onnxruntime"),
@@ -92,6 +98,7 @@ _CAPABILITIES = (
         partial(package, "pyelftools"),
         "pip install 'modnet-export[apps]'",
     ),
+    Capability("LiteRT.js", "the preview in a browser", _litertjs, "install Node.js: its npm fetches it"),
     Capability("GPU", "faster reference runs", _gpu, "not needed: everything runs on the CPU"),
     Capability(
         "Vulkan",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
+from converters.choices import CoreMlNorms, CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
 from modnet_export.cli.inputs import InputRangeOption, ToleranceOption
 from modnet_export.record.choices import Format, Precision
@@ -42,15 +42,31 @@ class ExportOptions:
         typer.Option(
             help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic, int8 (bytes in and out), "
             "int8-mixed (see --budget), int4-weights; "
-            "for Core ML int8, palettized6, palettized4, w8a8."
+            "for Core ML int8, palettized6, palettized4."
         ),
     ] = "fp32,fp16"
     tune: Annotated[
         Tuning | None,
-        typer.Option(help="The processor that graphs are written for. Default: cpu for fp32, gpu for fp16."),
+        typer.Option(
+            help="The processor that graphs are written for. Default: cpu for fp32, gpu for fp16, for Core ML ane (the "
+            "Neural Engine), which nothing else has."
+        ),
     ] = None
-    coreml_io: Annotated[CoreMlPorts, typer.Option(help="8-bit images in and out, or float multi-arrays.")] = "image"
+    coreml_io: Annotated[
+        CoreMlPorts,
+        typer.Option(help="8-bit images in and out, an 8-bit image in and a grey one of fp16 out, or multi-arrays."),
+    ] = "image"
     coreml_target: Annotated[CoreMlTarget, typer.Option(help="The oldest system that must run it.")] = "iOS16"
+    coreml_norms: Annotated[
+        CoreMlNorms,
+        typer.Option(
+            help="How fp16 programs normalise: by Core ML's own instance_norm, by a cascade of small means, or each "
+            "norm as measured."
+        ),
+    ] = "auto"
+    coreml_author: Annotated[str | None, typer.Option(help="Who made the weights, in Core ML packages.")] = None
+    coreml_licence: Annotated[str | None, typer.Option(help="The licence of the weights, in Core ML packages.")] = None
+    coreml_version: Annotated[str | None, typer.Option(help="The version of the weights, in Core ML packages.")] = None
     calibration: Annotated[
         Path | None, typer.Option(help="A folder of photographs to calibrate int8 with. Default: a built-in set.")
     ] = None
@@ -91,6 +107,10 @@ class ExportOptions:
             tune=self.tune,
             coreml_io=self.coreml_io,
             coreml_target=self.coreml_target,
+            coreml_norms=self.coreml_norms,
+            coreml_author=self.coreml_author,
+            coreml_licence=self.coreml_licence,
+            coreml_version=self.coreml_version,
             calibration=self.calibration,
             budget=None if self.budget is None else Budget.parse(self.budget),
             tolerances=ToleranceChanges.parse(self.tolerance or ()),

@@ -51,6 +51,8 @@ def inspect(options: InspectOptions) -> None:
             f"{summary.delegate} runs {summary.delegated_ops} of {total} ops ({share:.0%}) "
             f"in {summary.partitions} partition(s)",
         )
+    if summary.placement is not None:
+        table.add_row("placement", escape(summary.placement))
     OUT.print(table)
 
 

@@ -43,10 +43,30 @@ def say_manifest(manifest: Manifest) -> None:
                 f"mean {point.mad:.1e}, 99.9 % {point.p999:.2g}, max {point.max_abs_difference:.2g} from float "
                 f"({'within' if artefact.search.held else '[yellow]beyond[/]'} {artefact.search.budget})."
             )
+    _say_norms(manifest)
     say(f"Absolute differences of mattes in [0, 1] from the reference ({escape(manifest.reference)}), PSNR in dB.")
     say(f"Allowed: {_limits(manifest)}.")
     for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml"}:
         say(f"Core ML packages were {engine}.")
+
+
+def _say_norms(manifest: Manifest) -> None:
+    """How the norms of fp16 Core ML programs are written; all of them have the same."""
+    norms = next((item.norms for item in manifest.artefacts if item.norms), ())
+    if not norms:
+        return
+    shown = table()
+    for heading in ("norm", "channels", "map", "max |x - mean|", "least variance", "sum of squares", "form", "why"):
+        shown.add_column(heading, justify="left" if heading in ("norm", "form", "why") else "right")
+    for item in norms:
+        _, channels, height, width = item.shape
+        numbers = (item.largest_centred, item.least_variance, item.largest_sum_of_squares)
+        name = item.name.split("/")[0]
+        shown.add_row(
+            escape(name), str(channels), f"{height}x{width}", *(f"{each:.3g}" for each in numbers), item.form, item.why
+        )
+    show(shown, spare=("channels", "map", "why"))
+    say("Norms of fp16 Core ML programs, as measured on the calibration images.")
 
 
 def _limits(manifest: Manifest) -> str:

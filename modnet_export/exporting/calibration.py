@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from converters.runtimes import Image
 from modnet_export.images import representative
+from modnet_export.images.representative import Matting
 from modnet_export.record.contract import Size
 
 
 class Calibration:
     """The images that quantization is calibrated with, each 1 x H x W x 3 in [0, 1].
 
-    ``folder`` None: the built-in set.
+    ``folder`` None: the built-in set. ``matting`` opens a float model, which tells whether a user's image shows
+    anybody.
     """
 
-    def __init__(self, folder: Path | None, size: Size) -> None:
-        self._folder, self._size = folder, size
+    def __init__(self, folder: Path | None, size: Size, matting: Callable[[], Matting]) -> None:
+        self._folder, self._size, self._matting = folder, size, matting
         self._loaded: Sequence[Image] | None = None
 
     @property
@@ -27,10 +29,7 @@ class Calibration:
             return None
         return representative.BUILT_IN if self._folder is None else str(self._folder.resolve())
 
-    def images(self, fp32: bytes) -> Sequence[Image]:
-        """``fp32`` is the float TFLite model, which tells whether a user's image shows anybody."""
-        from converters.tflite.interpreter import function
-
+    def images(self) -> Sequence[Image]:
         if self._loaded is None:
-            self._loaded = representative.images(self._folder, self._size, function(fp32))
+            self._loaded = representative.images(self._folder, self._size, self._matting())
         return self._loaded

@@ -8,24 +8,28 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+import numpy as np
+
 from converters.choices import CoreMlPrecision, Tuning
-from converters.eight_bit import to_bytes
 from converters.progress import Progress, silent
 from modnet_export.exporting.calibration import Calibration
 from modnet_export.exporting.int8 import Integer
 from modnet_export.exporting.request import ExportRequest
+from modnet_export.images import representative
+from modnet_export.model import checkpoint
 from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME, SOURCE_KEY, VERSION_KEY
 from modnet_export.record.files import write_bytes
-from modnet_export.record.manifest import SearchRecord
+from modnet_export.record.manifest import NormRecord, SearchRecord
 from modnet_export.record.recipes import Recipe
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
+    from converters.coreml.tuned import Tuned
+    from converters.runtimes import Image
     from converters.tflite.moments import Moments
-
-"""Creator-defined metadata of a Core ML package: ios_demo/MattingKit compares both with ``modnet.json``."""
+    from modnet_export.images.representative import Matting
 
 
 class Chain:
@@ -35,7 +39,7 @@ class Chain:
         self, model: onnx.ModelProto, source_sha256: str, request: ExportRequest, progress: Progress = silent
     ) -> None:
         self._model, self._source_sha256, self._request, self._progress = model, source_sha256, request, progress
-        self._calibration = Calibration(request.calibration, request.size)
+        self._calibration = Calibration(request.calibration, request.size, self._matting)
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
@@ -104,23 +108,67 @@ class Chain:
     def _package(self, row: Recipe, path: Path) -> None:
         from converters.coreml.convert import convert
         from converters.coreml.package import Metadata
+        from converters.coreml.tuned import for_ports
 
+        tuning, ports = row.tuned(self._request.tune) or "cpu", self._request.coreml_io
+        tuned = self._tuned if tuning == "ane" and row.precision != "fp32" else None
         convert(
-            self._graph(row.tuned(self._request.tune) or "cpu"),
+            for_ports(self._graph(tuning), ports) if tuned is None else tuned.graph,
             precision=cast("CoreMlPrecision", row.precision),  # the recipes name only what it has
             target=self._request.coreml_target,
-            ports=self._request.coreml_io,
+            ports=ports,
+            wide_statistics=tuned is None,
             metadata=Metadata(
-                author="modnet-export",
-                licence="Apache-2.0",
-                version=version("modnet-export"),
+                author=self._said(self._request.coreml_author, "modnet-export"),
+                licence=self._said(self._request.coreml_licence, "Apache-2.0"),
+                version=self._said(self._request.coreml_version, version("modnet-export")),
                 description=f"MODNet portrait matting at {self._request.size}, {row.precision}",
                 ports={INPUT_NAME: "The photo, RGB.", OUTPUT_NAME: "The matte: 0 background, full scale foreground."},
                 creator_defined={SOURCE_KEY: self._source_sha256, VERSION_KEY: version("modnet-export")},
             ),
             package=path,
-            representative=self._representative() if row.precision == "w8a8" else (),
         )
+
+    def _said(self, asked: str | None, known: str) -> str:
+        """What a package says of its weights: of a user's own, what the user says."""
+        return asked if asked is not None else known if self._request.checkpoint in checkpoint.names() else ""
+
+    @cached_property
+    def _tuned(self) -> Tuned:
+        from converters.coreml.tuned import for_half
+
+        self._progress("measuring norms and weights for fp16")
+        images = representative.some(self._calibration.images())
+        return for_half(self._graph("ane"), self._request.coreml_io, images, self._request.coreml_norms)
+
+    def norms(self, row: Recipe) -> tuple[NormRecord, ...]:
+        """How the norms of an artefact that was written are computed, where that was a choice."""
+        if "_tuned" not in self.__dict__ or row.format != "coreml" or row.precision == "fp32":
+            return ()
+        return tuple(
+            NormRecord(
+                name=item.name,
+                shape=item.shape,
+                largest_centred=item.extremes.largest_centred,
+                least_variance=item.extremes.least_variance,
+                largest_sum_of_squares=item.extremes.largest_sum_of_squares,
+                form=item.form,
+                why=item.why,
+            )
+            for item in self._tuned.norms
+        )
+
+    def _matting(self) -> Matting:
+        """The ONNX model as a function of an image."""
+        from converters.runtimes.onnxruntime import started
+
+        session, _, _ = started(self._model)
+
+        def run(image_nhwc: Image) -> Image:
+            (matte_nchw,) = session.run(None, {INPUT_NAME: image_nhwc.transpose(0, 3, 1, 2)})
+            return np.asarray(matte_nchw, np.float32).transpose(0, 2, 3, 1)
+
+        return run
 
     @cached_property
     def _integer(self) -> Integer:
@@ -131,15 +179,6 @@ class Chain:
         from converters.tflite.moments import collect
 
         if tuning not in self._moments:
-            images = self._calibration.images(self._flatbuffer("cpu"))
+            images = self._calibration.images()
             self._moments[tuning] = collect(self._flatbuffer(tuning), images, self._progress)
         return self._moments[tuning]
-
-    def _representative(self) -> list[dict[str, object]]:
-        """The calibration images as Core ML's Python interface takes them."""
-        from PIL import Image as Picture
-
-        images = self._calibration.images(self._flatbuffer("cpu"))
-        if self._request.coreml_io == "multiarray":
-            return [{INPUT_NAME: image.transpose(0, 3, 1, 2)} for image in images]
-        return [{INPUT_NAME: Picture.fromarray(to_bytes(image[0]))} for image in images]

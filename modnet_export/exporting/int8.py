@@ -58,7 +58,7 @@ class Integer:
         from converters.tflite.int8.ranges import calibrate, observe, parameters
         from converters.tflite.rounding import Rounding
 
-        images = self._calibration.images(self._fp32)
+        images = self._calibration.images()
 
         def groups(model: bytes) -> list[Group]:
             return graph.Graph(builder.read(model)).groups()
@@ -75,7 +75,7 @@ class Integer:
     def _mattes(self) -> list[Image]:
         from converters.tflite.int8.search import mattes
 
-        return mattes(self._even.data, self._calibration.images(self._fp32))
+        return mattes(self._even.data, self._calibration.images())
 
     def found(self, row: Recipe) -> Found:
         """TFLite with int8 arithmetic wherever the budget allows it."""
@@ -103,7 +103,7 @@ class Integer:
         found = convolutions(builder.read(self._fp32))
         names = {item.index: fingerprint(item.oihw(item.weight)) for item in found}
         rounding, rounded = Rounding(moments), dict[int, Weight]()
-        images = [image.transpose(0, 3, 1, 2).copy() for image in self._calibration.images(self._fp32)]
+        images = [image.transpose(0, 3, 1, 2).copy() for image in self._calibration.images()]
 
         def build(chosen: Mapping[int, Parameters], ranges: Path) -> bytes:
             floats = [item for item in found if not whole.in_int8(item.index, chosen)]
@@ -152,7 +152,7 @@ class Integer:
             even.data,
             even.groups,
             even.scales,
-            self._calibration.images(self._fp32),
+            self._calibration.images(),
             self._mattes,
             budget,
             build,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from converters.budget import Budget
-from converters.choices import CoreMlPorts, CoreMlTarget, Tuning
-from converters.errors import ExportError, needs
+from converters.choices import CoreMlNorms, CoreMlPorts, CoreMlTarget, Tuning
+from converters.errors import ExportError, ExportWarning, needs
 from modnet_export.images import representative
 from modnet_export.model.checkpoint import EMBEDDED
 from modnet_export.record.choices import Format, InputRange, Precision
@@ -17,10 +18,14 @@ from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import RECIPES, Recipe
 from modnet_export.verifying.tolerances import ToleranceChanges
 
+# A side above this gets a warning for Core ML.
+_LARGE = 1024
+
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export. ``tune`` None: each artefact for its own use (fp32 for CPUs, fp16 for GPUs)."""
+    """What to export. ``tune`` None: each artefact for its own use (fp32 for CPUs, fp16 for GPUs, Core ML for
+    the Neural Engine)."""
 
     checkpoint: str = EMBEDDED
     input_range: InputRange | None = None
@@ -31,6 +36,12 @@ class ExportRequest:
     tune: Tuning | None = None
     coreml_io: CoreMlPorts = "image"
     coreml_target: CoreMlTarget = "iOS16"
+    coreml_norms: CoreMlNorms = "auto"
+    coreml_author: str | None = None
+    coreml_licence: str | None = None
+    coreml_version: str | None = None
+    """What a package says of its weights. None: this project's and Apache-2.0 for the weights that it knows by name,
+    nothing for a user's own."""
     calibration: Path | None = None
     """A folder of photographs for quantization; None: the built-in set."""
     budget: Budget | None = None
@@ -68,28 +79,30 @@ class ExportRequest:
         self.tolerances.require_known(rows)
         if "coreml" in self.formats:
             needs("coremltools", extra="coreml")
-        if any(row.precision == "w8a8" for row in rows):
-            from converters.coreml.compress import check
-
-            check("w8a8", self.coreml_target)
+            if max(self.size.height, self.size.width) > _LARGE:
+                warnings.warn(
+                    f"a Core ML package of {self.size} may be more than a phone's Neural Engine takes: "
+                    f"nothing above {_LARGE} was tried",
+                    ExportWarning,
+                    stacklevel=2,
+                )
         if self.calibration is not None:
             representative.photographs(self.calibration)
         writable_folder(self.out)
 
     def contract(self, row: Recipe) -> Contract:
         """What an artefact takes and gives."""
-        return Contract.of(row.format, self.size, images=self._images(row), eight_bit=row.eight_bit)
+        ports: CoreMlPorts = self.coreml_io if row.format == "coreml" else "multiarray"
+        half = row.format == "coreml" and row.precision != "fp32"
+        return Contract.of(row.format, self.size, ports=ports, half=half, eight_bit=row.eight_bit)
 
     def tolerance(self, row: Recipe) -> Tolerance:
         """What an artefact is held to.
 
         The user's own budget must not contradict it: one photograph may have twice the mean of all.
         """
-        limits = row.limits(images=self._images(row))
+        limits = row.limits(images=row.format == "coreml" and self.coreml_io == "image")
         if self.budget is not None and row.searched:
             asked = 2 * self.budget.limits.get("mad", 0.0)
             limits = limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})
         return self.tolerances.of(row, limits)
-
-    def _images(self, row: Recipe) -> bool:
-        return row.format == "coreml" and self.coreml_io == "image"

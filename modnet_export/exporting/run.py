@@ -96,6 +96,7 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         engine=runtime.engine,
         parity=measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits),
         search=chain.searches.get(row.file),
+        norms=chain.norms(row),
     )
 
 

@@ -15,7 +15,6 @@ Precision = Literal[
     "int4-weights",
     "palettized6",
     "palettized4",
-    "w8a8",
 ]
 Layout = Literal["NCHW", "NHWC", "image"]
 """``image``: an 8-bit pixel buffer, as Core ML hands it to an app."""

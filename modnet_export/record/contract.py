@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from converters.choices import CoreMlPorts
 from converters.errors import ExportError
 from modnet_export.record.choices import Format, Layout
 from modnet_export.record.strict import Strict
@@ -54,13 +55,16 @@ class Size(Strict):
         )
 
 
+_Dtype = Literal["float32", "float16", "uint8"]
+
+
 class Port(Strict):
     """One input or output of an artefact."""
 
     name: str
     layout: Layout
     shape: tuple[int, int, int, int]
-    dtype: Literal["float32", "uint8"]
+    dtype: _Dtype
     minimum: float
     maximum: float
     channels: Literal["RGB", "alpha"]
@@ -73,7 +77,7 @@ class Port(Strict):
 
         if self.dtype == "uint8":
             return to_bytes(values)
-        return np.ascontiguousarray(values, np.float32)
+        return np.ascontiguousarray(values, self.dtype)
 
     def decoded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """What the port gave, as values in [0, 1]."""
@@ -89,24 +93,39 @@ class Contract(Strict):
     matte: Port
 
     @classmethod
-    def of(cls, format: Format, size: Size, *, images: bool = False, eight_bit: bool = False) -> Contract:
+    def of(
+        cls,
+        format: Format,
+        size: Size,
+        *,
+        ports: CoreMlPorts = "multiarray",
+        half: bool = False,
+        eight_bit: bool = False,
+    ) -> Contract:
         """The contract of a format.
 
-        With ``images`` its ports are 8-bit pixel buffers instead of tensors, with ``eight_bit`` tensors of bytes.
+        ``ports`` are those of a Core ML package, whose multi-arrays are fp16 where its program is (``half``). With
+        ``eight_bit`` ports are tensors of bytes.
         """
-        layout: Layout = "image" if images else LAYOUTS[format]
 
-        def port(name: str, channels: int, meaning: Literal["RGB", "alpha"]) -> Port:
+        def port(name: str, channels: int, meaning: Literal["RGB", "alpha"], *, image: bool, dtype: _Dtype) -> Port:
+            layout: Layout = "image" if image else LAYOUTS[format]
             nhwc = (1, size.height, size.width, channels)
             nchw = (1, channels, size.height, size.width)
             return Port(
                 name=name,
                 layout=layout,
                 shape=nchw if layout == "NCHW" else nhwc,
-                dtype="uint8" if images or eight_bit else "float32",
+                dtype=dtype,
                 minimum=0,
-                maximum=255 if images or eight_bit else 1,
+                maximum=255 if dtype == "uint8" else 1,
                 channels=meaning,
             )
 
-        return cls(image=port(INPUT_NAME, 3, "RGB"), matte=port(OUTPUT_NAME, 1, "alpha"))
+        image = ports != "multiarray"
+        taken: _Dtype = "uint8" if image or eight_bit else "float16" if half else "float32"
+        given: _Dtype = "float16" if ports == "image-fp16" else taken
+        return cls(
+            image=port(INPUT_NAME, 3, "RGB", image=image, dtype=taken),
+            matte=port(OUTPUT_NAME, 1, "alpha", image=image, dtype=given),
+        )

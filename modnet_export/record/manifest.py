@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from converters.budget import Point
-from converters.choices import Tuning
+from converters.choices import CoreMlNorm, Tuning
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Format, InputRange, Precision
 from modnet_export.record.contract import Contract, Size
@@ -49,6 +49,19 @@ class SearchRecord(Strict):
     points: tuple[Point, ...]
 
 
+class NormRecord(Strict):
+    """One instance norm of an fp16 Core ML program: what it met on the calibration images, and how it is written."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Of what is normalised: N x C x H x W."""
+    largest_centred: float
+    least_variance: float
+    largest_sum_of_squares: float
+    form: CoreMlNorm
+    why: str
+
+
 class Artefact(Strict):
     """One model file."""
 
@@ -68,6 +81,8 @@ class Artefact(Strict):
     """What ran it for ``parity``; a Core ML package is ``evaluated`` or ``predicted``, never just run."""
     parity: tuple[Measurement, ...]
     search: SearchRecord | None = None
+    norms: tuple[NormRecord, ...] = ()
+    """Of fp16 Core ML programs of the ``ane`` tuning; empty otherwise."""
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Artefact:

@@ -167,8 +167,8 @@ class Tolerance(Measures):
     def missed(self, values: Mapping[str, float | None]) -> tuple[str, ...]:
         """The names of the measures that do not hold their limit.
 
-        A measure with a limit that was not taken does not hold it, unless it is one between frames. A matte that is not
-        finite (its largest difference is not) misses every limit.
+        A measure with a limit that was not taken does not hold it, unless it is one between frames, or one of edges,
+        which a matte of nobody lacks. A matte that is not finite (its largest difference is not) misses every limit.
         """
         largest = values.get("max_abs_difference")
         if largest is None or not math.isfinite(largest):
@@ -177,7 +177,7 @@ class Tolerance(Measures):
 
     def _holds(self, name: str, value: float | None, *, equal: bool) -> bool:
         if value is None:
-            return MEASURES[name].between_frames
+            return MEASURES[name].between_frames or name.startswith("edge_")
         if not math.isfinite(value):
             return equal and value == math.inf  # the PSNR of equal mattes
         return value >= self.limits[name] if MEASURES[name].at_least else value <= self.limits[name]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from converters.choices import Delegate
+from converters.choices import ComputeUnit, Delegate
 from modnet_export.record.choices import Convention, Precision, Stage, Temporal, Verdict
 from modnet_export.record.contract import Size
 from modnet_export.record.files import FileFormat, read_versioned
@@ -33,9 +33,10 @@ class TruthErrors(Strict):
     conn: float = Field(ge=0)
 
 
-def link_name(artefact: str, delegate: Delegate) -> str:
+def link_name(artefact: str, delegate: Delegate, compute_unit: ComputeUnit | None = None) -> str:
     """What one way to run an artefact is called."""
-    return artefact if delegate == "cpu" else f"{artefact} ({delegate})"
+    way = compute_unit or delegate
+    return artefact if way == "cpu" else f"{artefact} ({way})"
 
 
 class Link(Strict):
@@ -53,6 +54,8 @@ class Link(Strict):
     """The inputs that it was to be measured on."""
     measurements: tuple[Measurement, ...]
     truth: TruthErrors | None = None
+    compute_unit: ComputeUnit | None = None
+    """Where a Mac was asked to run a Core ML package; null for what was run here."""
 
     @model_validator(mode="after")
     def _verdict_has_its_grounds(self) -> Link:
@@ -79,7 +82,7 @@ class Link(Strict):
 
     @property
     def name(self) -> str:
-        return link_name(self.artefact, self.delegate)
+        return link_name(self.artefact, self.delegate, self.compute_unit)
 
     def summary(self, measure: str) -> float | None:
         """One number over all inputs for which the measure was taken: their worst or their mean, as the table says.

@@ -112,13 +112,13 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
     subject = _subject(request, progress)
     came_back = None
     if request.replayed is not None:
-        came_back = replay.read_results(request.replayed, subject.manifest, [item.name for item in subject.inputs])
+        came_back = replay.read_results(request.replayed, subject.manifest, subject.inputs)
     with state_folder(request.state) as state, tasks.models_let_go():
         measured = _measure(subject, request, state, progress)
         readable = [item for item in subject.inputs if item.name not in measured.unreadable]
         links = [link(artefact, trial, measured) for artefact, trial in subject.ways]
         if came_back is not None:
-            links = replay.replayed(links, came_back)
+            links = replay.replayed(links, came_back, subject.manifest)
         if request.bundle is not None and readable:
             progress(f"writing {request.bundle.name}")
             replay.write_bundle(request.bundle, subject.folder, subject.manifest, map(measured.sample, readable))
@@ -137,7 +137,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         seconds=time.monotonic() - started,
         inputs=tuple(item.name for item in readable),
         unreadable=dict(measured.unreadable),
-        expected=subject.expected,
+        expected=subject.expected if came_back is None else replay.names(subject.expected, subject.manifest),
         left_out=subject.left_out,
         links=tuple(links),
         truth=mean_truth(reference_rows),

@@ -11,9 +11,12 @@ import pytest
 
 from converters.errors import ExportError
 from modnet_export.ship.android.shipping import ShipRequest, ship
+from modnet_export.ship.ios.shipping import ShipRequest as IosRequest
+from modnet_export.ship.ios.shipping import ship as ship_ios
 from tests.apps import api, kotlin, packaging, swift, toolchains
 from tests.benchmarks.android.conftest import adb as adb
 from tests.benchmarks.android.conftest import phones as phones
+from tests.modnet_export.ship.exports import export
 
 
 @pytest.fixture(scope="session")
@@ -124,3 +127,17 @@ def ios_modules(shared, apple) -> Path:
             assert not done.returncode, done.stderr
 
     return shared("ios-modules", make)
+
+
+@pytest.fixture(scope="session")
+def ios_app(shared) -> Path:
+    """``ios_demo/App`` with a package that is one by its names alone, as ``make ios-demo`` leaves it. Read only."""
+
+    def make(folder):
+        exported = export(folder / "export")
+        generated = shutil.ignore_patterns("Modnet", "modnet-ship.json", ".build", "*.xcodeproj")
+        shutil.copytree(swift.APP, folder / "App", ignore=generated)
+        shutil.copytree(swift.KIT, folder / "MattingKit", ignore=generated)
+        ship_ios(IosRequest(folder / "App", (exported / "modnet_fp16.mlpackage",))).carry_out()
+
+    return shared("ios-demo", make) / "App"

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
+from benchmarks import imported
 from tests.apps import swift
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("swift_tools")]
-SOURCES = sorted((swift.APP / "Sources").glob("*.swift"))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,6 @@ def test_the_logic_passes_its_tests_without_a_phone(shared_file):
 
 
 def test_the_file_that_the_app_shares_is_read(shared_file):
-    imported = pytest.importorskip("benchmarks.imported")
     found = imported.AppBench.model_validate_json(shared_file[1].read_bytes())
     assert [run.compute_unit for run in found.runs] == ["cpuAndNeuralEngine", "all"]
     measured, failed = found.runs
@@ -38,18 +37,14 @@ def test_the_file_that_the_app_shares_is_read(shared_file):
     assert failed.error == "why"
 
 
-def test_the_app_is_typed_right(ios_modules):
-    """In Swift 6's language mode: what goes from one actor to another may go there."""
-    done = swift.typecheck(SOURCES, ios_modules)
-    assert not done.returncode, done.stderr
-
-
-def test_the_apps_tests_are_typed_right(ios_modules, tmp_path):
+def test_the_app_and_its_tests_are_typed_right(ios_app, ios_modules, tmp_path):
+    """In Swift 6's language mode, what is shipped included: what goes from one actor to another may go there."""
     shutil.copytree(ios_modules, tmp_path / "modules")
-    done = swift.module("MODNetDemo", SOURCES, tmp_path / "modules")
-    assert not done.returncode, done.stderr
-    done = swift.typecheck(sorted((swift.APP / "Tests").glob("*.swift")), tmp_path / "modules")
-    assert not done.returncode, done.stderr
+    for name, folder, files in (("MODNetDemo", "Sources", "ModnetModel"), ("Tests", "Tests", "ModnetParityTests")):
+        sources = sorted((ios_app / folder).rglob("*.swift"))
+        assert files in {path.stem for path in sources}
+        done = swift.module(name, sources, tmp_path / "modules")
+        assert not done.returncode, done.stderr
 
 
 MISTAKES = (

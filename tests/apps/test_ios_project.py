@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modnet_export.exporting import run as exporting
+from modnet_export.ship.lint.run import LintRequest, lint
 from tests.apps import swift
 
 PROJECT = yaml.safe_load((swift.APP / "project.yml").read_text(encoding="utf-8"))
@@ -215,14 +215,12 @@ def test_a_project_that_is_older_than_the_model_is_noticed(built):
     assert code == 1 and 'Run "xcodegen"' in said
 
 
-def test_make_ios_demo_fills_the_folders_that_the_project_takes():
-    recipe = (swift.ROOT / "Makefile").read_text()
-    (lines,) = re.findall(r"^ios-demo:.*\n((?:\t.*\n)+)", recipe, re.MULTILINE)
-    for folder in ("Sources/Modnet", "Tests/Modnet"):
-        assert f"ios_demo/App/{folder}" in lines
-    for name in (exporting._GOLDEN_IMAGE, exporting._GOLDEN_MATTE, "modnet_fp16.mlpackage", "modnet.json"):
-        assert name in lines
-    assert exporting._GOLDEN_IMAGE in (swift.APP / "check-models.sh").read_text()
+def test_the_app_takes_what_is_shipped_and_passes_our_lint(ios_app):
+    assert [item.rule for item in lint(LintRequest(ios_app)).findings if item.verdict != "passed"] == []
+    made = {path.relative_to(ios_app).as_posix() for path in ios_app.rglob("*") if "Modnet" in path.parts}
+    wanted = {item["path"] for item in sources(APP) if item.get("optional")}
+    asked_for = set(re.findall(r"(?:Sources|Tests)/Modnet/[\w./]+", (ios_app / "check-models.sh").read_text()))
+    assert len(asked_for) == 3 and (asked_for | wanted) <= made
 
 
 def unguarded(text: str, names: set[str], ios: str) -> list[str]:

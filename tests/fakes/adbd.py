@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from typing import IO
 
 _CNXN, _AUTH, _OPEN, _OKAY, _WRTE, _CLSE = (
     int.from_bytes(word, "little") for word in (b"CNXN", b"AUTH", b"OPEN", b"OKAY", b"WRTE", b"CLSE")
@@ -55,6 +56,8 @@ class Device:
     commands: list[str] = field(default_factory=list)
     pushed: list[str] = field(default_factory=list)
     port: int = 0
+    watch: Callable[[str], None] | None = None
+    """Told of every command before it runs."""
 
     def __post_init__(self) -> None:
         self._connections: list[_Connection] = []
@@ -226,7 +229,12 @@ class _Connection:
         self.send(_OKAY, stream.own, remote)
         kind, _, rest = service.partition(":")
         framed = "v2" in kind.split(",")
-        work = partial(self._sync, stream) if kind == "sync" else partial(self._shell, stream, rest, framed)
+        if kind == "sync":
+            work = partial(self._sync, stream)
+        elif kind == "reverse":
+            work = partial(self._reverse, stream, service)
+        else:
+            work = partial(self._shell, stream, rest, framed)
         threading.Thread(target=self._guarded, args=(work, stream), daemon=True).start()
 
     def _guarded(self, work: Callable[[], None], stream: _Stream) -> None:
@@ -237,6 +245,8 @@ class _Connection:
     def _shell(self, stream: _Stream, command: str, framed: bool) -> None:
         device = self.device
         device.commands.append(command)
+        if device.watch is not None:
+            device.watch(command)
         fault = device.fault(command)
         action = fault.action if fault else ""
         if action == "hang":
@@ -263,24 +273,40 @@ class _Connection:
         self._processes.append(process)
         if fault and action == "disconnect":
             threading.Timer(fault.after, device.disconnect).start()
-        out, err = process.communicate()
+        # As adbd: what a program prints goes out at once, both streams as they come.
+        lock = threading.Lock()
+
+        def send(number: int, pipe: IO[bytes]) -> None:
+            data = pipe.read() if action == "cut" else b""
+            lines = [data[: len(data) // 2]] if action == "cut" else pipe
+            for line in lines:
+                if action == "swallow" or (action == "cut" and number == _STDERR):
+                    continue
+                # What the device's programs name are its own paths.
+                part = line.replace(str(device.folder).encode(), b"")
+                with lock, suppress(ConnectionError):
+                    stream.write(struct.pack("<BI", number, len(part)) + part if framed else part)
+
+        assert process.stdout is not None
+        assert process.stderr is not None
+        pipes = ((_STDOUT, process.stdout), (_STDERR, process.stderr))
+        readers = [threading.Thread(target=send, args=pair) for pair in pipes]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        process.wait()
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-        if action == "cut":
-            out, err = out[: len(out) // 2], b""
-        elif action == "swallow":
-            out, err = b"", b""
-        elif action.startswith("exit:"):
+        if action.startswith("exit:"):
             code = int(action.split(":")[1])
-        # What the device's programs name are its own paths.
-        out, err = (data.replace(str(device.folder).encode(), b"") for data in (out, err))
-        if not framed:
-            stream.write(out + err)
-            return
-        for number, data in ((_STDOUT, out), (_STDERR, err)):
-            for start in range(0, len(data), 30000):
-                part = data[start : start + 30000]
-                stream.write(struct.pack("<BI", number, len(part)) + part)
-        stream.write(struct.pack("<BIB", _EXIT, 1, code & 255))
+        if framed:
+            stream.write(struct.pack("<BIB", _EXIT, 1, code & 255))
+
+    def _reverse(self, stream: _Stream, service: str) -> None:
+        """``reverse:forward:PORTS`` or ``reverse:killforward:PORT``: a port of the device leads to its computer."""
+        self.device.commands.append(service)
+        refused = self.device.fault(service)
+        stream.write(b"FAIL000ccannot bind." if refused else b"OKAY")
 
     def _sync(self, stream: _Stream) -> None:
         device = self.device

@@ -13,10 +13,18 @@ if arguments == ["-list-avds"]:
     print("INFO    | Storing crashdata in: /tmp/x")
     print("\\n".join({avds!r}))
     sys.exit()
+if arguments == ["-accel-check"]:
+    # emulator/android/emulation/CpuAccelerator.cpp (AOSP): a code, what it means, and between two lines "accel".
+    if {mode!r} == "no kvm":
+        print("accel:\\n11\\nThis user doesn't have permissions to use KVM (/dev/kvm).\\naccel"); sys.exit(11)
+    print("accel:\\n0\\nKVM (version 12) is installed and usable.\\naccel"); sys.exit()
 mode, port = {mode!r}, int(arguments[arguments.index("-port") + 1])
 assert "-no-window" in arguments and "-no-audio" in arguments
 if mode == "dies":
-    print("ERROR | x86_64 emulation currently requires hardware acceleration!"); sys.exit(1)
+    print("INFO    | Android emulator version 35.1.4.0")
+    print("ERROR   | x86_64 emulation currently requires hardware acceleration!")
+    print("PANIC: Missing emulator engine program for 'x86_64' CPU.")
+    print("INFO    | Bye"); sys.exit(1)
 from pathlib import Path
 from tests.fakes import phone
 folder = Path({folder!r})

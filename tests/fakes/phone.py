@@ -18,6 +18,7 @@ def program(device: Path, name: str, script: str) -> None:
 PROPERTIES = {
     "ro.product.manufacturer": "Google",
     "ro.product.model": "Pixel 8",
+    "ro.serialno": "3704105H8094TU",
     "ro.soc.model": "Tensor G3",
     "ro.product.cpu.abi": "arm64-v8a",
     "ro.build.version.release": "15",
@@ -82,8 +83,30 @@ def make(folder: Path, *, powered: bool = True, properties: dict[str, str] | Non
         'if [ -f "$FAKE_DEVICE/dumpsys/$1" ]; then cat "$FAKE_DEVICE/dumpsys/$1"; '
         'else echo "Can\'t find service: $1" >&2; exit 20; fi',
     )
+    # Android's settings: a file for each; what is not set reads "null" (AOSP, SettingsService.java).
+    program(
+        folder,
+        "settings",
+        'f="$FAKE_DEVICE/settings/$2/$3"; mkdir -p "$FAKE_DEVICE/settings/$2"; case "$1" in '
+        'get) cat "$f" 2> /dev/null || echo null;; put) echo "$4" > "$f";; delete) rm -f "$f";; esac',
+    )
+    for name in ("input", "wm"):
+        program(folder, name, f'echo "{name} $@" >> "$FAKE_DEVICE/screen.log"')
     program(folder, "cmd", 'echo "$@" >> "$FAKE_DEVICE/cmd.log"')
-    program(folder, "taskset", 'echo "$1" >> "$FAKE_DEVICE/taskset.log"; shift; exec "$@"')
+    # An app runs as long as it has not crashed. What these print: AOSP's KeyguardController and ActivityTaskManager.
+    program(folder, "pidof", '[ -e "$FAKE_DEVICE/crash" ] && exit 1; echo 4711')
+    program(folder, "logcat", 'cat "$FAKE_DEVICE/crash" 2> /dev/null; true')
+    gles = "GLES: ARM, Mali-G715, OpenGL ES 3.2 v1.r44p1-01eac0.1234\n"
+    (folder / "dumpsys/SurfaceFlinger").write_text(gles, encoding="utf-8")
+    (folder / "dumpsys/power").write_text("  mWakefulness=Awake\n", encoding="utf-8")
+    (folder / "dumpsys/activity").write_text("  mKeyguardShowing=false\n", encoding="utf-8")
+    # toybox's words; $FAKE_DEVICE/affinity: what the system makes of it.
+    program(
+        folder,
+        "taskset",
+        'if [ "$1" = -p ]; then echo "pid $2\'s current affinity mask: $(cat "$FAKE_DEVICE/affinity")"; exit; fi; '
+        'echo "$1" >> "$FAKE_DEVICE/taskset.log"; shift; exec "$@"',
+    )
     return Device(folder)
 
 

@@ -12,7 +12,7 @@ from converters.choices import Tuning
 from converters.errors import ExportError
 from converters.onnx.graph import opset
 from converters.onnx.passes.fold_batchnorm import FoldBatchNorm
-from converters.onnx.passes.instance_norm import FoldPartialInstanceNorm, WriteInstanceNorm
+from converters.onnx.passes.instance_norm import Arithmetic, FoldPartialInstanceNorm, WriteInstanceNorm
 from converters.onnx.passes.linear_to_conv import KeepMeanDims, LinearToConv, SinkFlatten
 from converters.onnx.passes.remove_expand import RemoveExpand
 from converters.onnx.passes.remove_identity import RemoveIdentity
@@ -29,8 +29,15 @@ def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
 
     ``cpu`` counts on fp32 sums and on memory traffic that costs less than multiplications; ``gpu``
     writes every sum over a map so that fp16 accumulation can neither overflow nor lose it, and
-    keeps the number of kernels low.
+    keeps the number of kernels low; ``ane`` leaves norms as InstanceNormalization, for an engine whose own op for them
+    has wide sums (``converters.coreml.norms`` writes the others as ``gpu`` does).
     """
+    arithmetic: dict[Tuning, Arithmetic] = {"cpu": "fp32", "gpu": "fp16", "ane": "runtime's own"}
+    last: dict[Tuning, list[ir.passes.InPlacePass]] = {
+        "cpu": [ConvBeforeResize()],
+        "gpu": [WriteInstanceNorm("fp16"), CascadeMeans()],
+        "ane": [CascadeMeans()],
+    }
     return [
         # Fewer nodes for the patterns below to look through.
         common.RemoveUnusedNodesPass(),
@@ -44,8 +51,8 @@ def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
         # Before the resizes are rewritten: a scale passes through a Resize, not through a convolution.
         SinkAffine(),
         ResizeToAveragePool(),
-        FoldPartialInstanceNorm("fp32" if tuning == "cpu" else "fp16"),
-        *([ConvBeforeResize()] if tuning == "cpu" else [WriteInstanceNorm("fp16"), CascadeMeans()]),
+        FoldPartialInstanceNorm(arithmetic[tuning]),
+        *last[tuning],
         common.RemoveUnusedNodesPass(),
         common.DeduplicateInitializersPass(),
         common.NameFixPass(),

@@ -15,11 +15,12 @@ from converters.onnx.passes.rewrite import Builder, RewritePass, attribute, inte
 from converters.onnx.passes.statistics import fp16_inverse_deviation, fp16_mean
 
 Array = npt.NDArray[Any]
-Arithmetic = Literal["fp32", "fp16"]
+Arithmetic = Literal["fp32", "fp16", "runtime's own"]
+"""What a norm is written for: fp32 sums, fp16 sums, or an engine that has an op for the norm."""
 
 
 @dataclass(frozen=True)
-class _Norm:
+class Norm:
     """Channels [start, stop) of ``x`` normalised, then scaled and shifted."""
 
     start: int
@@ -29,24 +30,24 @@ class _Norm:
     shift: Array
 
 
-def _write(build: Builder, x: ir.Value, norm: _Norm, arithmetic: Arithmetic) -> ir.Value:
+def _write(build: Builder, x: ir.Value, norm: Norm, arithmetic: Arithmetic) -> ir.Value:
     """``x`` with some of its channels normalised and the others as they are."""
-    return (_write_fp32 if arithmetic == "fp32" else _write_fp16)(build, x, norm)
+    return {"fp32": _write_fp32, "fp16": _write_fp16, "runtime's own": _write_op}[arithmetic](build, x, norm)
 
 
-def _per_channel(channels: int, norm: _Norm, inside: Array | float, outside: float) -> Array:
+def _per_channel(channels: int, norm: Norm, inside: Array | float, outside: float) -> Array:
     """A constant of shape 1 x C x 1 x 1: ``inside`` in the normalised channels, ``outside`` in the others."""
     values = np.full((1, channels, 1, 1), outside, np.float32)
     values[0, norm.start : norm.stop, 0, 0] = inside
     return values
 
 
-def _shifted(build: Builder, y: ir.Value, channels: int, norm: _Norm) -> ir.Value:
+def _shifted(build: Builder, y: ir.Value, channels: int, norm: Norm) -> ir.Value:
     """``y`` with the norm's shift added, where it has one."""
     return build.op("Add", y, build.constant(_per_channel(channels, norm, norm.shift, 0))) if norm.shift.any() else y
 
 
-def _write_fp32(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
+def _write_fp32(build: Builder, x: ir.Value, norm: Norm) -> ir.Value:
     """One centring and one scaling of the whole tensor: no slice, no concatenation.
 
     Outside [start, stop) the mean is multiplied by 0 and the variance replaced by 1, so that those
@@ -68,7 +69,7 @@ def _write_fp32(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
     return _shifted(build, build.op("Mul", centred, factor), channels, norm)
 
 
-def _write_fp16(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
+def _write_fp16(build: Builder, x: ir.Value, norm: Norm) -> ir.Value:
     """Statistics of the normalised channels alone, in the safe form of ``converters.onnx.passes.statistics``."""
     batch, channels, height, width = shape(x)
     part = x
@@ -92,12 +93,25 @@ def _write_fp16(build: Builder, x: ir.Value, norm: _Norm) -> ir.Value:
     return _shifted(build, build.op("Mul", centred, whole(factor, 1)), channels, norm)
 
 
-def _instance_norm(node: ir.Node, start: int) -> _Norm | None:
+def _write_op(build: Builder, x: ir.Value, norm: Norm) -> ir.Value:
+    """The normalised channels alone through InstanceNormalization, between those that pass it by."""
+    widths = [norm.start, norm.stop - norm.start, shape(x)[1] - norm.stop]
+    present = [width for width in widths if width]
+    parts = build.split(x, present, 1) if len(present) > 1 else [x]
+    index = int(norm.start > 0)
+    gain, shift = build.constant(norm.gain), build.constant(norm.shift)
+    parts[index] = build.op(
+        "InstanceNormalization", parts[index], gain, shift, epsilon=norm.epsilon, output=shape(parts[index])
+    )
+    return parts[0] if len(parts) == 1 else build.op("Concat", *parts, axis=1)
+
+
+def _instance_norm(node: ir.Node, start: int) -> Norm | None:
     """An InstanceNormalization of channels from ``start`` on; None unless its gain and shift are constant."""
     gain, shift = constant(node.inputs[1]), constant(node.inputs[2])
     if gain is None or shift is None or len(shape(node.inputs[0])) != 4:
         return None
-    return _Norm(start, start + len(gain), attribute(node, "epsilon", 1e-5), gain, shift)
+    return Norm(start, start + len(gain), attribute(node, "epsilon", 1e-5), gain, shift)
 
 
 def _channel_part(node: ir.Node | None, value: ir.Value) -> tuple[ir.Value, int, int] | None:
@@ -130,7 +144,7 @@ class _Partial:
     concat: ir.Node
     gain: Array
     shift: Array
-    instance: _Norm
+    instance: Norm
 
 
 class FoldPartialInstanceNorm(RewritePass[_Partial]):
@@ -155,7 +169,7 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
         norms: list[ir.Node] = []
         parts: list[ir.Node] = []
         sources: set[ir.Value] = set()
-        instance: _Norm | None = None
+        instance: Norm | None = None
         for value in node.inputs:
             norm = producer(value, "BatchNormalization", "InstanceNormalization")
             part = producer(norm.inputs[0], "Split", "Slice") if norm is not None else None
@@ -195,7 +209,7 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
         build.replace([match.conv, *match.parts, *match.norms, match.concat], new)
 
 
-class WriteInstanceNorm(RewritePass[tuple[ir.Node, _Norm]]):
+class WriteInstanceNorm(RewritePass[tuple[ir.Node, Norm]]):
     """An InstanceNormalization in primitive ops, its statistics safe in the given arithmetic.
 
     Given:  InstanceNormalization(x, gain, shift)
@@ -205,13 +219,13 @@ class WriteInstanceNorm(RewritePass[tuple[ir.Node, _Norm]]):
     def __init__(self, arithmetic: Arithmetic) -> None:
         self.arithmetic: Arithmetic = arithmetic
 
-    def match(self, node: ir.Node) -> tuple[ir.Node, _Norm] | None:
+    def match(self, node: ir.Node) -> tuple[ir.Node, Norm] | None:
         if not is_op(node, "InstanceNormalization"):
             return None
         norm = _instance_norm(node, 0)
         return None if norm is None else (node, norm)
 
-    def rewrite(self, match: tuple[ir.Node, _Norm], build: Builder) -> None:
+    def rewrite(self, match: tuple[ir.Node, Norm], build: Builder) -> None:
         node, norm = match
         x = node.inputs[0]
         assert x is not None

@@ -73,6 +73,24 @@ class Builder:
             value.shape, value.dtype = ir.Shape(output), ir.DataType.FLOAT
         return value
 
+    def split(self, x: ir.Value, sizes: Sequence[int], axis: int) -> list[ir.Value]:
+        """The parts of ``x`` along an axis, their (float) shapes set."""
+        name = self._names.free(f"{self._stem}/Split", len(self._tape.nodes))
+        parts = self._tape.op_multi_out(
+            "Split", (x, self.integers(*sizes)), {"axis": axis}, num_outputs=len(sizes), name=name
+        )
+        for part, size in zip(parts, sizes, strict=True):
+            before = shape(x)
+            part.name = self._names.free(f"{name}/output")
+            part.shape, part.dtype = ir.Shape((*before[:axis], size, *before[axis + 1 :])), ir.DataType.FLOAT
+        return list(parts)
+
+    def insert_before(self, node: ir.Node) -> None:
+        """Put the new nodes in front of a node of the same graph; who reads them is for the caller to say."""
+        for initializer in self._tape.initializers:
+            self._graph.register_initializer(initializer)
+        self._graph.insert_before(node, self._tape.nodes)
+
     def replace(self, nodes: Sequence[ir.Node], new: ir.Value) -> None:
         """Put the new nodes in the place of ``nodes``; ``new`` takes over the last one's output.
 

@@ -72,6 +72,8 @@ def _passes_through(node: ir.Node, index: int, shifted: bool) -> bool:
         padded = any(attribute(node, "pads", ())) or attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID")
         counted = attribute(node, "count_include_pad", 0) and (padded or attribute(node, "ceil_mode", 0))
         return not (shifted and counted)
+    if is_op(node, "Conv") and not shifted and attribute(node, "group", 1) > 1:
+        return all(item is None for item in node.inputs[2:])  # a bias is not scaled
     # tf_crop_and_resize gives its extrapolation value outside the map, scaled or not.
     transform = attribute(node, "coordinate_transformation_mode", "half_pixel")
     return is_op(node, "Resize") and resizes_space_only(node) and transform != "tf_crop_and_resize"

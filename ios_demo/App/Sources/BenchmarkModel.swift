@@ -36,7 +36,7 @@ final class BenchmarkModel: ObservableObject {
     private func measure() async throws {
         let (model, contract) = try MattingEngine.model(in: .main)
         let artefact = try contract.artefact(named: model.lastPathComponent)
-        guard let golden = Bundle.main.url(forResource: "golden_image", withExtension: "png") else {
+        guard let golden = MeasuredImage.url else {
             throw MattingError.missing("golden_image.png is not in the app. Run \"make ios-demo\".")
         }
         let image = try Photos.read(Data(contentsOf: golden))
@@ -78,6 +78,11 @@ final class BenchmarkModel: ObservableObject {
             os: Device.system(
                 UIDevice.current.systemName, version: ProcessInfo.processInfo.operatingSystemVersionString))
     }
+}
+
+/// The golden image, whose matte by the reference `modnet-export bench --import` has.
+enum MeasuredImage {
+    static var url: URL? { Bundle.main.url(forResource: "golden_image", withExtension: "png") }
 }
 
 /// The app's model on one choice of compute units.

@@ -25,6 +25,10 @@ _TUIST_KINDS: dict[str, Kind] = {
     "staticLibrary": "library",
     "dynamicLibrary": "library",
 }
+_PLACES = ("Sources", "Source", "src", "srcs")
+"""Where SwiftPM looks for a target's folder (``PackageBuilder.predefinedSourceDirectories``)."""
+_OTHERS = re.compile(r"\.(macOS|tvOS|watchOS|visionOS)|\[\s*\.mac\s*\]")
+"""Tuist's destinations without iOS."""
 _BEFORE_RESOURCES = ("name", "dependencies", "path", "exclude", "sources")
 _BEFORE_TUIST = (
     "name", "destinations", "platform", "product", "productName", "bundleId", "deploymentTargets", "deploymentTarget",
@@ -96,11 +100,17 @@ class SwiftPackage(_Manifest):
     before = _BEFORE_RESOURCES
 
     def _calls(self, text: str) -> Sequence[tuple[Kind, Call]]:
-        return [(kind, call) for name, kind in _PACKAGE_KINDS.items() for call in calls(text, rf"\.{name}")]
+        found = [(kind, call) for name, kind in _PACKAGE_KINDS.items() for call in calls(text, rf"\.{name}")]
+        # A target may be named by such a call, too, in the dependencies of another.
+        return [
+            (kind, call) for kind, call in found if not any(other.begin < call.begin < other.end for _, other in found)
+        ]
 
     def _target(self, name: str, kind: Kind, call: Call) -> Target:
-        given = call.string("path")
-        folder = self.root / (given or f"{'Tests' if kind == 'tests' else 'Sources'}/{name}")
+        given, places = call.string("path"), _PLACES if kind != "tests" else ("Tests", *_PLACES)
+        folder = self.root / (given or f"{places[0]}/{name}")
+        if given is None:
+            folder = next((made for item in places if (made := self.root / item / name).is_dir()), folder)
         resources = {folder / item for item in _resources(call.raw("resources") or "")}
         excluded = {folder / item for item in call.strings("exclude") or ()}
         whole = call.raw("sources") is None
@@ -113,9 +123,8 @@ class SwiftPackage(_Manifest):
 
         oldest = re.search(r"\.iOS\s*\(\s*(?:\.v(\d+)(?:_(\d+))?|\"([\d.]+)\")\s*\)", call.text)
         minimum = oldest and (oldest[3] or ".".join(part for part in oldest.groups()[:2] if part))
-        raw = call.raw("dependencies") or ""
-        depends = frozenset(_texts(raw))
-        return Target(name, kind, folder, (folder,), takes, depends, minimum, None)
+        depends = frozenset(_texts(call.raw("dependencies") or ""))
+        return Target(name, kind, folder, (folder,), takes, depends, minimum, named=frozenset(resources))
 
     def _elements(self, target: Target, paths: Sequence[Path]) -> list[str]:
         """Packages are copied: SwiftPM would flatten them, and MattingEngine compiles them at their first use."""
@@ -138,7 +147,7 @@ class SwiftPackage(_Manifest):
     def _depending(self, text: str, target: Target, kit: str) -> str:
         product = f".product(name: {literal(KIT)}, package: {literal(Path(kit).name)})"
         text = with_elements(self._call(text, target.name), "dependencies", [product], ("name",))
-        (package,) = calls(text, r"(?<!\.)Package")
+        (package,) = calls(text, r"(?<![.\w])Package")
         before = ("name", "defaultLocalization", "platforms", "pkgConfig", "providers", "products")
         return with_elements(package, "dependencies", [f".package(path: {literal(kit)})"], before)
 
@@ -150,7 +159,10 @@ class TuistProject(_Manifest):
     before = _BEFORE_TUIST
 
     def _calls(self, text: str) -> Sequence[tuple[Kind, Call]]:
-        found = [*calls(text, r"\.target"), *calls(text, r"(?<!\.)Target")]
+        found = [*calls(text, r"\.target"), *calls(text, r"(?<![.\w])Target")]
+        found = [
+            call for call in found if not _OTHERS.fullmatch(call.raw("destinations") or call.raw("platform") or "")
+        ]
         products = [(_TUIST_KINDS.get((call.raw("product") or "").lstrip(".")), call) for call in found]
         return [(kind, call) for kind, call in products if kind is not None]
 
@@ -176,7 +188,8 @@ class TuistProject(_Manifest):
         depends = _texts(call.raw("dependencies") or "")
         return Target(
             name, kind, own, tuple(roots), takes, frozenset(depends), None if oldest is None else oldest[1], info,
-            None if (product := call.string("productName")) is None else re.sub(r"\W", "_", product),
+            call.string("productName"),
+            frozenset(self.root / item for item in (*sources, *resources) if "*" not in item),
         )  # fmt: skip
 
     def _globs(self, call: Call, label: str) -> list[str]:
@@ -187,9 +200,8 @@ class TuistProject(_Manifest):
         """A file, or literals of ``.extendingDefault(with:)``; None where neither is to be seen."""
         if raw is None:
             return None
-        file = re.fullmatch(r'(?:\.file\s*\(\s*path\s*:\s*)?"([^"]*)"\s*\)?', raw)
-        if file is not None:
-            return plist(self.root / file[1].removeprefix("$(SRCROOT)/"))
+        if raw.startswith((".file", '"')):
+            return plist(self.root / next(iter(_texts(raw)), "").removeprefix("$(SRCROOT)/"))
         keys = re.findall(r'"(\w+)"\s*:', raw)
         return (
             {key: next(iter(_texts(raw, before=rf'"{key}"\s*:\s*')), None) for key in keys} if "with:" in raw else None

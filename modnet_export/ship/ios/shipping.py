@@ -106,8 +106,7 @@ def ship(request: ShipRequest) -> IosShipment:
         if lacking or depends:
             wanted.append((target, lacking, depends))
     old = {_wrapper(project.root / name) for name in Record.read(project.root).files} - {*map(_wrapper, shipped)}
-    targets = [target for target in (project.target, project.tests) if target]
-    gone = tuple(sorted(path for path in old if path in {one for target in targets for one in target.roots}))
+    gone = tuple(sorted(path for path in old if any(path in target.named for target in files)))
     steps: tuple[Step, ...] = ()
     if wanted and request.apply:
         definition = project.form.definition

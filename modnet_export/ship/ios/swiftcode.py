@@ -23,15 +23,19 @@ class Call:
     arguments: dict[str, tuple[int, int]]
 
     def raw(self, label: str) -> str | None:
-        """An argument as it is written; None where there is none."""
+        """An argument as it is written, without comments; None where there is none."""
         if label not in self.arguments:
             return None
         begin, end = self.arguments[label]
-        return self.text[begin:end].strip()
+        return without_comments(self.text[begin:end]).strip()
 
     def string(self, label: str) -> str | None:
-        """An argument that is one string without interpolation."""
-        return _plain(self.raw(label) or "")
+        """An argument that is one string without interpolation, or a constant of the file that is one."""
+        raw = self.raw(label) or ""
+        if re.fullmatch(r"[A-Za-z_]\w*", raw):
+            constant = re.search(rf'\blet\s+{raw}\s*(?::\s*String\s*)?=\s*("(?:\\.|[^"\\\n])*")', self.text)
+            raw = "" if constant is None else constant[1]
+        return _plain(raw)
 
     def strings(self, label: str) -> list[str] | None:
         """The strings directly in a list, or the one string; None where something else is there, nothing in no list."""
@@ -53,9 +57,9 @@ def _plain(raw: str) -> str | None:
 
 
 def calls(text: str, name: str) -> Iterator[Call]:
-    """The calls of a function or case by its last name, wherever they stand; raises ValueError for open brackets."""
+    """The calls of what a pattern names, also within each other; raises ValueError for open brackets."""
     code = blanked(text)
-    for found in re.finditer(rf"(?<!\w){name}\s*\(", code):
+    for found in re.finditer(rf"{name}\s*\(", code):
         begin = found.end() - 1
         end = _closed(code, begin)
         arguments = {}
@@ -69,6 +73,11 @@ def calls(text: str, name: str) -> Iterator[Call]:
 def blanked(text: str) -> str:
     """The text with spaces for its strings and comments, as long as before."""
     return _BLANKED.sub(lambda found: " " * len(found[0]), text)
+
+
+def without_comments(text: str) -> str:
+    """The text with spaces for its comments, as long as before."""
+    return _COMMENTED.sub(lambda found: found[1] or " " * len(found[0]), text)
 
 
 def literal(text: str) -> str:
@@ -95,7 +104,7 @@ def with_elements(call: Call, label: str, elements: list[str], after: tuple[str,
     newline = "\r\n" if "\r\n" in text else "\n"
     if label in call.arguments:
         begin, end = call.arguments[label]
-        code = _COMMENTED.sub(lambda found: found[1] or " " * len(found[0]), text[begin:end]).rstrip()
+        code = without_comments(text[begin:end]).rstrip()
         if not code.lstrip().startswith("[") or not code.endswith("]"):
             raise ValueError(f"`{label}` is no list in it")
         inner = code[:-1].rstrip()

@@ -50,11 +50,14 @@ class Target:
     info: Mapping[str, Any] | None = None
     """What is known of its Info.plist; None: nothing."""
     module_name: str | None = None
+    """The module's name, or the product's; None: it is the target's."""
+    named: frozenset[Path] = frozenset()
+    """The files that the definition names one by one: a build fails where one is missing."""
 
     @property
     def module(self) -> str:
-        """The name of its Swift module (``PRODUCT_MODULE_NAME``)."""
-        return self.module_name or re.sub(r"^(?=\d)|\W", "_", self.name)
+        """The name of its Swift module: Xcode makes an identifier of a product's name, ``_048`` of ``2048``."""
+        return re.sub(r"^\d|\W", "_", self.module_name or self.name)
 
     @property
     def oldest_ios(self) -> int | None:

@@ -120,7 +120,7 @@ class Objects:
             inside = (path.is_relative_to(root) and not _except(path, root, out) for root, out in synchronized.items())
             return path in members or any(inside)
 
-        modules = _all(settings, "PRODUCT_MODULE_NAME")
+        modules = [*_all(settings, "PRODUCT_MODULE_NAME"), *_all(settings, "PRODUCT_NAME")]
         return Target(
             item["name"],
             kind,
@@ -130,7 +130,8 @@ class Objects:
             frozenset(self._depends(item)),
             _oldest(_all(settings[: len(self._settings(item))], _OLDEST) or _all(settings, _OLDEST)),
             self._info(settings),
-            modules[0] if modules and "$" not in modules[0] else None,
+            next((name for name in modules if "$" not in name), None),
+            frozenset(members),
         )
 
     def _members(self, target: Mapping[str, Any]) -> Iterator[Path]:

@@ -53,10 +53,10 @@ class XcodeGenProject(Form):
                 *platforms[1],
                 *(["iOS"] * ("auto" in platforms)),
             ):
-                found.append(self._target(str(item.get("productName") or name), str(name), kind, item, spec))
+                found.append(self._target(str(name), kind, item, spec))
         return tuple(found)
 
-    def _target(self, product: str, name: str, kind: Kind, item: Mapping[str, Any], spec: Mapping[str, Any]) -> Target:
+    def _target(self, name: str, kind: Kind, item: Mapping[str, Any], spec: Mapping[str, Any]) -> Target:
         root = self.definition.parent
         sources = [_Source.read(root, one) for one in _listed(item.get("sources"))]
         folders = [one.path for one in sources if one.whole and one.path.is_dir() and one.path.suffix not in WRAPPERS]
@@ -67,6 +67,8 @@ class XcodeGenProject(Form):
         depends = [
             str(one.get(key)) for one in item.get("dependencies") or () for key in ("target", "product", "package")
         ]
+        names = [item.get("productName"), *(one.get("PRODUCT_NAME") for one in settings)]
+        modules = [str(one) for one in (*(one.get("PRODUCT_MODULE_NAME") for one in settings), *names) if one]
         return Target(
             name,
             kind,
@@ -76,7 +78,8 @@ class XcodeGenProject(Form):
             frozenset(depends),
             None if oldest is None else str(oldest),
             self._info(item, settings),
-            next((str(one["PRODUCT_MODULE_NAME"]) for one in settings if "PRODUCT_MODULE_NAME" in one), None),
+            next(iter(modules), None),
+            frozenset(one.path for one in sources),
         )
 
     def _info(self, item: Mapping[str, Any], settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,6 +152,8 @@ class _Source:
     includes: tuple[str, ...]
     whole: bool
     """Whether files of each kind in it are taken as XcodeGen takes them."""
+    nowhere: bool = False
+    """Whether its files are only shown, and in no phase of the build."""
 
     @classmethod
     def read(cls, root: Path, entry: object) -> _Source:
@@ -159,10 +164,12 @@ class _Source:
             and not item.get("buildPhase")
             and item.get("type") in (None, "group", "syncedFolder")
         )
-        return cls(path, _texts(item.get("excludes")), _texts(item.get("includes")), whole)
+        return cls(
+            path, _texts(item.get("excludes")), _texts(item.get("includes")), whole, item.get("buildPhase") == "none"
+        )
 
     def takes(self, path: Path) -> bool:
-        if not path.is_relative_to(self.path):
+        if self.nowhere or not path.is_relative_to(self.path):
             return False
         inner = path.relative_to(self.path).as_posix()
         if any(_covers(glob, inner) for glob in self.excludes):

@@ -46,9 +46,7 @@ def _precision(path: Path, format: Format) -> Precision:
     if format == "onnx":
         integers = _most(summary, "int8", "uint8") or "MatMulInteger" in summary.ops or "ConvInteger" in summary.ops
         return "int8" if integers else "fp16" if _most(summary, "float16", "bfloat16") else "fp32"
-    if "quantize" in summary.ops:
-        return "w8a8"
-    if _most(summary, "int8", "uint8"):
+    if "quantize" in summary.ops or _most(summary, "int8", "uint8"):
         return "int8"
     if _most(summary, *(f"uint{bits}" for bits in (5, 6, 7))):
         return "palettized6"

@@ -95,7 +95,7 @@ def run(tmp_path, model):
 
     def measured(*devices, subjects=(model,), record=None, runs=10, form="current", tool_options=None, **options):
         plan_options = {key: options.pop(key) for key in _OF_PLAN if key in options}
-        chosen = {"return_timeout_s": 20, "memory": False, "cool_timeout_s": 0, **options}
+        chosen = {"return_timeout_s": 20, "memory": False, "blocks": 5, "cool_timeout_s": 0, **options}
         if "app" not in chosen:
             script = benchmark_model.script(tmp_path / "benchmark_model", form=form, **(tool_options or {}))
             chosen["benchmark_model"] = script

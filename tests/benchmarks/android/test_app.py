@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.android.files import FOLDER
+from benchmarks.android.session import DeviceSession
 from benchmarks.android.settings import Activity
+from converters.errors import ExportError
 from modnet_export import Size
 from modnet_export.record.contract import Contract
 from modnet_export.record.measures import Tolerance
@@ -47,7 +51,7 @@ def test_samples_of_an_app_are_single_runs(phones, run):
     install(device, {**MEASURED, **more, "before": {"thermal_status": 1}, "after": {"thermal_status": 2}})
     (one,) = run(device, app=ACTIVITY).runs
     assert one.samples_ms == (10.0, 11.0) * 5
-    assert (one.conditions["tool"], one.conditions["runs a sample"]) == (str(ACTIVITY), 1)
+    assert (one.conditions["tool"], one.conditions["a sample is"]) == (str(ACTIVITY), "one run")
     calls = (device.folder / "am.log").read_text().splitlines()
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")
     assert "--es delegate cpu" in calls[0]
@@ -113,3 +117,74 @@ def test_an_app_that_is_not_installed(phones, run):
     device = phones()
     phone.program(device.folder, "am", 'echo "Error: Activity class {x/y} does not exist." >&2')
     assert re.search(r"cannot start [^$]*install the app", run(device, app=ACTIVITY).failures[0].reason)
+
+
+# From Android's crash buffer, as tests of crash reporters hold it (FATAL EXCEPTION, then the exception).
+CRASH = """E/AndroidRuntime( 4711): FATAL EXCEPTION: benchmark
+E/AndroidRuntime( 4711): Process: dev.modnet.demo, PID: 4711
+E/AndroidRuntime( 4711): java.lang.IllegalStateException: no GPU
+"""
+ANR = "I am_anr  : [0,4711,dev.modnet.demo,545865286,Input dispatching timed out]\n"
+OTHER = "topResumedActivity=ActivityRecord{1 u0 com.sec.android.app.launcher/.Launcher t1}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("crash", CRASH, "ended without a result: .*FATAL EXCEPTION.*no GPU"),
+        ("events", ANR, r"does not respond \(ANR\)"),
+        ("dumpsys/activity", OTHER, "is not in front any more"),
+        ("dumpsys/activity", "  KeyguardShowing=true\n", "was put aside: it is locked"),
+        ("dumpsys/power", "  mWakefulness=Asleep\n", "was put aside: its screen is off"),
+    ],
+)
+def test_an_app_that_will_give_no_result_is_noticed_at_once(phones, run, monkeypatch, file, text, message):
+    def once(self, subject, part, work):
+        try:
+            return work()
+        except ExportError as error:
+            self.record.fail(subject, str(error), part)
+
+    monkeypatch.setattr(DeviceSession, "retried", once)
+    device = phones()
+    phone.program(device.folder, "logcat", 'case "$*" in *events*) f=events;; *) f=crash;; esac; cat "$FAKE_DEVICE/$f"')
+    (device.folder / "before").write_text(text)
+    target = f'"$FAKE_DEVICE/{file}"'
+    # In front at first; what goes wrong comes with its start, and is gone with the next.
+    phone.program(device.folder, "am", f'[ "$1" = start ] && cp "$FAKE_DEVICE/before" {target}; echo "Status: ok"')
+    started = time.monotonic()
+    (failure,) = run(device, app=ACTIVITY, runs=1, block_timeout_s=300).failures
+    assert re.search(message, failure.reason, re.DOTALL)
+    assert time.monotonic() - started < 150
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("dumpsys/power", "  mWakefulness=Dozing\n", "cannot show an app: its screen is off"),
+        ("dumpsys/activity", "  mKeyguardShowing=true mAodShowing=false\n", "cannot show an app: it is locked"),
+    ],
+)
+def test_a_phone_that_is_locked_is_said_before_anything_starts(phones, run, file, text, message):
+    device = phones()
+    (device.folder / file).write_text(text)
+    assert message in run(device, app=ACTIVITY, runs=1).failures[0].reason
+    assert not (device.folder / "am.log").exists()
+
+
+def test_an_activity_that_does_not_come_up(phones, run):
+    device = phones()
+    phone.program(device.folder, "am", 'printf "Starting: Intent\\nStatus: timeout\\nActivity: x\\nComplete\\n"')
+    assert "cannot start" in run(device, app=ACTIVITY, runs=1).failures[0].reason
+
+
+def test_which_build_of_the_app_measured_is_a_condition(phones, run):
+    device = phones()
+    install(device, MEASURED)
+    (device.folder / "dumpsys/package").write_text("    versionCode=27 minSdk=24 targetSdk=36\n")
+    (device.folder / "sdcard").mkdir()
+    (device.folder / "sdcard/base.apk").write_bytes(b"an app")
+    phone.program(device.folder, "pm", 'echo "package:$FAKE_DEVICE/sdcard/base.apk"')
+    (one,) = run(device, app=ACTIVITY, runs=1).runs
+    assert one.conditions["app version"] == "27"
+    assert one.conditions["apk"] == hashlib.sha256(b"an app").hexdigest()[:12]

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.android import benchmark_model as bm
+from benchmarks.android import flags
 from converters.errors import ExportError
+from tests.fakes import benchmark_model
 
 CURRENT = """INFO: STARTING!
 INFO: Log parameter values verbosely: [0]
@@ -30,14 +32,36 @@ count=2 first=28900000 curr=28900000 min=28800000 max=28900000 avg=2.89e+07 std=
 Inference timings in us: Init: 1361236, First inference: 125113, Warmup (avg): 125113, Inference (avg): 2.89e+07
 Overall peak memory footprint (MB) via periodic monitoring: -1
 """
-NEW = """I0000 benchmark_litert_model.cc:1] ========== BENCHMARK RESULTS ==========
-Model initialization: done
-Init:       1361.24 ms
-First inference:      125.11 ms
-Warmup (avg):      115.34 ms (1 runs)
-Inference (avg):      85.23 ms (50 runs)
-Overall peak memory: 93.24 MB
+# mlcommons/mobile_app_open#1134, comments of 2026-07-21 and 2026-07-28.
+LITERT = """VERBOSE: Replacing 796 out of 796 node(s) with delegate (LITERT_CL) node, yielding 1 partitions for subgraph
+I0000 00:00:1776763095.992608   21214 delegate_kernel.cc:794] Initializing OpenCL-based API from graph.
+========== BENCHMARK RESULTS ==========
+INFO: [benchmark_litert_model.h:92] Signature name:       prefill_1024
+INFO: [benchmark_litert_model.h:94] Model initialization: 23744.73 ms
+INFO: [benchmark_litert_model.h:96] Warmup (first):       7441.04 ms
+INFO: [benchmark_litert_model.h:98] Warmup (avg):         7441.04 ms (1 runs)
+INFO: [benchmark_litert_model.h:100] Inference (avg):      7430.20 ms (10 runs)
+INFO: [benchmark_litert_model.h:104] Inference (min):      7416.40 ms
+INFO: [benchmark_litert_model.h:106] Inference (max):      7448.86 ms
+INFO: [benchmark_litert_model.h:108] Inference (std):      9.92
+INFO: [benchmark_litert_model.h:115] Throughput:           27.46 MB/s
+INFO: [benchmark_litert_model.h:124]
+Memory Usage:
+INFO: [benchmark_litert_model.h:126] Init footprint:       6391.74 MB
+INFO: [benchmark_litert_model.h:128] Overall footprint:    6391.74 MB
+INFO: [benchmark_litert_model.h:135] Peak memory usage not available. (peak_mem_mb <= 0)
 """
+# google-ai-edge/LiteRT-CLI pull request 83, from Android's log.
+LOGCAT = "09-28 06:21:49.076 19416 19416 I litert  : [benchmark_litert_model.h:132] Peak memory:          166.43 MB"
+# tensorflow/tensorflow#70664: TFLite's tool on OpenCL; tensorflow/flutter-tflite#205: partly, on OpenGL.
+OPENCL = "I tflite  : Replacing 290 out of 290 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 partitions"
+OPENGL = """E/tflite (27005): 85 operations will run on the GPU, and the remaining 5 operations will run on the CPU.
+I/tflite (27005): Replacing 85 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 2 partitions for the graph.
+E/tflite (27005): Can not open OpenCL library on this device - undefined symbol: clGetCommandBufferInfoKHR
+E/tflite (27005): Falling back to OpenGL
+"""
+# google-ai-edge/LiteRT#7858: all of it on the CPU, whatever was asked for.
+XNNPACK = "Replacing 470 out of 476 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 partitions"
 
 
 def test_current_form():
@@ -46,8 +70,8 @@ def test_current_form():
     assert block.statistics == {
         "min": 111.842, "max": 119.614, "std": 1.329, "p5": 112.107, "median": 115.35, "p95": 116.62,
     }  # fmt: skip
-    assert block.peak_memory_bytes == 93238300
-    assert block.delegated == (58, 58)
+    assert block.peak_memory_bytes == int(93.2383 * 2**20)
+    assert bm.parse(CURRENT, "gpu").delegated == (58, 58)
 
 
 def test_old_form_without_percentiles_or_memory():
@@ -56,10 +80,57 @@ def test_old_form_without_percentiles_or_memory():
     assert set(block.statistics) == {"min", "max", "std"}
 
 
-def test_new_form():
-    block = bm.parse(NEW)
-    assert (block.count, block.mean_ms, block.init_ms, block.first_ms) == (50, 85.23, 1361.24, 125.11)
-    assert block.peak_memory_bytes == 93240000
+def test_litert_s_form():
+    block = bm.parse(f"{LITERT}{LOGCAT}", "gpu")
+    assert (block.count, block.mean_ms, block.init_ms, block.first_ms) == (10, 7430.2, 23744.73, 7441.04)
+    assert block.statistics == {"min": 7416.4, "max": 7448.86, "std": 9.92}
+    assert (block.delegated, block.api) == ((796, 796), "OpenCL")
+    assert block.peak_memory_bytes == int(166.43 * 2**20)
+    assert bm.parse(LITERT, "gpu").peak_memory_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("log", "delegated", "api"),
+    [
+        (OPENCL, (290, 290), None),
+        (OPENGL, (85, 90), "OpenGL"),
+        (f"{OPENGL}{OPENGL}", (85, 90), "OpenGL"),  # on the terminal and in the log
+        (f"{OPENCL}\n{XNNPACK}", (290, 290), None),
+    ],
+)
+def test_only_the_wanted_delegate_s_nodes_count(log, delegated, api):
+    block = bm.parse(f"{OLD}{log}", "gpu")
+    assert (block.delegated, block.api) == (delegated, api)
+
+
+@pytest.mark.parametrize("delegate", ["gpu", "npu", "nnapi"])
+@pytest.mark.parametrize("log", ["", XNNPACK])
+def test_a_delegate_that_took_nothing_is_a_failure(delegate, log):
+    with pytest.raises(ExportError, match=f"nothing ran on the {delegate}"):
+        bm.parse(f"{OLD}{log}", delegate)
+
+
+def test_a_flag_that_the_tool_ignored_is_a_failure():
+    with pytest.raises(ExportError, match="does not know --allow_fp16, so it measured something else"):
+        bm.parse(f"STARTING!\nUnconsumed cmdline flags: --allow_fp16\n{OLD}")
+
+
+@pytest.mark.parametrize("which", ["tflite", "litert"])
+@pytest.mark.parametrize("delegate", ["cpu", "builtin", "gpu", "npu", "nnapi"])
+def test_each_tool_gets_only_flags_that_it_knows(which, delegate):
+    usage = "\n".join(f"\t--{name}=\tstring" for name in benchmark_model.FLAGS[which].split())
+    assert flags.kind(usage) == which
+    if flags.refused(which, delegate, libraries=True) is None:
+        command = flags.arguments(which, "tool", "m", delegate, 4, flags.Timing(3, 2.0, 1.0))
+        assert {item[2:].split("=")[0] for item in command[1:]} <= set(benchmark_model.FLAGS[which].split())
+        assert "--min_secs=2" in command
+    else:
+        assert (which == "litert") == (delegate in ("builtin", "nnapi"))
+
+
+def test_another_program_is_no_benchmark_model():
+    with pytest.raises(ExportError, match="this is no benchmark_model"):
+        flags.kind("usage: ls")
 
 
 def test_single_run():
@@ -70,7 +141,7 @@ def test_single_run():
 
 
 def test_a_locale_with_a_decimal_comma_is_read():
-    assert bm.parse(NEW.replace("85.23", "85,23")).mean_ms == 85.23
+    assert bm.parse(LITERT.replace("7430.20", "7430,20")).mean_ms == 7430.2
 
 
 @pytest.mark.parametrize("text", ["", "STARTING!\ncount=5 first=1", "ERROR: Could not open 'x'", CURRENT[:600]])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import threading
+
 import pytest
 
 from tests.fakes import benchmark_model
@@ -23,13 +27,51 @@ def test_the_profile_is_kept_as_the_tool_wrote_it(phones, run, tmp_path):
     assert csv.read_bytes() == benchmark_model.PROFILE.read_bytes()
 
 
-@pytest.mark.long
-def test_energy_is_estimated_on_battery_only(phones, run, monkeypatch):
+@pytest.fixture
+def short(monkeypatch):
     monkeypatch.setattr("benchmarks.android.observe._ENERGY_SECONDS", 0.05)
-    options = {"energy": True, "tool_options": {"sleep": 2.0}, "runs": 2}
-    (one,) = run(phones(powered=False), **options).runs
-    assert one.energy.mean_watts == pytest.approx(0.612 * 4.012, rel=1e-3)
+    monkeypatch.setattr("benchmarks.android.observe._IDLE_SECONDS", 3.0)
+    monkeypatch.setattr("benchmarks.android.observe._SETTLE_SECONDS", 1.0)
+
+
+@pytest.mark.long
+def test_energy_is_what_the_model_adds_to_the_device_at_rest(phones, run, short):
+    device = phones(powered=False)
+    calls, readings = itertools.count(), itertools.count()
+    gauge, running = device.folder / "sys/class/power_supply/battery/current_now", threading.Event()
+
+    def watch(command):
+        if "num_runs" in command and next(calls) == 1:  # the first is timed, the second is observed
+            running.set()
+        elif "current_now" in command:
+            milliamperes = (600 if running.is_set() else 200) + next(readings) % 7
+            gauge.write_text(f"-{milliamperes}000\n")
+
+    device.watch = watch
+    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 4.0}).runs
+    assert one.energy is not None, one.energy_refused
+    assert one.energy.mean_watts == pytest.approx(0.4 * 4.012, rel=0.02)
     assert one.energy.joules_per_inference == pytest.approx(one.energy.mean_watts * 0.01, rel=0.05)
-    (one,) = run(phones(powered=True), **options).runs
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("USB powered: false", "USB powered: true"), "is charging"),
+        (("state:\n", "state:\n  (UPDATES STOPPED -- use 'reset' to restart)\n"), r"set by hand \(UPDATES STOPPED\)"),
+    ],
+)  # fmt: skip
+def test_energy_is_refused_where_the_gauge_says_nothing_about_it(phones, run, short, change, message):
+    device = phones(powered=False)
+    file = device.folder / "dumpsys/battery"
+    file.write_text(file.read_text().replace(*change))
+    (one,) = run(device, energy=True, blocks=1, runs=2).runs
     assert one.energy is None
-    assert "is charging" in one.energy_refused
+    assert re.search(message, one.energy_refused)
+
+
+@pytest.mark.long
+def test_a_gauge_that_repeats_itself_is_no_measurement(phones, run, short):
+    (one,) = run(phones(powered=False), energy=True, blocks=1, runs=2, tool_options={"sleep": 2.0}).runs
+    assert one.energy is None
+    assert "gave 1 different readings" in one.energy_refused

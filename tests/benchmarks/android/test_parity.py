@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partialmethod
 
 import pytest
 
@@ -39,7 +40,7 @@ def sample(dist, subject):
 def checked(device, tmp_path, subject, sample, **options):
     script = benchmark_model.script(tmp_path / "benchmark_model", real=True, **options)
     plan = Plan((subject,), sample.image_nhwc, runs=2, samples=(sample,))
-    target = AdbTarget(device.serial, AndroidSettings(benchmark_model=script, memory=False))
+    target = AdbTarget(device.serial, AndroidSettings(benchmark_model=script, memory=False, blocks=1))
     return session.measure([target], plan, Record())
 
 
@@ -77,7 +78,8 @@ def test_half_a_matte_is_a_failure_and_the_latency_stays(phones, tmp_path, subje
     assert result.runs[0].samples_ms
 
 
-def test_the_command_line_does_all_of_it(phones, tmp_path, dist, capsys):
+def test_the_command_line_does_all_of_it(phones, tmp_path, dist, capsys, monkeypatch):
+    monkeypatch.setattr(AndroidSettings, "__init__", partialmethod(AndroidSettings.__init__, blocks=1))
     device = phones()
     script = benchmark_model.script(tmp_path / "benchmark_model", real=True)
     out = tmp_path / "bench.json"

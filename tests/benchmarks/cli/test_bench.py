@@ -49,8 +49,10 @@ def test_mistakes_are_one_clear_error(call, dist, arguments, message):
 ON_ANDROID = {
     "benchmark_model": ["--benchmark-model", "tool"],
     "app": ["--app", "p.q/.R"],
+    "push": ["--push", "pyproject.toml"],
+    "env": ["--env", "A=b"],
     "cores": ["--cores", "big"],
-    "fixed_performance": ["--no-fixed-performance"],
+    "fixed_performance": ["--fixed-performance"],
     "memory": ["--no-memory"],
     "energy": ["--energy"],
     "keep_files": ["--keep-files"],

@@ -11,6 +11,7 @@ import pytest
 
 from converters.coreml.convert import convert
 from converters.coreml.package import Metadata
+from converters.coreml.tuned import for_ports
 from converters.onnx.passes import optimise
 from tests.graphs import run
 
@@ -33,7 +34,7 @@ def packages(graph, shared):
 
         def make(folder: Path) -> None:
             options = {"precision": precision, "target": target, "ports": ports}
-            convert(graph, metadata=META, package=folder / name, **options)
+            convert(for_ports(graph, ports), metadata=META, package=folder / name, **options)
 
         return shared(name, make) / name
 

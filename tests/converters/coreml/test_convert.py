@@ -66,7 +66,7 @@ def test_fp16_norm_of_large_activations_needs_its_fp32_statistics(tmp_path):
     np.testing.assert_allclose(found.numpy(), wanted, atol=5e-3)
 
 
-@pytest.mark.parametrize(("target", "version"), [("iOS16", 7), ("iOS17", 8), ("iOS18", 9)])
+@pytest.mark.parametrize(("target", "version"), [("iOS16", 7), ("iOS17", 8), ("iOS18", 9), ("iOS26", 10)])
 def test_deployment_target_decides_the_specification(packages, target, version):
     assert Package(packages(target=target)).spec.specificationVersion == version
 

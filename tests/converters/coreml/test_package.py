@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from importlib.metadata import version
 
 import pytest
+from coremltools.converters import _converters_entry
 
 from converters.coreml.convert import convert
 from converters.coreml.package import NEWEST_SPECIFICATION, Package
 from converters.coreml.quiet import ct, quiet
+from converters.coreml.tuned import for_ports
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
 from tests.converters.coreml.conftest import META
@@ -20,7 +23,6 @@ def test_metadata_and_ports_are_documented(packages):
     metadata = description.metadata
     assert (metadata.author, metadata.license, metadata.versionString) == ("an author", "a licence", "1.2")
     assert dict(metadata.userDefined) == {
-        "com.apple.coreml.model.preview.type": "imageSegmenter",
         "com.github.apple.coremltools.source": "milinternal",
         "com.github.apple.coremltools.version": version("coremltools"),
         "io.key": "a value",
@@ -35,9 +37,15 @@ def test_metadata_and_ports_are_documented(packages):
 @pytest.mark.parametrize(
     "precision", ["fp16", *(pytest.param(item, marks=pytest.mark.slow) for item in ("int8", "palettized6"))]
 )
-def test_same_model_gives_the_same_bytes(packages, graph, tmp_path, precision):
+def test_same_model_gives_the_same_bytes_on_another_date(packages, graph, tmp_path, precision, monkeypatch):
+    class Tomorrow(date):
+        @classmethod
+        def today(cls):
+            return date.today() + timedelta(days=1)
+
+    monkeypatch.setattr(_converters_entry, "date", Tomorrow)
     convert(
-        graph,
+        for_ports(graph, "image"),
         precision=precision,
         target="iOS16",
         ports="image",

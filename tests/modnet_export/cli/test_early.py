@@ -20,10 +20,6 @@ from modnet_export.terminal import progress
 ROOT = Path(__file__).parents[3]
 
 EARLY = {
-    "a target that w8a8 does not run on": (
-        ("export", "--formats", "coreml", "--precisions", "w8a8", "--out", "OUT"),
-        "--coreml-target",
-    ),
     "a folder of photographs that is not there": (
         ("export", "--precisions", "int8", "--formats", "tflite", "--calibration", "nowhere", "--out", "OUT"),
         "--calibration",

@@ -23,6 +23,7 @@ from modnet_export.record import manifest
 from modnet_export.record.recipes import RECIPES
 from modnet_export.verifying import metrics
 from modnet_export.verifying.tolerances import ToleranceChanges
+from tests.modnet_export.conftest import BUDGET
 from tests.modnet_export.images.test_representative import held_out
 
 
@@ -32,22 +33,10 @@ def call(*arguments):
     return int(stop.value.code or 0)
 
 
-BUDGET = 0.006
-
-
 @pytest.fixture(scope="module")
-def exported(shared):
+def exported(integer):
     """``dist``, its searches in ``cache``, and the plot. Read only."""
-    chosen = ["--formats", "onnx,tflite", "--precisions", "fp32,int8,int8-mixed,int4-weights", "--size", "160x192"]
-    # In so small a picture the demo network is too unsure for the usual budgets.
-    chosen += ["--budget", f"mad<={BUDGET}", "--tolerance", "mad=0.1"]
-
-    def make(folder):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MODNET_EXPORT_CACHE", str(folder / "cache"))
-            assert call("export", *chosen, "--pareto", folder / "pareto.png", "--out", folder / "dist") == 0
-
-    return shared("integer", make)
+    return integer
 
 
 # That of ``small_onnx``: each search builds and measures some ten models.

@@ -5,6 +5,7 @@ import pytest
 
 from converters.errors import ExportError
 from modnet_export.record.contract import Contract, Size
+from modnet_export.record.recipes import recipe
 
 
 @pytest.mark.parametrize("text", ["512", "512X384", "32x32"])
@@ -50,3 +51,33 @@ def test_floats_are_handed_on_as_they_are():
     port = Contract.of("onnx", Size(height=32, width=32)).image
     values = np.array([-1, 0.5, 1.004], np.float32)
     np.testing.assert_array_equal(port.encoded(values), values)
+
+
+@pytest.mark.parametrize(
+    ("ports", "half", "kinds"),
+    [
+        ("image", True, ("image", "uint8", 255, "uint8", 255)),
+        ("image-fp16", True, ("image", "uint8", 255, "float16", 1)),
+        ("multiarray", True, ("NCHW", "float16", 1, "float16", 1)),
+        ("multiarray", False, ("NCHW", "float32", 1, "float32", 1)),
+    ],
+)
+def test_ports_of_a_core_ml_package(ports, half, kinds):
+    found = Contract.of("coreml", Size(height=32, width=64), ports=ports, half=half)
+    image, matte = found.image, found.matte
+    assert (image.layout, image.dtype, image.maximum, matte.dtype, matte.maximum) == kinds
+    assert matte.layout == image.layout
+
+
+@pytest.mark.parametrize(
+    ("format", "precision", "asked", "tuning"),
+    [
+        ("coreml", "fp16", None, "ane"),
+        ("coreml", "fp32", "cpu", "cpu"),
+        ("tflite", "fp32", "ane", "cpu"),
+        ("tflite", "fp16", "ane", "gpu"),
+        ("tflite", "fp16", "cpu", "cpu"),
+    ],
+)
+def test_the_neural_engine_is_core_mls_alone(format, precision, asked, tuning):
+    assert recipe(format, precision).tuned(asked) == tuning

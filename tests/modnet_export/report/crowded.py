@@ -14,7 +14,7 @@ from modnet_export.verifying.result import Agreement, Fp16Safety, Fp16Tensor, Li
 from tests.modnet_export.verifying import made
 
 INPUTS = ("portrait.png", f"IMG_20260814_{'very' * 12}_long.jpeg", "frame 7 of a video")
-PRECISIONS = ("fp32", "fp16", "int8_weights", "int8_dynamic", "int8", "int8_mixed", "int4_weights", "w8a8")
+PRECISIONS = ("fp32", "fp16", "int8_weights", "int8_dynamic", "int8", "int8_mixed", "int4_weights", "palettized6")
 FILES = (
     "modnet_fp32.onnx",
     f"modnet_{'opt' * 20}_fp32.onnx",

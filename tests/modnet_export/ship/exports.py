@@ -69,7 +69,12 @@ def export(folder: Path, *, version: int = 0, **changes: object) -> Path:
                     opset=None,
                     bytes=size_in_bytes(folder / row.file),
                     sha256=sha256(folder / row.file),
-                    contract=Contract.of(row.format, SIZE, images=row.format == "coreml", eight_bit=row.eight_bit),
+                    contract=Contract.of(
+                        row.format,
+                        SIZE,
+                        ports="image" if row.format == "coreml" else "multiarray",
+                        eight_bit=row.eight_bit,
+                    ),
                     tolerance=limits,
                     engine="none",
                     parity=(Measurement.judged("photo", worst, limits),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import plistlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +19,7 @@ from modnet_export.ship.ios.swiftcode import calls, literal, unescaped, with_ele
 from modnet_export.ship.ios.target import WRAPPERS, Target
 from modnet_export.ship.ios.xcodegen import _inserted, _quoted
 from tests.modnet_export.ship.exports import export
-from tests.modnet_export.ship.ios_projects import FORMS, PBXPROJ
+from tests.modnet_export.ship.ios_projects import FORMS, PBXPROJ, project
 from tests.modnet_export.ship.projects import tree
 
 NAMES = (
@@ -144,6 +145,68 @@ def test_what_is_no_list_is_refused(text):
 def test_open_brackets_are_refused(text):
     with pytest.raises(ValueError, match="not in pairs"):
         list(calls(text, "f"))
+
+
+@pytest.mark.parametrize(
+    ("form", "old", "new", "module"),
+    [
+        ("Xcode", "TARGET_NAME", "TARGET_NAME", "My_App"),
+        ("Xcode", 'PRODUCT_NAME = "$(TARGET_NAME)"', "PRODUCT_NAME = 2048", "_048"),
+        ("Xcode", 'PRODUCT_NAME = "$(TARGET_NAME)"', "PRODUCT_MODULE_NAME = Cut; PRODUCT_NAME = A", "Cut"),
+        ("XcodeGen", "platform: iOS", "productName: A-B\n    platform: iOS", "A_B"),
+        ("Swift package", "// )", "// ", "My_App"),
+        ("Tuist", "destinations: .iOS", 'productName: "A B", destinations: .iOS', "A_B"),
+    ],
+)
+def test_the_module_that_a_test_imports_is_the_products(tmp_path, one_export, form, old, new, module):
+    (name, text), *_ = FORMS[form].items()
+    folder = project(tmp_path / "app", form, {name: text.replace(old, new)})
+    ship(ShipRequest(folder, (one_export / "modnet_fp16.mlpackage",))).carry_out()
+    (test,) = folder.rglob("ModnetParityTests.swift")
+    assert f"@testable import {module}\n" in test.read_text()
+
+
+def test_a_target_that_another_names_by_a_call_is_read_once(tmp_path, one_export):
+    text = FORMS["Swift package"]["Package.swift"]
+    text = text.replace('dependencies: ["My App"]', 'dependencies: [.target(name: "My App")]')
+    first, second = text.index("        .target("), text.index("        .testTarget(")
+    text = text[:first] + text[second : text.index("    ]\n)")] + text[first:second] + text[text.index("    ]\n)") :]
+    folder = project(tmp_path / "app", "Swift package", {"Package.swift": text})
+    request = ShipRequest(folder, (one_export / "modnet_fp16.mlpackage",), apply=True)
+    ship(request).carry_out()
+    assert ship(request).changes == ()
+    assert sorted(item.name for item in Project(folder).form.targets) == ["My App", "My App Tests"]
+
+
+@pytest.mark.parametrize(
+    "spelled", ['"A.plist"', '.file(path: "A.plist")', '.file(path: .relativeToManifest("A.plist"))']
+)
+def test_tuists_info_plist_may_be_a_file(tmp_path, spelled):
+    text = FORMS["Tuist"]["Project.swift"].replace(
+        '.extendingDefault(with: ["NSCameraUsageDescription": "to cut you out"])', spelled
+    )
+    folder = project(tmp_path / "app", "Tuist", {"Project.swift": text})
+    (folder / "A.plist").write_bytes(plistlib.dumps({"NSCameraUsageDescription": "x"}))
+    assert Project(folder).target.info == {"NSCameraUsageDescription": "x"}
+
+
+def test_a_name_may_be_a_constant_of_the_file(tmp_path):
+    text = FORMS["Tuist"]["Project.swift"].replace(
+        '.target(\n            name: "My App"', "Target.target(\n            name: app"
+    )
+    folder = project(tmp_path / "app", "Tuist", {"Project.swift": 'let app: String = "My App"\n' + text})
+    assert Project(folder).target.name == "My App"
+
+
+def test_what_is_commented_out_and_not_for_ios_is_not_read(tmp_path):
+    text = FORMS["Tuist"]["Project.swift"]
+    text = text.replace("dependencies: []", 'dependencies: [/* .package(product: "MattingKit") */]')
+    other = '.target(name: "Mac", destinations: .macOS, product: .app, sources: ["Mac/**"]),\n        // .target(\n'
+    folder = project(
+        tmp_path / "app", "Tuist", {"Project.swift": text.replace("targets: [", f"targets: [\n        {other}")}
+    )
+    found = Project(folder)
+    assert ([item.name for item in found.form.targets], found.kit) == (["My App", "My App Tests"], False)
 
 
 @settings(deadline=None)

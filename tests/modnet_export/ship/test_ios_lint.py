@@ -198,6 +198,19 @@ def test_a_planted_mistake_is_found_in_a_project(good, planted):
     } | ({"camera-usage"} if planted == "no engine" else set())
 
 
+def test_a_whole_manifest_will_do_for_modnet_json(good, an_export):
+    shutil.copy(an_export / "manifest.json", good / "My App/Modnet/modnet.json")
+    assert set(verdicts(good).values()) == {"passed"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b'{"artefacts": [1]}', b'{"artefacts": [], "source": 1}', b"\xff", b"[" * 9999]
+)
+def test_a_modnet_json_of_another_form_is_read_or_told_of(good, content):
+    (good / "My App/Modnet/modnet.json").write_bytes(content)
+    assert verdicts(good)["model-hash"] == "cannot be decided here"
+
+
 def test_large_models_are_warned_of(good):
     with (good / MODEL / WEIGHTS).open("r+b") as file:
         file.truncate(201_000_000)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -140,12 +141,13 @@ def test_a_package_that_is_no_longer_shipped_goes_with_its_folder(app, shipped):
     assert [path.name for path in (app / "My App/Modnet").glob("*.mlpackage")] == ["modnet_fp16.mlpackage"]
 
 
-def test_what_a_definition_still_names_is_said(tmp_path, an_export):
-    folder = project(tmp_path / "app", "Xcode")
+@pytest.mark.parametrize("form", ["Xcode", "Swift package"])
+def test_what_a_definition_still_names_is_said(tmp_path, an_export, form):
+    folder = project(tmp_path / "app", form)
     models = tuple(an_export / name for name in ("modnet_fp16.mlpackage", "modnet_int8.mlpackage"))
     ship(ShipRequest(folder, models, apply=True)).carry_out()
     notes = ship(ShipRequest(folder, models[:1], apply=True)).notes
-    assert any("take My App/Modnet/modnet_int8.mlpackage out of" in note for note in notes)
+    assert any(re.match("take .*My App/Modnet/modnet_int8.mlpackage out of", note) for note in notes)
 
 
 def test_a_users_file_is_not_overwritten_without_force(app, shipped):
@@ -234,6 +236,25 @@ class TestBadInput:
         before = tree(folder)
         with pytest.raises(ExportError, match=r"cannot read project\.pbxproj|cannot be edited"):
             ship(ShipRequest(folder, (an_export / "modnet_fp16.mlpackage",), apply=True)).carry_out()
+        assert tree(folder) == before
+
+    @pytest.mark.parametrize("at", [1, 2, 12, 28])
+    def test_a_failure_half_way_leaves_the_project_byte_for_byte(self, tmp_path, an_export, monkeypatch, at):
+        """The project's definition is the first that is renamed into place."""
+        folder = project(tmp_path / "app", "Xcode")
+        plan = ship(ShipRequest(folder, (an_export / "modnet_fp16.mlpackage",), apply=True))
+        before, count, replace = tree(folder), 0, Path.replace
+
+        def failing(path, target):
+            nonlocal count
+            count += path.suffix == ".new"
+            if path.suffix == ".new" and count == at:
+                raise OSError("no space left")
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", failing)
+        with pytest.raises(OSError, match="no space"):
+            plan.carry_out()
         assert tree(folder) == before
 
     def test_a_setting_that_the_library_would_lose_is_not_lost(self, tmp_path, an_export):

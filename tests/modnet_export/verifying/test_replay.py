@@ -1,4 +1,4 @@
-"""The replay bundle, run by a stand-in for Core ML: its Python interface over our evaluator."""
+"""The replay bundle, run as on a Mac: run.sh and replay.py in real processes, over a stand-in for coremltools."""
 
 from __future__ import annotations
 
@@ -6,100 +6,151 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from converters.errors import CheckFailedError, ExportError
-from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
+from modnet_export import Size, VerifyRequest, verify
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
 from modnet_export.images.inputs import images
+from modnet_export.verifying.replay import UNITS
 from modnet_export.verifying.tolerances import ToleranceChanges
 
-ROOT = Path(__file__).parents[3]
-
-# What replay.py asks of coremltools: MLModel(path, compute_units).predict with a Pillow image or an array.
-STAND_IN = textwrap.dedent("""
-    import enum
-    from pathlib import Path
-    import numpy as np
-    from converters.runtimes.coreml import CoreMl
-
-    __version__ = "stand-in"
-    ComputeUnit = enum.Enum("ComputeUnit", "CPU_ONLY ALL")
-    OFFSET = {offset}
-
-    class _Models:
-        class MLModel:
-            def __init__(self, path, compute_units):
-                self.runtime = CoreMl(Path(path))
-
-            def predict(self, inputs):
-                value = inputs["image"]
-                if isinstance(value, np.ndarray):
-                    found = self.runtime.run(value.transpose(0, 2, 3, 1))
-                    return {{"matte": found.transpose(0, 3, 1, 2) + OFFSET}}
-                found = self.runtime.run(np.asarray(value, np.float32)[None] / np.float32(255))
-                return {{"matte": np.rint(found[0, :, :, 0] * 255) + OFFSET * 255}}
-
-    models = _Models
-""")
+FAKES = Path(__file__).parents[2] / "fakes" / "mac"
 
 
-@pytest.fixture(scope="module", params=["image", pytest.param("multiarray", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["image", *(pytest.param(p, marks=pytest.mark.slow) for p in ("image-fp16", "multiarray"))]
+)
 def folder(request, exported):
     size, formats = Size(height=64, width=96), ("onnx", "coreml")
     return exported(size=size, formats=formats, precisions=("fp32", "fp16"), coreml_io=request.param)
 
 
-def replay(folder: Path, work: Path, offset: float = 0.0) -> Path:
-    verify(VerifyRequest(folder, bundle=work / "bundle.zip"))
+def unpacked(folder: Path, work: Path, inputs=()) -> Path:
+    verify(VerifyRequest(folder, inputs, bundle=work / "bundle.zip"))
     with zipfile.ZipFile(work / "bundle.zip") as archive:
         archive.extractall(work / "bundle")
-    run_script(work, offset)
-    return work / "bundle" / "results.json"
+    return work / "bundle"
 
 
-def run_script(work: Path, offset: float = 0.0) -> None:
-    # coremltools itself is still needed by the stand-in's evaluator: shadow its name only for replay.py.
-    runner = work / "run.py"
-    runner.write_text(
-        "import sys, types, runpy\n"
-        "import converters.coreml.interpreter\n"
-        f"stand_in = types.ModuleType('coremltools'); exec({STAND_IN.format(offset=offset)!r}, stand_in.__dict__)\n"
-        "sys.modules['coremltools'] = stand_in\n"
-        f"runpy.run_path({str(work / 'bundle' / 'replay.py')!r}, run_name='__main__')\n"
+def replay(bundle: Path, **faults: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(FAKES), "FAKE_MAC": "1", **faults}
+    return subprocess.run(
+        [sys.executable, str(bundle / "replay.py")], env=environment, capture_output=True, text=True, check=False
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, str(runner)], check=True, env=environment, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
-def sound(folder, shared) -> Path:
+def bundle(folder, shared) -> Path:
     """Where a bundle and its results lie. Read only."""
-    return shared(f"replayed-{folder.name}", lambda work: replay(folder, work)) / "bundle" / "results.json"
+
+    def make(work: Path) -> None:
+        done = replay(unpacked(folder, work))
+        (work / "output").write_text(done.stdout)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return shared(f"replayed-{folder.name}", make) / "bundle"
 
 
-def test_results_come_back_as_core_mls_own(folder, sound):
+@pytest.fixture
+def sound(bundle) -> Path:
+    return bundle / "results.json"
+
+
+@pytest.fixture
+def fresh(bundle, tmp_path) -> Path:
+    """A bundle without results."""
+    import shutil
+
+    shutil.copytree(bundle, tmp_path / "bundle")
+    (tmp_path / "bundle" / "results.json").unlink()
+    return tmp_path / "bundle"
+
+
+def of_packages(result):
+    return [link for link in result.links if link.artefact.endswith(".mlpackage")]
+
+
+def test_results_come_back_as_core_mls_own_for_each_unit(folder, sound):
     result = verify(VerifyRequest(folder, replayed=sound))
     assert result.passed
-    packages = [link for link in result.links if link.artefact.endswith(".mlpackage")]
-    assert all(item.engine.startswith("predicted by Core ML on") for item in packages)
-    assert {item.input for item in packages[0].measurements} == {
-        "photo CPU_ONLY",
-        "photo ALL",
-        "noise CPU_ONLY",
-        "noise ALL",
-    }
+    links = of_packages(result)
+    assert [(link.artefact, link.compute_unit) for link in links] == [
+        (file, unit) for file in ("modnet_fp32.mlpackage", "modnet_fp16.mlpackage") for unit in UNITS
+    ]
+    assert {item.input for item in links[0].measurements} == {"photo", "noise"}
     assert all("predicted" not in item.engine for item in result.links if item.artefact.endswith(".onnx"))
 
 
-def test_a_matte_that_is_off_on_the_mac_fails(folder, tmp_path):
-    result = verify(VerifyRequest(folder, replayed=replay(folder, tmp_path, offset=0.1)))
-    assert [link.verdict for link in result.links if link.artefact.endswith(".mlpackage")] == ["failed", "failed"]
+def test_only_the_plan_says_that_the_neural_engine_ran(folder, sound):
+    engines = {link.compute_unit: link.engine for link in of_packages(verify(VerifyRequest(folder, replayed=sound)))}
+    assert "asked for CPU_AND_NE (its plan: 3 ops on CPU, 9 ops on NeuralEngine)" in engines["CPU_AND_NE"]
+    assert "its plan: 12 ops on CPU)" in engines["CPU_AND_GPU"]
+
+
+def test_where_there_is_no_plan_it_is_not_known_where_it_ran(folder, fresh):
+    assert replay(fresh, FAKE_PLAN="none").returncode == 0
+    result = verify(VerifyRequest(folder, replayed=fresh / "results.json"))
+    assert all("where it ran is not known" in link.engine for link in of_packages(result))
+
+
+def test_a_matte_that_is_off_on_the_mac_fails(folder, fresh):
+    done = replay(fresh, FAKE_OFFSET="0.1")
+    assert done.returncode == 1
+    assert "FAILED: " in done.stdout
+    result = verify(VerifyRequest(folder, replayed=fresh / "results.json"))
+    assert {link.verdict for link in of_packages(result)} == {"failed"}
+
+
+def test_a_crash_on_one_unit_is_a_row_and_not_the_end(folder, fresh):
+    done = replay(fresh, FAKE_CRASH="modnet_fp32.mlpackage CPU_AND_NE")
+    assert done.returncode == 1
+    assert "modnet_fp32.mlpackage CPU_AND_NE CRASHED: signal 11" in done.stdout
+    result = verify(VerifyRequest(folder, replayed=fresh / "results.json"))
+    failed = [
+        (link.artefact, link.compute_unit, link.reason) for link in of_packages(result) if link.verdict != "passed"
+    ]
+    assert [item[:2] for item in failed] == [("modnet_fp32.mlpackage", "CPU_AND_NE")]
+    assert "its process ended: signal 11" in failed[0][2]
+    assert result.guilty.engine.startswith("predicted by Core ML, asked for CPU_AND_NE (it was not loaded)")
+
+
+def test_rounding_of_8_bit_mattes_is_told_either_way(folder, bundle, fresh):
+    if "modnet_fp16.mlpackage CPU_ONLY photo" in (bundle.parent / "output").read_text():
+        rows = json.loads((bundle / "results.json").read_text())["results"]
+        eight_bit = json.loads((bundle / "bundle.json").read_text())["packages"][0]["scale"] == 255
+        assert all(row["rounds_to_nearest"] == (1.0 if eight_bit else None) for row in rows)
+        if eight_bit:
+            assert replay(fresh, FAKE_ROUNDING="down").returncode == 0, "the limits allow either until a Mac has told"
+            rows = json.loads((fresh / "results.json").read_text())["results"]
+            assert all(row["rounds_down"] == 1.0 > row["rounds_to_nearest"] for row in rows)
+
+
+def test_units_can_be_chosen_and_the_others_were_not_run(folder, fresh):
+    assert replay(fresh, REPLAY_UNITS="CPU_ONLY").returncode == 0
+    links = of_packages(verify(VerifyRequest(folder, replayed=fresh / "results.json")))
+    assert {(link.compute_unit, link.verdict) for link in links} == {
+        ("CPU_ONLY", "passed"), *((unit, "not run") for unit in UNITS if unit != "CPU_ONLY")
+    }  # fmt: skip
+
+
+def test_rows_are_there_as_they_come(fresh):
+    """Ended in the middle, what had been measured is kept."""
+    environment = os.environ | {"PYTHONPATH": str(FAKES), "FAKE_MAC": "1"}
+    child = subprocess.Popen([sys.executable, str(fresh / "replay.py")], env=environment, stdout=subprocess.PIPE)
+    for line in child.stdout:
+        if b" photo " in line:
+            break
+    content = json.loads((fresh / "results.json").read_text())
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    assert content["results"][0]["input"] == "photo"
+    assert content["runs"][0]["latency_ms"] > 0
 
 
 def test_results_of_other_packages_are_refused(folder, sound, tmp_path):
@@ -122,17 +173,24 @@ def changed(sound: Path, path: Path, change) -> Path:
     return path
 
 
-def test_package_that_lacks_one_unit_on_one_input_was_not_run(folder, sound, tmp_path):
+def test_package_that_lacks_one_input_on_one_unit_was_not_run_there(folder, sound, tmp_path):
     result = verify(VerifyRequest(folder, replayed=changed(sound, tmp_path / "results.json", list.pop)))
-    assert [link.verdict for link in result.links][-2:] == ["passed", "not run"]
-    assert result.links[-1].reason == "1 of 2 inputs have no result: photo ALL"
+    lacking = [(link.artefact, link.compute_unit, link.verdict) for link in of_packages(result)][-2:]
+    assert lacking == [("modnet_fp16.mlpackage", "CPU_AND_NE", "passed"), ("modnet_fp16.mlpackage", "ALL", "not run")]
+    assert result.links[-1].reason == "1 of 1 inputs have no result: photo"
     assert not result.passed
 
 
-@pytest.mark.parametrize("invented", [{"input": "other.jpg"}, {"compute_unit": "CPU_AND_GPU"}])
-def test_results_that_were_not_asked_for_are_refused(folder, sound, tmp_path, invented):
-    path = changed(sound, tmp_path / "results.json", lambda results: results.append({**results[0], **invented}))
-    with pytest.raises(CheckFailedError, match=r"fp32\.mlpackage was not asked to run on .*(other|CPU_AND_GPU)"):
+def test_results_of_another_input_are_refused(folder, sound, tmp_path):
+    path = changed(sound, tmp_path / "results.json", lambda rows: rows.append({**rows[0], "input": "other.jpg"}))
+    with pytest.raises(CheckFailedError, match=r"fp32\.mlpackage was not asked to run on other\.jpg"):
+        verify(VerifyRequest(folder, replayed=path))
+
+
+def test_results_of_another_bundle_are_refused(folder, sound, tmp_path):
+    content, path = json.loads(sound.read_text()), tmp_path / "results.json"
+    path.write_text(json.dumps(content | {"bundle": "0" * 64}))
+    with pytest.raises(CheckFailedError, match="they are of another bundle"):
         verify(VerifyRequest(folder, replayed=path))
 
 
@@ -145,15 +203,12 @@ def test_mac_measures_what_we_measure(folder, tmp_path):
     """The picture fills a part of the input only."""
     save_image(tmp_path / "tall.png", demo_photo()[:, 150:300])
     inputs = tuple(images([tmp_path / "tall.png"]))
-    verify(VerifyRequest(folder, inputs, bundle=tmp_path / "bundle.zip"))
-    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
-        archive.extractall(tmp_path / "bundle")
-    run_script(tmp_path)
+    path = unpacked(folder, tmp_path, inputs)
+    assert replay(path).returncode == 0
     ours = verify(VerifyRequest(folder, inputs)).links[-1].measurements[0]
-    theirs = verify(VerifyRequest(folder, inputs, replayed=tmp_path / "bundle" / "results.json")).links[-1].measurements
-    assert [item.input for item in theirs] == ["tall.png CPU_ONLY", "tall.png ALL"]
-    for name in ("max_abs_difference", "noise_ratio", "mad", "mse", "correlation"):
-        assert getattr(theirs[0], name) == pytest.approx(getattr(ours, name), rel=1e-3, abs=1e-9)
+    theirs = verify(VerifyRequest(folder, inputs, replayed=path / "results.json")).links[-1].measurements[0]
+    for name in ("max_abs_difference", "noise_ratio", "p999", "mad", "mse", "edge_mad", "correlation"):
+        assert getattr(theirs, name) == pytest.approx(getattr(ours, name), rel=1e-3, abs=1e-9), name
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"machine": {}, "results": [{}]}'], ids=str)
@@ -165,9 +220,9 @@ def test_file_that_is_no_result_is_one_clear_error(folder, tmp_path, content):
         verify(VerifyRequest(folder, replayed=path))
 
 
-def test_bundle_is_the_same_again(folder, sound, tmp_path):
+def test_bundle_is_the_same_again(folder, bundle, tmp_path):
     verify(VerifyRequest(folder, bundle=tmp_path / "again.zip"))
-    assert (tmp_path / "again.zip").read_bytes() == (sound.parents[1] / "bundle.zip").read_bytes()
+    assert (tmp_path / "again.zip").read_bytes() == (bundle.parent / "bundle.zip").read_bytes()
 
 
 def test_folder_without_packages_has_no_bundle(dist, tmp_path):
@@ -181,28 +236,8 @@ def test_export_records_what_an_ios_app_needs(folder):
 
     package = next(item for item in manifest.load(folder).artefacts if item.file == "modnet_fp16.mlpackage")
     assert package.engine == "evaluated in PyTorch, not by Core ML"
-    assert package.contract.image.dtype == ("uint8" if package.contract.image.layout == "image" else "float32")
+    assert package.contract.image.dtype == ("uint8" if package.contract.image.layout == "image" else "float16")
     assert package.bytes == sum(item.stat().st_size for item in (folder / package.file).rglob("*") if item.is_file())
-
-
-@pytest.mark.parametrize(
-    ("target", "message"), [("iOS16", "does not know 8-bit activations"), ("iOS17", "needs a Mac")]
-)
-def test_what_needs_a_mac_says_so(tmp_path, target, message):
-    if sys.platform == "darwin":
-        pytest.skip("this is a Mac")
-    with pytest.raises(ExportError, match=message) as error:
-        export(
-            ExportRequest(
-                size=Size(height=32, width=32),
-                formats=("coreml",),
-                precisions=("w8a8",),
-                coreml_target=target,
-                out=tmp_path / "dist",
-            )
-        )
-    assert "`coreml_target=iOS17`" in str(error.value)
-    assert not list(tmp_path.iterdir())
 
 
 def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, capsys):
@@ -226,28 +261,26 @@ def test_cli_inspects_packages_and_computes_mattes_with_them(folder, tmp_path, c
 class TestVersions:
     def test_results_from_before_the_format_had_a_version_are_read(self, folder, sound, tmp_path):
         content, path = json.loads(sound.read_text()), tmp_path / "results.json"
-        assert content.pop("schema_version") == 3
+        assert content.pop("schema_version") == 4
         path.write_text(json.dumps(content))
         assert verify(VerifyRequest(folder, replayed=path)).passed
 
     def test_results_of_a_newer_version_say_what_to_update(self, folder, tmp_path):
         path = tmp_path / "results.json"
-        path.write_text('{"schema_version": 4, "machines": []}')
+        path.write_text('{"schema_version": 5, "machines": []}')
         with pytest.raises(ExportError, match=r"(?s)written by a newer version.*update modnet-export"):
             verify(VerifyRequest(folder, replayed=path))
 
-    @pytest.mark.parametrize("version", [None, 1, 2])
+    @pytest.mark.parametrize("version", [None, 1, 3])
     def test_bundle_is_only_read_by_its_own_script(self, sound, tmp_path, version):
         (tmp_path / "bundle").mkdir()
         for name in ("bundle.json", "replay.py"):
             (tmp_path / "bundle" / name).write_text((sound.parent / name).read_text())
         bundle = tmp_path / "bundle" / "bundle.json"
         content = json.loads(bundle.read_text())
-        assert content["schema_version"] == 3
+        assert content["schema_version"] == 4
         bundle.write_text(json.dumps(content | {"schema_version": version}))
-        code = "import sys, types, runpy; sys.modules['coremltools'] = types.ModuleType('coremltools')\n"
-        code += f"runpy.run_path({str(tmp_path / 'bundle' / 'replay.py')!r}, run_name='__main__')"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = replay(tmp_path / "bundle")
         assert done.returncode != 0
         assert "use the replay.py that came with it" in done.stderr
 

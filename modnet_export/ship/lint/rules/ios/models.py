@@ -17,7 +17,7 @@ from modnet_export.ship.ios import model
 from modnet_export.ship.ios.bundle import App
 from modnet_export.ship.ios.model import LFS, Model
 from modnet_export.ship.ios.project import Project
-from modnet_export.ship.ios.target import walked
+from modnet_export.ship.ios.target import source, walked
 from modnet_export.ship.lint.finding import Linted
 
 _SUFFIXES = (".mlpackage", ".mlmodelc")
@@ -94,9 +94,11 @@ class Models:
     """Whether there is a file of that name."""
 
     @property
-    def hashes(self) -> dict[str, str]:
-        """What ``modnet.json`` says of each model."""
-        return {item["file"]: item["sha256"] for item in (self.contract or {}).get("artefacts", ())}
+    def missing(self) -> list[str]:
+        """The models that ``modnet.json`` names and that are not there; a whole manifest names others, too."""
+        told = self.contract or {}
+        named = {item["file"] for item in told.get("artefacts", ()) if "reference" not in told}
+        return sorted(named - {item.file for item in self.found})
 
 
 def models(given: Linted) -> Models:
@@ -116,7 +118,7 @@ def _of_project(project: Project) -> Models:
     outside = [
         project.name(path) for path in walked(project.root) if path.suffix == ".mlpackage" and path not in inside
     ]
-    contract = _contract(contracts[0].read_bytes()) if contracts else None
+    contract = _contract(source(contracts[0])) if contracts else None
     found = [
         Found(
             project.name(path),
@@ -166,6 +168,7 @@ def _contract(data: bytes) -> dict[str, Any] | None:
         artefacts = [
             {**item, "file": str(item["file"]), "sha256": str(item["sha256"])} for item in content["artefacts"]
         ]
-        return {**content, "artefacts": artefacts}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    sound = all(isinstance(content.get(key, {}), dict) for key in ("source", "versions", "size"))
+    return {**content, "artefacts": artefacts} if sound else None

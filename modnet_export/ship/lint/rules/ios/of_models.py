@@ -32,11 +32,10 @@ _LARGE = 200 * _MB
 
 def _target(given: Linted) -> Outcome:
     found = models(given)
-    missing = sorted(set(found.hashes) - {item.file for item in found.found})
     if found.outside and not found.found:
         return failed(listed(found.outside), "lies in the project's folder, and is in no resources of the target")
-    if missing:
-        return failed(found.place, f"{CONTRACT} names {listed(missing)}, which is not in it")
+    if found.missing:
+        return failed(found.place, f"{CONTRACT} names {listed(found.missing)}, which is not in it")
     if not found.found:
         return undecided(found.place, _NO_MODEL)
     if not found.is_there:

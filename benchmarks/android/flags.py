@@ -1,0 +1,108 @@
+"""The command lines of the two tools that are called ``benchmark_model``, told apart by what they say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.choices import Delegate
+from converters.errors import ExportError
+
+Kind = Literal["tflite", "litert"]
+"""TFLite's tool (an interpreter with delegates), or LiteRT's (a compiled model with accelerators)."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one process runs: at least so many runs and so many seconds, after so many seconds to warm up."""
+
+    runs: int
+    seconds: float = 0
+    warmup_s: float = 0
+    memory: bool = False
+    """Whether the tool reads its memory again and again meanwhile, which takes time from the model."""
+
+
+def kind(usage: str) -> Kind:
+    """Which tool prints this with ``--help``; raises ExportError for neither of them."""
+    for flag, found in (("dispatch_library_path", "litert"), ("input_layer_value_files", "tflite")):
+        if flag in usage:
+            return "litert" if found == "litert" else "tflite"
+    raise ExportError(
+        "this is no benchmark_model: it does not list its flags",
+        where="`benchmark_model`",
+        expected="TFLite's tool (--use_xnnpack) or LiteRT's (--use_cpu)",
+        next_step="run it on the device with --help",
+    )
+
+
+def refused(which: Kind, delegate: Delegate, *, libraries: bool = False) -> str | None:
+    """Why a tool cannot run a model in this way; None where it can. ``libraries``: whether any lie beside it."""
+    if delegate == "npu" and which == "tflite":
+        return "TFLite's benchmark_model has no NPU: take LiteRT's"
+    if delegate == "npu" and not libraries:
+        return "an NPU needs its vendor's dispatch library beside benchmark_model (`push`), and what that needs"
+    if which == "litert" and delegate == "builtin":
+        return "LiteRT's benchmark_model runs XNNPACK on the CPU, and nothing else: take TFLite's"
+    if which == "litert" and delegate == "nnapi":
+        return "LiteRT's benchmark_model has no NNAPI, which is deprecated since Android 15"
+    return None
+
+
+def arguments(which: Kind, tool: str, model: str, delegate: Delegate, threads: int, timing: Timing) -> list[str]:
+    """The command line for one process."""
+    flags: dict[str, object] = {
+        "graph": model,
+        "num_threads": threads,
+        "num_runs": timing.runs,
+        "warmup_runs": 1,
+        "min_secs": timing.seconds,
+        "warmup_min_secs": timing.warmup_s,
+        "max_secs": 600 + timing.seconds,
+        "report_peak_memory_footprint": timing.memory,
+    }
+    flags |= _LITERT[delegate] if which == "litert" else _TFLITE[delegate]
+    return [tool, *(f"--{name}={_flag(value)}" for name, value in flags.items())]
+
+
+_TFLITE: Mapping[Delegate, Mapping[str, object]] = {
+    "cpu": {"use_xnnpack": True},
+    "builtin": {"use_xnnpack": False},
+    # What the delegate leaves over goes to XNNPACK unless that is switched off: as in an app.
+    "gpu": {"use_gpu": True, "gpu_precision_loss_allowed": True},
+    "nnapi": {"use_nnapi": True},
+}
+_LITERT: Mapping[Delegate, Mapping[str, object]] = {
+    "cpu": {"use_cpu": True},
+    "gpu": {"use_cpu": True, "use_gpu": True},
+    "npu": {"use_cpu": True, "use_npu": True},
+}
+
+
+def _flag(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def npu_arguments(folder: str) -> list[str]:
+    """Where LiteRT's tool finds the vendor's libraries: to run a model, and to compile it on the device."""
+    return [f"--dispatch_library_path={folder}", f"--compiler_plugin_library_path={folder}"]
+
+
+def parity_arguments(port: str, shape: Sequence[int], image: str, matte: str) -> list[str]:
+    """Let TFLite's tool run on a given tensor and keep the output: ``image`` and ``matte`` are files of raw bytes."""
+    return [
+        f"--input_layer={port}",
+        f"--input_layer_shape={','.join(map(str, shape))}",
+        f"--input_layer_value_files={port}:{image}",
+        f"--output_filepath={matte}",
+    ]
+
+
+def profile_arguments(file: str) -> list[str]:
+    """Let TFLite's tool write a profile of all ops as CSV to a file on the device."""
+    return [
+        "--enable_op_profiling=true",
+        "--op_profiling_output_mode=csv",
+        f"--op_profiling_output_file={file}",
+    ]

@@ -1,0 +1,40 @@
+"""A graph of the ``ane`` tuning made ready for fp16 arithmetic, by what it computes on photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from converters.choices import CoreMlNorms, CoreMlPorts
+from converters.coreml.half import with_half_weights
+from converters.coreml.norms import NormChoice, choose, written
+from converters.coreml.observed import Image, observe
+from converters.coreml.pixels import takes_pixels
+
+
+@dataclass(frozen=True)
+class Tuned:
+    graph: ir.Model
+    norms: tuple[NormChoice, ...]
+
+
+def for_ports(graph: ir.Model, ports: CoreMlPorts) -> ir.Model:
+    """The graph as ``converters.coreml.convert`` takes it: of pixels in [0, 255] where the input is an image."""
+    if ports == "multiarray":
+        return graph
+    pixels = takes_pixels(graph)
+    common.ShapeInferencePass()(pixels)
+    return pixels
+
+
+def for_half(graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], norms: CoreMlNorms = "auto") -> Tuned:
+    """``graph`` (of an image in [0, 1]) for ``ports``, its norms and weights for fp16; ``images`` are 1 x H x W x 3."""
+    ready = for_ports(graph, ports)
+    scale = np.float32(1 if ports == "multiarray" else 255)
+    observed = observe(ready, [image * scale for image in images])
+    choices = choose(ready, observed.norms, norms)
+    return Tuned(written(with_half_weights(ready, observed.moments), choices), choices)

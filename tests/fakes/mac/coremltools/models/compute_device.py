@@ -1,0 +1,6 @@
+class MLCPUComputeDevice:  # coremltools/models/compute_device.py
+    pass
+
+
+class MLNeuralEngineComputeDevice:
+    pass
