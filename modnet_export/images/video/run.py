@@ -107,7 +107,7 @@ def matte_clip(
                 for frame in frames:
                     behind.put((frame, matting.run(frame.image_nhwc)))
                     taken += 1
-                    progress(f"matting {source.path.name}", taken, max(total, taken))
+                    progress(f"matting {source.path.name}", taken, total and max(total, taken))
         except KeyboardInterrupt:
             if not taken:
                 behind.abandon()

@@ -33,6 +33,7 @@ class Encoding:
     opaque: str
     alpha: str | None
     options: Mapping[str, str] = field(default_factory=dict)
+    least_side: int = 1
     copied_sound: frozenset[str] = _OF_MP4
     sound_encoder: str = "aac"
 
@@ -46,6 +47,7 @@ ENCODINGS: Mapping[VideoCodec, Encoding] = {
         container="mp4",
         opaque="yuv420p",
         alpha=None,
+        least_side=64,  # x265 writes beyond its memory where a picture is smaller than its largest block
         options={"crf": "20", "preset": "veryfast", "x265-params": "log-level=none", **_APPLES_TAG},
     ),
     "vp9": Encoding(
@@ -157,6 +159,8 @@ def _file(path: Path, encoding: Encoding, look: Look, sound: Callable[[Encoding]
 
 
 def _stream(container: Any, encoding: Encoding, look: Look) -> Any:
+    if min(look.height, look.width) < encoding.least_side:
+        raise _refused(encoding, look, f"sides under {encoding.least_side} pixels")
     options = dict(encoding.options)
     tag = options.pop("tag", None)
     stream = container.add_stream(encoding.encoder, rate=look.rate, options=options)
@@ -173,12 +177,16 @@ def _stream(container: Any, encoding: Encoding, look: Look) -> Any:
     try:
         context.open()
     except Exception as error:
-        raise ExportError(
-            f"{encoding.encoder} refuses pictures of {look.height}x{look.width}: {reason(error)}",
-            expected="pictures that it can encode",
-            next_step="choose a smaller `size`, or another `codec`",
-        ) from error
+        raise _refused(encoding, look, reason(error)) from error
     return stream
+
+
+def _refused(encoding: Encoding, look: Look, why: str) -> ExportError:
+    return ExportError(
+        f"{encoding.encoder} refuses pictures of {look.height}x{look.width}: {why}",
+        expected="pictures that it can encode",
+        next_step="choose another `size`, or another `codec`",
+    )
 
 
 def _write(

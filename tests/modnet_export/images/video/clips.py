@@ -128,7 +128,7 @@ class Model:
         self.runs = 0
 
     def fitted(self, image: np.ndarray):
-        return fit_image((image / np.float32(255)).astype(np.float32), (32, 48), "letterbox")
+        return fit_image((image / np.float32(255)).astype(np.float32), (64, 96), "letterbox")
 
     def run(self, image_nhwc: np.ndarray) -> np.ndarray:
         self.runs += 1

@@ -42,7 +42,7 @@ def run(source, out, codec="h264", background=WHITE, progress=silent, model=None
 @pytest.mark.parametrize("temporal", ["none", "one-frame-delay", "flow"])
 @pytest.mark.parametrize("codec", ["h264", "hevc", "vp9", "prores"])
 def test_no_frame_is_lost_or_doubled_and_times_are_kept(tmp_path, codec, temporal):
-    path = write(tmp_path / "a.mkv", times_ms=VARIABLE_MS, picture=opaque, options={"qp": "1"})
+    path = write(tmp_path / "a.mkv", size=(64, 96), times_ms=VARIABLE_MS, picture=opaque, options={"qp": "1"})
     out = tmp_path / f"out{ENCODINGS[codec].suffix}"
     done = run(open_clip(path), out, codec, temporal=temporal)
     frames = decoded(out)
@@ -62,8 +62,8 @@ def shaded(index, height, width):
 @pytest.fixture
 def soft(tmp_path):
     """A clip whose mattes are known: one for each column, as the model gives it."""
-    path = write(tmp_path / "soft.mkv", "ffv1", "bgr0", times_ms=[0, 40, 80], picture=shaded, size=(32, 48))
-    return path, np.linspace(0, 255, 48).round()
+    path = write(tmp_path / "soft.mkv", "ffv1", "bgr0", times_ms=[0, 40, 80], picture=shaded, size=(64, 96))
+    return path, np.linspace(0, 255, 96).round()
 
 
 @pytest.mark.parametrize(("codec", "decoder"), [("vp9", "libvpx-vp9"), ("prores", None)])
@@ -280,6 +280,12 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [item.name for item in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_pictures_that_would_break_x265_are_refused(tmp_path):
+    with pytest.raises(ExportError, match="libx265 refuses pictures of 48x64: sides under 64 pixels"):
+        run(open_clip(write(tmp_path / "a.mp4")), tmp_path / "out.mp4", "hevc")
+    assert [item.name for item in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_a_missing_encoder_is_named(monkeypatch):
