@@ -33,6 +33,7 @@ ios-demo: $(IOS_DEMO)/manifest.json  ## export the demo checkpoint for Core ML (
 	$(BIN)/modnet-export ship ios ios_demo/App --model $(IOS_DEMO)/modnet_fp16.mlpackage
 
 $(IOS_DEMO)/manifest.json: | $(VENV)/installed
+	$(PIP_INSTALL) -c constraints.txt -e '.[coreml]'
 	$(BIN)/modnet-export export --formats coreml --precisions fp16 --out $(IOS_DEMO)
 
 quick: $(VENV)/installed-dev  ## what a minute can tell: no TensorFlow, no export, no search

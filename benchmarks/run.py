@@ -155,7 +155,8 @@ def bench(request: BenchRequest, watcher: Watcher = UNWATCHED) -> Bench:
     else:
         recorded = manifest.load(request.dist)
         manifest.check_hashes(recorded, request.dist)
-        size, subjects = recorded.size, request.subjects(recorded, request.dist)
+        # Of a folder with Core ML packages alone nothing can be measured from here, and an app's file can be imported.
+        size, subjects = recorded.size, request.subjects(recorded, request.dist) if request.targets else ()
     _check_targets(request, subjects)
     shared = [(path, imported.read(path, recorded)) for path in request.imports] if recorded is not None else []
     kept = request.samples_file

@@ -7,6 +7,9 @@ from typing import Literal
 Tuning = Literal["cpu", "gpu", "ane"]
 """The processor that a graph is written for; see ``converters.onnx.passes``."""
 
+Converter = Literal["direct", "tensorflow"]
+"""Who writes .tflite files: our own lowerings, or TensorFlow's converter."""
+
 Delegate = Literal["cpu", "builtin", "gpu"]
 """How LiteRT runs a model: XNNPACK as on a phone's CPU, its built-in kernels, or its GPU accelerator."""
 

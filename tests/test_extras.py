@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from PIL import Image
 
@@ -28,19 +29,25 @@ EXTRAS = {
     "apps": ["pbxproj", "elftools"],
     "cluster": ["distributed", "dask"],
     "heic": ["pi_heif"],
+    "tensorflow": ["tensorflow"],
     "video": ["av"],
 }
 
+# As where a package is not installed: importing it raises, and asking for it finds nothing.
 HIDING = """
 import sys
-from importlib.abc import MetaPathFinder
 
-class Hidden(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {hidden!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Hiding:
+    def __init__(self, finder):
+        self._finder = finder
 
-sys.meta_path.insert(0, Hidden())
+    def find_spec(self, name, *others):
+        return None if name.partition(".")[0] in {hidden!r} else self._finder.find_spec(name, *others)
+
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+
+sys.meta_path[:] = map(Hiding, sys.meta_path)
 """
 
 
@@ -88,9 +95,8 @@ def test_all_brings_every_extra_and_so_does_dev():
     assert not {name for packages in EXTRAS.values() for name in packages} & set(names)
     for extra, packages in EXTRAS.items():
         found = [re.split(r"[<>=; ]", item)[0].replace("-", "_") for item in extras[extra]]
-        assert [{"pyelftools": "elftools"}.get(name, name) for name in found] == [
-            name for name in packages if name != "dask"
-        ]
+        modules = {"pyelftools": "elftools", "tensorflow_cpu": "tensorflow"}
+        assert {modules.get(name, name) for name in found} == set(packages) - {"dask"}
 
 
 def test_an_apks_libraries_need_pyelftools(tmp_path):
@@ -104,6 +110,45 @@ def test_core_ml_is_refused_before_any_work(tmp_path):
     assert_ends_clearly(done, "coreml", "coremltools")
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_the_second_converter_is_refused_before_any_work(tmp_path):
+    done = hidden(EXTRAS["tensorflow"], command("export", "--converter", "tensorflow", "--out", "dist"), tmp_path)
+    assert_ends_clearly(done, "tensorflow", "tensorflow")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_conversion_and_quantization_do_without_tensorflow(tmp_path, small_onnx):
+    """So do export, verify and the help, as ``test_wheel`` sees, where every extra is hidden."""
+    onnx.save(small_onnx, tmp_path / "modnet.onnx")
+    code = """
+import onnx_ir as ir
+from converters.onnx.passes import optimise
+from converters.tflite.convert import convert
+from converters.tflite.int8 import graph, ranges
+from converters.tflite.int8.write import mixed
+from converters.tflite.interpreter import interpreter
+from converters.tflite.rounding import Rounding
+from converters.tflite.weights import fp16_weights, int8_weights
+from converters.tflite import builder
+
+data = convert(optimise(ir.load("modnet.onnx"), "cpu"))
+chosen = graph.Graph(builder.read(data)).groups()[-1].tensors
+models = [
+    data,
+    fp16_weights(data),
+    int8_weights(data, {}, "float"),
+    int8_weights(data, {}, "dynamic", bits=4),
+    mixed(data, Rounding({}), dict.fromkeys(chosen, ranges.Parameters(0.1, 0)), bytes_in_and_out=True),
+]
+for model in models:
+    loaded, _ = interpreter(model, 1)
+    loaded.invoke()
+    print(loaded.get_output_details()[0]["shape"])
+"""
+    done = hidden(EXTRAS["tensorflow"], code, tmp_path)
+    assert done.stdout.splitlines() == ["[  1  96 128   1]"] * 5, done.stderr
 
 
 @pytest.mark.long

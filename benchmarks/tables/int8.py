@@ -207,7 +207,7 @@ def _tensorflow(setting: Setting) -> Path:
     import tensorflow as tf
 
     from converters.quiet import native_stderr
-    from converters.tflite.convert import save
+    from converters.tflite.tensorflow.convert import save
 
     target = setting.work / "tensorflow.tflite"
     if not target.exists():

@@ -35,13 +35,17 @@ def check(registry: Registry, model: ir.Model) -> None:
 
 
 def lower(
-    registry: Registry, model: ir.Model, inputs: Mapping[str, Any], placeholder: Callable[[tuple[int, ...]], Any]
+    registry: Registry,
+    model: ir.Model,
+    inputs: Mapping[str, Any],
+    placeholder: Callable[[tuple[int, ...]], Any],
+    named: Callable[[Any, str], None] = lambda value, name: None,
 ) -> dict[str, Any]:
     """Every graph output by name, as a value of the target; a constant stays a NumPy array.
 
     ``inputs`` are the target's values of the graph inputs by name. ``placeholder`` makes a value of an ONNX shape, with
-    which lowering goes on after a node that failed, so that one run finds every problem. Raises UnsupportedModelError
-    with all of them.
+    which lowering goes on after a node that failed, so that one run finds every problem. ``named`` is told what ONNX
+    calls each value. Raises UnsupportedModelError with all problems.
     """
     check(registry, model)
     values: dict[ir.Value, Any] = {value: inputs[str(value.name)] for value in model.graph.inputs}
@@ -57,7 +61,9 @@ def lower(
         except UnsupportedError as error:
             problems.append(UnsupportedNode(node.op_type, node.name or "?", str(error)))
             outputs = [placeholder(static_shape(value) or ()) for value in node.outputs]
-        values.update(zip(node.outputs, outputs, strict=False))
+        for value, output in zip(node.outputs, outputs, strict=False):
+            named(output, str(value.name))
+            values[value] = output
     if problems:
         raise UnsupportedModelError(registry.target, problems)
     return {str(value.name): operand(value) for value in model.graph.outputs}

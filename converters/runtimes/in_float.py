@@ -6,8 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from converters.runtimes.raw import RawModel, open_raw
 
 if TYPE_CHECKING:
@@ -122,15 +120,13 @@ def floating(model: Any) -> dict[int, int]:
     """
     from converters.tflite import builder as fb
 
-    graph = model.subgraphs[0]
+    builder = fb.Builder(model)
+    graph = builder.graph
     for index in quantized_tensors(model):
-        tensor = graph.tensors[index]
-        stored = fb.constant(model, tensor)
+        tensor = builder.tensor(index)
+        stored = builder.constant(index)
         if stored is not None:
-            buffer = fb.schema.BufferT()
-            buffer.data = np.ascontiguousarray(fb.real_values(tensor, stored), np.float32).reshape(-1).view(np.uint8)
-            model.buffers.append(buffer)
-            tensor.buffer = len(model.buffers) - 1
+            builder.set_constant(index, fb.real_values(tensor, stored))
         tensor.type, tensor.quantization = fb.TensorType.FLOAT32, None
     same: dict[int, int] = {}
     kept = []
@@ -143,8 +139,7 @@ def floating(model: Any) -> dict[int, int]:
         else:
             kept.append(op)
     graph.operators = kept
-    replaced = fb.Builder(model)
     for old in [int(index) for index in graph.outputs]:
         if old in same:
-            replaced.replace_port("outputs", old, same[old])
+            builder.replace_port("outputs", old, same[old])
     return same

@@ -1,7 +1,6 @@
 """TFLite flatbuffers (TensorFlow's schema.fbs, version 3): the one place that reads, changes and writes them.
 
 A model is a tree of the schema's objects (``schema.ModelT``). The functions here read it; ``Builder`` adds to it.
-Imports nothing else of this project.
 """
 
 from __future__ import annotations
@@ -15,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated
 
+from converters.errors import ExportError
+from converters.tflite.versions import lowest, minimum_runtime
+
 schema: Any = schema_py_generated
 BuiltinOperator: Any = schema.BuiltinOperator
 TensorType: Any = schema.TensorType
@@ -27,17 +29,13 @@ _DTYPES: dict[int, npt.DTypeLike] = {
     TensorType.INT8: np.int8,
     TensorType.UINT8: np.uint8,
 }
-# The first versions of the operators that have the form in question, from TensorFlow's
-# tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc.
-INT8_VERSIONS: Mapping[str, int] = {
-    "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "ADD": 2, "PAD": 2, "CONCATENATION": 2, "RESIZE_BILINEAR": 3, "SLICE": 2,
-    "QUANTIZE": 1, "DEQUANTIZE": 2,
-}  # fmt: skip
-"""int8 in and out, or between int8 and float."""
-HYBRID_VERSIONS: Mapping[str, int] = {"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "DEQUANTIZE": 5}
-"""Float in and out, int8 weights with one scale per output channel."""
-INT4_VERSIONS: Mapping[str, int] = {"CONV_2D": 8}
-"""Float in and out, int4 weights with one scale per output channel."""
+# A flatbuffer's offsets are 32-bit and signed.
+_LARGEST = 2**31 - 1
+# Beside its constants: names, shapes and ops, generously.
+_STRUCTURE = 1 << 20
+# The schema asks for it (``force_align``); what Python writes by itself has no alignment at all.
+_ALIGNMENT = 16
+_RUNTIME = "min_runtime_version"
 
 
 def read(data: bytes) -> Any:
@@ -50,9 +48,21 @@ def read(data: bytes) -> Any:
     return model
 
 
+class _Aligned(flatbuffers.Builder):  # type: ignore[misc]  # flatbuffers has no types
+    def StartVector(self, size: int, count: int, alignment: int) -> int:  # noqa: N802
+        return int(super().StartVector(size, count, _ALIGNMENT if size == 1 else alignment))
+
+
 def write(model: Any) -> bytes:
-    """The flatbuffer of an object tree."""
-    builder = flatbuffers.Builder(1 << 20)
+    """The flatbuffer of an object tree, its constants aligned; raises ExportError beyond 2 GB."""
+    size = sum(len(buffer.data) + _ALIGNMENT for buffer in model.buffers if buffer.data is not None) + _STRUCTURE
+    if size > _LARGEST:
+        raise ExportError(
+            f"a TFLite file of {size / 1e9:.1f} GB cannot be written",
+            expected="less than 2 GB: positions in the file have 32 bits",
+            next_step="choose a smaller network or size",
+        )
+    builder = _Aligned(size)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
@@ -123,6 +133,18 @@ def quantization(scale: npt.ArrayLike, zero_point: int = 0, axis: int = 0) -> An
     return made
 
 
+def _buffer(data: npt.NDArray[np.uint8]) -> Any:
+    made = schema.BufferT()
+    made.data = data
+    return made
+
+
+def _port(name: str, tensor: int) -> Any:
+    made = schema.TensorMapT()
+    made.name, made.tensorIndex = name, tensor
+    return made
+
+
 class Builder:
     """A model of one graph, and what is added to it. Tensors are named by their index in the graph."""
 
@@ -130,6 +152,16 @@ class Builder:
         """``model`` is changed in place; raises ValueError where it has several graphs."""
         self.model = model
         (self.graph,) = model.subgraphs
+
+    @classmethod
+    def empty(cls, description: str) -> Builder:
+        """Of a new model, without tensors and ops."""
+        model, graph = schema.ModelT(), schema.SubGraphT()
+        model.version, model.description, model.operatorCodes = 3, description, []
+        # Buffer 0 is the empty one, by convention.
+        model.buffers, model.subgraphs = [schema.BufferT()], [graph]
+        graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [], []
+        return cls(model)
 
     @classmethod
     def beside(cls, model: Any) -> Builder:
@@ -140,6 +172,25 @@ class Builder:
         return cls(tree)
 
     def write(self) -> bytes:
+        """The flatbuffer: every op of the lowest version that it needs, or that it came with; what runtime that needs.
+
+        Raises ExportError beyond 2 GB.
+        """
+        codes: list[Any] = []
+        places: dict[tuple[int, int], int] = {}
+        for op in self.graph.operators:
+            code = copy.copy(self.model.operatorCodes[op.opcodeIndex])
+            inputs, outputs = ([self.tensor(item) for item in ports if item >= 0] for ports in (op.inputs, op.outputs))
+            code.version = max(code.version, lowest(op_name(self.model, op), inputs, outputs, op.builtinOptions))
+            # Of operators that are not built in, each has its own entry already.
+            key = (op.opcodeIndex, code.version)
+            if key not in places:
+                places[key] = len(codes)
+                codes.append(code)
+            op.opcodeIndex = places[key]
+        self.model.operatorCodes = codes
+        runtime = minimum_runtime((operator_name(_builtin(code)), code.version) for code in codes)
+        self._set_metadata(_RUNTIME, runtime.encode().ljust(16, b"\0"))
         return write(self.model)
 
     def tensor(self, index: int) -> Any:
@@ -149,24 +200,24 @@ class Builder:
         """The array of a constant; None for an activation."""
         return constant(self.model, self.tensor(index))
 
-    def code(self, name: str, version: int = 1) -> int:
-        """The index of an operator, of at least ``version``, in the model's table; added where it is missing."""
+    def code(self, name: str) -> int:
+        """The index of an operator in the model's table; added where it is missing. ``write`` sees to versions."""
         operator = getattr(BuiltinOperator, name)
         for index, code in enumerate(self.model.operatorCodes):
-            if _builtin(code) == operator and code.version >= version:
+            if _builtin(code) == operator:
                 return index
-        code = schema.OperatorCodeT()
-        code.builtinCode, code.deprecatedBuiltinCode, code.version = operator, min(operator, 127), version
-        self.model.operatorCodes.append(code)
+        made = schema.OperatorCodeT()
+        made.builtinCode, made.deprecatedBuiltinCode, made.version = operator, min(operator, 127), 1
+        self.model.operatorCodes.append(made)
         return len(self.model.operatorCodes) - 1
 
-    def op(self, name: str, inputs: Sequence[int], output: int, version: int = 1, options: Any = None) -> Any:
+    def op(self, name: str, inputs: Sequence[int], output: int, options: Any = None) -> Any:
         """A new op with one output, for the caller to put in its place among the graph's ops.
 
         ``options`` are the schema's, for example ``schema.CastOptionsT``.
         """
         made = schema.OperatorT()
-        made.opcodeIndex, made.inputs, made.outputs = self.code(name, version), list(inputs), [output]
+        made.opcodeIndex, made.inputs, made.outputs = self.code(name), list(inputs), [output]
         if options is not None:
             kind = type(options).__name__.removesuffix("T")
             made.builtinOptionsType, made.builtinOptions = getattr(schema.BuiltinOptions, kind), options
@@ -174,10 +225,15 @@ class Builder:
 
     def add_constant(self, name: bytes, array: npt.NDArray[Any], quantized: Any = None) -> int:
         """Append a constant tensor, with ``quantization`` where it is quantized; returns its index."""
-        kind = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == array.dtype)
-        tensor = self._add_tensor(name, kind, array.shape, quantized)
-        tensor.buffer = self._add_buffer(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        self._add_tensor(name, TensorType.FLOAT32, array.shape, quantized)
+        self.set_constant(len(self.graph.tensors) - 1, array)
         return len(self.graph.tensors) - 1
+
+    def set_constant(self, index: int, array: npt.NDArray[Any]) -> None:
+        """Give a tensor these values, of their type; others that shared its data keep that."""
+        tensor = self.tensor(index)
+        tensor.type = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == array.dtype)
+        tensor.buffer = self._add_buffer(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
     def add_int4(self, name: bytes, array: npt.NDArray[np.int8], quantized: Any) -> int:
         """As ``add_constant``, for values from -8 to 7: two in each byte, the first in the lower half."""
@@ -185,6 +241,20 @@ class Builder:
         tensor = self._add_tensor(name, TensorType.INT4, array.shape, quantized)
         tensor.buffer = self._add_buffer((halves[0::2] | (halves[1::2] << 4)).astype(np.uint8))
         return len(self.graph.tensors) - 1
+
+    def add_activation(self, name: bytes, shape: tuple[int, ...]) -> int:
+        """Append a float32 tensor that an op computes, or an input; returns its index."""
+        self._add_tensor(name, TensorType.FLOAT32, shape, None)
+        return len(self.graph.tensors) - 1
+
+    def add_signature(self, key: str, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+        """Name the graph's ports, in this order, for whoever runs the model by names."""
+        signature = schema.SignatureDefT()
+        signature.signatureKey = key
+        for ports, names in (("inputs", inputs), ("outputs", outputs)):
+            setattr(self.graph, ports, list(names.values()))
+            setattr(signature, ports, [_port(name, index) for name, index in names.items()])
+        self.model.signatureDefs = [*(self.model.signatureDefs or []), signature]
 
     def add_like(self, index: int, suffix: bytes, kind: int, quantized: Any = None) -> int:
         """Append an activation like another one, of type ``kind``; returns its index."""
@@ -196,13 +266,12 @@ class Builder:
     def _add_tensor(self, name: bytes, kind: int, shape: tuple[int, ...], quantized: Any) -> Any:
         tensor = schema.TensorT()
         tensor.name, tensor.type, tensor.shape, tensor.quantization = name, kind, list(shape), quantized
+        tensor.hasRank = True  # else an empty shape reads as an unknown one
         self.graph.tensors.append(tensor)
         return tensor
 
     def _add_buffer(self, data: npt.NDArray[np.uint8]) -> int:
-        buffer = schema.BufferT()
-        buffer.data = data
-        self.model.buffers.append(buffer)
+        self.model.buffers.append(_buffer(data))
         return len(self.model.buffers) - 1
 
     def add_metadata(self, name: str, data: bytes) -> None:
@@ -210,6 +279,14 @@ class Builder:
         item = schema.MetadataT()
         item.name, item.buffer = name.encode(), self._add_buffer(np.frombuffer(data, np.uint8))
         self.model.metadata = [*(self.model.metadata or []), item]
+
+    def _set_metadata(self, name: str, data: bytes) -> None:
+        """As ``add_metadata``, in place of what the model carries under this name."""
+        for item in self.model.metadata or []:
+            if item.name in (name, name.encode()):
+                self.model.buffers[item.buffer] = _buffer(np.frombuffer(data, np.uint8))
+                return
+        self.add_metadata(name, data)
 
     def make_activation(self, index: int) -> None:
         """Turn a constant into a tensor that an op computes; its data goes unless another tensor shares it."""
@@ -233,9 +310,9 @@ def cut(model: Any, ops: Sequence[Any]) -> bytes:
     (graph,) = model.subgraphs
     wanted = sorted({int(index) for op in ops for index in [*op.inputs, *op.outputs] if index >= 0})
     places = {index: place for place, index in enumerate(wanted)}
-    part, tree = schema.SubGraphT(), schema.ModelT()
-    tree.version, tree.operatorCodes, tree.buffers, tree.subgraphs = 3, model.operatorCodes, [schema.BufferT()], [part]
-    part.tensors, part.operators = [], []
+    builder = Builder.empty("")
+    tree, part = builder.model, builder.graph
+    tree.operatorCodes = model.operatorCodes
     for index in wanted:
         tensor = copy.copy(graph.tensors[index])
         buffer, tensor.buffer = model.buffers[tensor.buffer], 0

@@ -1,8 +1,7 @@
-"""From an ONNX graph to a TFLite flatbuffer: nodes are lowered, and TensorFlow's converter fuses and writes them."""
+"""From an ONNX graph to a TFLite flatbuffer: nodes are lowered to TFLite's ops, which are written as they are."""
 
 from __future__ import annotations
 
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -10,49 +9,27 @@ import onnx_ir as ir
 
 from converters.onnx.graph import static_shape
 from converters.onnx.layout import nhwc_order
-from converters.onnx.lowering import check, lower
-from converters.quiet import native_stderr
-
-with native_stderr():
-    import tensorflow as tf
-
-from converters.tflite import builder as fb
+from converters.onnx.lowering import lower
+from converters.tflite.assembly import flatbuffer
 from converters.tflite.ops import TFLITE, to_nhwc
+from converters.tflite.values import Value
 
 
-def convert(model: ir.Model) -> bytes:
+def convert(model: ir.Model, description: str = "") -> bytes:
     """The fp32 flatbuffer of an ONNX model of static shapes, with one signature, ``serving_default``.
 
     Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. Raises UnsupportedModelError naming every op,
     attribute and dynamic shape that has no lowering.
     """
-    with tempfile.TemporaryDirectory(prefix="converters_") as folder, native_stderr():
-        save(model, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
-        return _with_port_names(bytes(converter.convert()))
-
-
-def save(model: ir.Model, folder: str) -> None:
-    """The same as TensorFlow's saved model; raises UnsupportedModelError as ``convert``."""
-    check(TFLITE, model)
-    specs = {
-        str(value.name): tf.TensorSpec(nhwc_order(static_shape(value) or ()), tf.float32, str(value.name))
+    inputs = {
+        str(value.name): Value(tuple(nhwc_order(static_shape(value) or ())), name=str(value.name))
         for value in model.graph.inputs
     }
-
-    def serve(**inputs: Any) -> dict[str, Any]:
-        outputs = lower(TFLITE, model, inputs, lambda shape: tf.zeros(nhwc_order(shape)))
-        return {name: to_nhwc(value) if isinstance(value, np.ndarray) else value for name, value in outputs.items()}
-
-    module = tf.Module()
-    module.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
-    tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+    outputs = lower(TFLITE, model, inputs, lambda shape: Value(tuple(nhwc_order(shape))), _named)
+    lowered = {name: to_nhwc(value) if isinstance(value, np.ndarray) else value for name, value in outputs.items()}
+    return flatbuffer(inputs, lowered, description)
 
 
-def _with_port_names(data: bytes) -> bytes:
-    """Input and output tensors renamed to what the signature calls them, for apps that look at tensors."""
-    model = fb.read(data)
-    (signature,) = model.signatureDefs
-    for port in (*signature.inputs, *signature.outputs):
-        model.subgraphs[0].tensors[port.tensorIndex].name = port.name
-    return fb.write(model)
+def _named(value: Any, name: str) -> None:
+    if isinstance(value, Value) and not value.name:
+        value.name = name

@@ -1,9 +1,9 @@
-"""Lowerings of ONNX ops to TensorFlow ops that TFLite has as built-ins.
+"""Lowerings of ONNX ops to TFLite's built-in ops.
 
-A ``numpy.ndarray`` is a constant in ONNX's layout. A ``tf.Tensor`` is an activation: NHWC where
-it has rank 4, ONNX's own axis order otherwise. Every shape is static. Semantics are those of the
-ONNX operator specification (onnx/docs/Operators.md) from the opset that each lowering is registered
-with. Activations are float32.
+A ``numpy.ndarray`` is a constant in ONNX's layout. A ``Value`` is an activation: NHWC where it has rank 4, ONNX's own
+axis order otherwise. Every shape is static. Semantics are those of the ONNX operator specification
+(onnx/docs/Operators.md) from the opset that each lowering is registered with, and of LiteRT's kernels
+(tflite/kernels). Activations are float32.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from converters.errors import UnsupportedError
 from converters.onnx import semantics
@@ -36,11 +36,15 @@ from converters.onnx.semantics import (
     split_lengths,
     window_pads,
 )
+from converters.tflite import builder as fb
+from converters.tflite.values import Value, op, options
 
 TFLITE = Registry("TFLite")
 
 Array: TypeAlias = npt.NDArray[Any]
-Operand: TypeAlias = Any  # tf.Tensor | np.ndarray; TensorFlow ships no usable types
+Operand: TypeAlias = Value | Array
+_PADDING: Any = fb.schema.Padding
+_MIRROR: Any = fb.schema.MirrorPadMode
 
 
 # Layout
@@ -50,111 +54,136 @@ def _rank(x: Operand) -> int:
     return len(x.shape)
 
 
-def _nhwc_shape(nchw_shape: Sequence[int]) -> list[int]:
-    return nhwc_order(list(nchw_shape))
+def _integers(values: Sequence[int] | Sequence[tuple[int, int]]) -> Array:
+    return np.array(values, np.int32)
+
+
+def _scalar(value: float) -> Array:
+    return np.array(value, np.float32)
 
 
 def nchw_shape(x: Operand) -> list[int]:
     """The shape that ONNX gives this value."""
-    shape = [int(size) for size in x.shape]
-    return [shape[axis] for axis in NCHW_FROM_NHWC] if len(shape) == 4 and not isinstance(x, np.ndarray) else shape
+    shape = list(x.shape)
+    return [shape[axis] for axis in NCHW_FROM_NHWC] if len(shape) == 4 and isinstance(x, Value) else shape
+
+
+def _reshape(x: Operand, shape: Sequence[int]) -> Operand:
+    """``x`` in another shape, as it lies in memory; of several in a row only the last."""
+    if isinstance(x, np.ndarray):
+        return x.reshape(shape)
+    if x.op == "RESHAPE":
+        return _reshape(x.inputs[0], shape)
+    if list(x.shape) == list(shape):
+        return x
+    after = _integers(shape)
+    return op("RESHAPE", shape, x, after, options=options("ReshapeOptions", newShape=after.tolist()))
+
+
+def _transpose(x: Operand, order: Sequence[int]) -> Operand:
+    """``x`` with its axes in another order; a reshape where no data moves, and nothing where another one is undone."""
+    if isinstance(x, np.ndarray):
+        return np.ascontiguousarray(x.transpose(order))
+    if x.op == "TRANSPOSE":
+        before, first = x.inputs
+        assert isinstance(first, np.ndarray)
+        return _transpose(before, [int(first[axis]) for axis in order])
+    shape = [x.shape[axis] for axis in order]
+    moved = [axis for axis in order if x.shape[axis] > 1]
+    if moved == sorted(moved):
+        return _reshape(x, shape)
+    return op("TRANSPOSE", shape, x, _integers(order), options=options("TransposeOptions"))
 
 
 def to_nhwc(x: Operand) -> Operand:
-    """From ONNX's axis order to the lowered one; a reshape where no data moves."""
-    if _rank(x) != 4:
-        return x if not isinstance(x, np.ndarray) else tf.constant(x)
-    if isinstance(x, np.ndarray):
-        return tf.constant(np.ascontiguousarray(x.transpose(NHWC_FROM_NCHW)))
-    _, channels, height, width = x.shape
-    if channels == 1 or height == width == 1:
-        return tf.reshape(x, _nhwc_shape(x.shape))
-    return tf.transpose(x, NHWC_FROM_NCHW)
+    """From ONNX's axis order to the lowered one."""
+    return _transpose(x, NHWC_FROM_NCHW) if _rank(x) == 4 else x
 
 
 def to_nchw(x: Operand) -> Operand:
-    """From the lowered axis order to ONNX's; a reshape where no data moves."""
-    if isinstance(x, np.ndarray) or _rank(x) != 4:
-        return x
-    _, height, width, channels = x.shape
-    if channels == 1 or height == width == 1:
-        return tf.reshape(x, nchw_shape(x))
-    return tf.transpose(x, NCHW_FROM_NHWC)
+    """From the lowered axis order to ONNX's, which a constant has already."""
+    return x if isinstance(x, np.ndarray) or _rank(x) != 4 else _transpose(x, NCHW_FROM_NHWC)
+
+
+def _lowered(x: Operand) -> Operand:
+    """In the lowered axis order, constant or not."""
+    return to_nhwc(x) if isinstance(x, np.ndarray) else x
 
 
 def _broadcastable(x: Operand, rank: int) -> Operand:
-    """``x`` with leading axes of size 1 up to ``rank``, in the lowered layout."""
-    missing = rank - _rank(x)
-    if missing == 0 or rank != 4:
-        return to_nhwc(x) if isinstance(x, np.ndarray) else x
-    if isinstance(x, np.ndarray):
-        return to_nhwc(x.reshape([1] * missing + list(x.shape)))
-    return to_nhwc(tf.reshape(x, [1] * missing + list(x.shape)))
+    """``x`` so that it broadcasts to a lowered tensor of ``rank``."""
+    if _rank(x) == rank:
+        return _lowered(x)
+    # Beside a tensor of rank 5, one of rank 4 has ONNX's axis order.
+    return to_nhwc(_reshape(x, [1] * (4 - _rank(x)) + list(x.shape))) if rank == 4 else to_nchw(x)
 
 
-def _activation(x: Operand, op_rank: int = 4) -> Operand:
-    if _rank(x) != op_rank:
-        raise UnsupportedError(f"input has rank {_rank(x)}; supported: {op_rank}")
-    return to_nhwc(x) if isinstance(x, np.ndarray) else x
+def _map(x: Operand) -> Operand:
+    """A batch of maps, NHWC."""
+    if _rank(x) != 4:
+        raise UnsupportedError(f"input has rank {_rank(x)}; supported: 4")
+    return _lowered(x)
 
 
 # Element by element
 
 
-def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Operand, Operand], Operand]:
-    def lower(A: Operand, B: Operand) -> Operand:
-        rank = max(_rank(A), _rank(B))
-        return function(_broadcastable(A, rank), _broadcastable(B, rank))
-
-    return lower
-
-
-for _name, _function in {"Add": tf.add, "Sub": tf.subtract, "Mul": tf.multiply, "Div": tf.divide}.items():
-    TFLITE.lowering(_name, since=7)(_binary(_function))
+def _binary(name: str, A: Operand, B: Operand) -> Operand:
+    rank = max(_rank(A), _rank(B))
+    a, b = _broadcastable(A, rank), _broadcastable(B, rank)
+    kind = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions"}.get(name)
+    made = options("MaximumMinimumOptions") if kind is None else options(kind)
+    return op(name, np.broadcast_shapes(a.shape, b.shape), a, b, options=made)
 
 
-def _unary(function: Callable[[Any], Any]) -> Callable[[Operand], Operand]:
-    def lower(X: Operand) -> Operand:
-        return function(to_nhwc(X) if isinstance(X, np.ndarray) else X)
-
-    return lower
+def _lower_binary(name: str) -> Callable[[Operand, Operand], Operand]:
+    return lambda A, B: _binary(name, A, B)
 
 
-for _name, _function in {
-    "Abs": tf.abs,
-    "Reciprocal": tf.math.reciprocal,
-    "Relu": tf.nn.relu,
-    "Sigmoid": tf.sigmoid,
-    "Sqrt": tf.sqrt,
-}.items():
-    TFLITE.lowering(_name, since=6)(_unary(_function))
+for _op_type in ("Add", "Sub", "Mul", "Div"):
+    TFLITE.lowering(_op_type, since=7)(_lower_binary(_op_type.upper()))
+
+
+def _unary(name: str, x: Operand) -> Operand:
+    return op(name, _lowered(x).shape, _lowered(x))
+
+
+def _lower_unary(name: str) -> Callable[[Operand], Operand]:
+    return lambda X: _unary(name, X)
+
+
+for _op_type, _name in {"Abs": "ABS", "Relu": "RELU", "Sigmoid": "LOGISTIC", "Sqrt": "SQRT"}.items():
+    TFLITE.lowering(_op_type, since=6)(_lower_unary(_name))
+
+
+@TFLITE.lowering("Reciprocal", since=6)
+def reciprocal(X: Operand) -> Operand:
+    return _binary("DIV", _scalar(1), X)
 
 
 @TFLITE.lowering("Identity", since=1)
 def identity(input: Operand) -> Operand:
-    return _unary(tf.identity)(input)
+    return input
 
 
 @TFLITE.lowering("Clip", since=11)
 def clip(input: Operand, min: Operand | None = None, max: Operand | None = None) -> Operand:
     low, high = clip_bounds(min, max)
-    x = to_nhwc(input) if isinstance(input, np.ndarray) else input
-    # These two forms are the activations that TFLite fuses into the op before them.
-    if (low, high) == (0, 6):
-        return tf.nn.relu6(x)
-    if (low, high) == (0, math.inf):
-        return tf.nn.relu(x)
-    x = x if low == -math.inf else tf.maximum(x, low)
-    return x if high == math.inf else tf.minimum(x, high)
+    # These two forms are the activations that fuse into the op before them.
+    if low == 0 and high in (6, math.inf):
+        return _unary("RELU6" if high == 6 else "RELU", input)
+    x = input
+    for name, bound in (("MAXIMUM", low), ("MINIMUM", high)):
+        if not math.isinf(bound):
+            x = _binary(name, x, _scalar(bound))
+    return x
 
 
 @TFLITE.lowering("Sum", since=6)
 def sum_(*data_0: Operand) -> Operand:
-    add, terms = _binary(tf.add), list(data_0)
-    if len(terms) == 1:
-        return _unary(tf.identity)(terms[0])
+    terms = list(data_0)
     while len(terms) > 1:
-        pairs = [add(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        pairs = [_binary("ADD", a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)]
         terms = pairs + terms[len(pairs) * 2 :]
     return terms[0]
 
@@ -170,18 +199,31 @@ def _window(
     pads: Sequence[int] | None,
     strides: Sequence[int],
     dilations: Sequence[int],
-) -> tuple[Pads, Literal["SAME", "VALID"] | None]:
-    """Pads of height and width, and TensorFlow's name for them where it has one."""
-    sizes = [int(size) for size in x.shape[1:3]]
+) -> tuple[Pads, int | None]:
+    """Pads of height and width, and TFLite's code for them where it has one."""
+    sizes = x.shape[1:3]
     wanted = window_pads(sizes, kernel, auto_pad=auto_pad, pads=pads, strides=strides, dilations=dilations)
     if wanted == [(0, 0), (0, 0)]:
-        return wanted, "VALID"
+        return wanted, _PADDING.VALID
     same = [same_upper(*each) for each in zip(sizes, kernel, strides, dilations, strict=True)]
-    return wanted, "SAME" if wanted == same else None
+    return wanted, _PADDING.SAME if wanted == same else None
 
 
-def _pad_spatial(x: Operand, pads: Pads, value: float = 0.0) -> Operand:
-    return tf.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value)
+def _pad(x: Operand, around: Pads, value: float = 0.0) -> Operand:
+    """``around`` and ``x`` in the lowered axis order."""
+    shape = [size + sum(pads) for size, pads in zip(x.shape, around, strict=True)]
+    if value == 0:
+        return op("PAD", shape, x, _integers(around), options=options("PadOptions"))
+    return op("PADV2", shape, x, _integers(around), np.array(value, np.float32), options=options("PadV2Options"))
+
+
+def _map_shape(x: Operand, pads: Pads, kernel: Sequence[int], strides: Sequence[int], channels: int) -> list[int]:
+    """What a window that covers ``kernel`` pixels, dilated, makes of a map."""
+    sizes = [
+        (size + sum(pad) - side) // stride + 1
+        for size, pad, side, stride in zip(x.shape[1:3], pads, kernel, strides, strict=True)
+    ]
+    return [x.shape[0], *sizes, channels]
 
 
 @TFLITE.lowering("Conv", since=1)
@@ -197,26 +239,29 @@ def conv(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    x, weight = _activation(X), constant("W", W)
-    strides, dilations = list(strides or (1, 1)), list(dilations or (1, 1))
-    wanted, padding = _window(x, weight.shape[2:], auto_pad=auto_pad, pads=pads, strides=strides, dilations=dilations)
+    x, weight = _map(X), constant("W", W)
+    strides, dilations, kernel = list(strides or (1, 1)), list(dilations or (1, 1)), list(weight.shape[2:])
+    wanted, padding = _window(x, kernel, auto_pad=auto_pad, pads=pads, strides=strides, dilations=dilations)
+    covered = [(side - 1) * dilation + 1 for side, dilation in zip(kernel, dilations, strict=True)]
+    outputs = weight.shape[0]
+    shape = _map_shape(x, wanted, covered, strides, outputs)
     if padding is None:
         # XNNPACK fuses a PAD into the convolution that follows.
-        x, padding = _pad_spatial(x, wanted), "VALID"
-    kernel_hwio = np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
+        x, padding = _pad(x, [(0, 0), *wanted, (0, 0)]), _PADDING.VALID
+    # Kernels of every age and delegates take a bias for granted.
+    bias = np.zeros(outputs, np.float32) if B is None else constant("B", B)
+    window = {
+        "padding": padding,
+        "strideH": strides[0],
+        "strideW": strides[1],
+        "dilationHFactor": dilations[0],
+        "dilationWFactor": dilations[1],
+    }
     if group > 1 and weight.shape[1] == 1:
-        # Depthwise: ONNX's output channel g * multiplier + m is TensorFlow's own order.
-        height, width, _, outputs = kernel_hwio.shape
-        y = tf.nn.depthwise_conv2d(
-            x,
-            kernel_hwio.reshape(height, width, group, outputs // group),
-            strides=[1, *strides, 1],
-            padding=padding,
-            dilations=dilations,
-        )
-    else:
-        y = tf.nn.conv2d(x, kernel_hwio, strides=strides, padding=padding, dilations=dilations)
-    return y if B is None else tf.nn.bias_add(y, constant("B", B))
+        # Depthwise: ONNX's output channel g * multiplier + m is TFLite's own order.
+        made = options("DepthwiseConv2DOptions", depthMultiplier=outputs // group, **window)
+        return op("DEPTHWISE_CONV_2D", shape, x, weight.transpose(1, 2, 3, 0), bias, options=made)
+    return op("CONV_2D", shape, x, weight.transpose(0, 2, 3, 1), bias, options=options("Conv2DOptions", **window))
 
 
 @dataclass(frozen=True)
@@ -231,21 +276,31 @@ class _Pooling:
     strides: Sequence[int] | None
 
 
-def _pool(kind: Literal["AVG", "MAX"], X: Operand, pooling: _Pooling, *, pad_counts: bool) -> Operand:
-    x, kernel, pads = _activation(X), list(pooling.kernel_shape), pooling.pads
+def _pool(name: str, X: Operand, pooling: _Pooling, *, pad_counts: bool) -> Operand:
+    x, kernel, pads = _map(X), list(pooling.kernel_shape), pooling.pads
     strides, dilations = list(pooling.strides or (1, 1)), list(pooling.dilations or (1, 1))
     require("dilations", dilations, ([1, 1],))
     wanted, padding = _window(x, kernel, auto_pad=pooling.auto_pad, pads=pads, strides=strides, dilations=dilations)
-    check_ceil_mode(pooling.ceil_mode, [int(size) for size in x.shape[1:3]], wanted, kernel, strides)
-    if padding is None or (pad_counts and padding == "SAME"):
-        if kind == "AVG" and not pad_counts:
+    check_ceil_mode(pooling.ceil_mode, x.shape[1:3], wanted, kernel, strides)
+    shape = _map_shape(x, wanted, kernel, strides, x.shape[3])
+    average = name == "AVERAGE_POOL_2D"
+    # SAME leaves the padding out of what it averages.
+    if padding is None or (pad_counts and padding == _PADDING.SAME):
+        if average and not pad_counts:
             raise UnsupportedError(
                 f"uses pads={list(pads or ())} with count_include_pad=0; supported: count_include_pad=1"
             )
-        x = _pad_spatial(x, wanted, 0.0 if kind == "AVG" else float(np.finfo(np.float32).min))
-        padding = "VALID"
-    pool = tf.nn.avg_pool2d if kind == "AVG" else tf.nn.max_pool2d
-    return pool(x, kernel, strides, padding)
+        value = 0.0 if average else float(np.finfo(np.float32).min)
+        x, padding = _pad(x, [(0, 0), *wanted, (0, 0)], value), _PADDING.VALID
+    made = options(
+        "Pool2DOptions",
+        padding=padding,
+        strideH=strides[0],
+        strideW=strides[1],
+        filterHeight=kernel[0],
+        filterWidth=kernel[1],
+    )
+    return op(name, shape, x, options=made)
 
 
 @TFLITE.lowering("AveragePool", since=7)
@@ -261,7 +316,7 @@ def average_pool(
     strides: Sequence[int] | None = None,
 ) -> Operand:
     pooling = _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
-    return _pool("AVG", X, pooling, pad_counts=bool(count_include_pad))
+    return _pool("AVERAGE_POOL_2D", X, pooling, pad_counts=bool(count_include_pad))
 
 
 @TFLITE.lowering("MaxPool", since=1)
@@ -276,12 +331,13 @@ def max_pool(
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    return _pool("MAX", X, _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides), pad_counts=False)
+    pooling = _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    return _pool("MAX_POOL_2D", X, pooling, pad_counts=False)
 
 
 @TFLITE.lowering("GlobalAveragePool", since=1)
 def global_average_pool(X: Operand) -> Operand:
-    return _mean(_activation(X), axis=[1, 2], keepdims=True)
+    return _mean(_map(X), [1, 2])
 
 
 @TFLITE.lowering("Resize", since=11)
@@ -301,17 +357,19 @@ def resize(
     mode: str = "nearest",
     nearest_mode: str = "round_prefer_floor",
 ) -> Operand:
-    x = _activation(X)
+    x = _map(X)
     require("mode", mode, ("linear", "nearest"))
     require("antialias", antialias, (0,))
     require("keep_aspect_ratio_policy", keep_aspect_ratio_policy, ("stretch",))
-    after, factors = resized_shape(nchw_shape(x), scales, sizes, axes)
+    after, factors = resized_shape([x.shape[axis] for axis in NCHW_FROM_NHWC], scales, sizes, axes)
     transform = sampling(coordinate_transformation_mode, after)
-    corners, half_pixel = transform == "align_corners", transform == "half_pixel"
+    places = {"alignCorners": transform == "align_corners", "halfPixelCenters": transform == "half_pixel"}
     if mode == "linear":
-        return tf.raw_ops.ResizeBilinear(images=x, size=after[2:], align_corners=corners, half_pixel_centers=half_pixel)
-    check_nearest(transform, nearest_mode, factors)
-    return tf.raw_ops.ResizeNearestNeighbor(images=x, size=after[2:], half_pixel_centers=half_pixel)
+        name, made = "RESIZE_BILINEAR", options("ResizeBilinearOptions", **places)
+    else:
+        check_nearest(transform, nearest_mode, factors)
+        name, made = "RESIZE_NEAREST_NEIGHBOR", options("ResizeNearestNeighborOptions", **places)
+    return op(name, nhwc_order(after), x, _integers(after[2:]), options=made)
 
 
 # Normalisation
@@ -330,50 +388,65 @@ def batch_normalization(
     training_mode: int = 0,
 ) -> Operand:
     require("training_mode", training_mode, (0,))
-    x = _activation(X)
     gain = constant("scale", scale) / np.sqrt(constant("input_var", input_var) + np.float32(epsilon))
-    return x * gain + (constant("B", B) - constant("input_mean", input_mean) * gain)
+    shift = constant("B", B) - constant("input_mean", input_mean) * gain
+    return _binary("ADD", _binary("MUL", _map(X), _per_channel(gain)), _per_channel(shift))
+
+
+def _per_channel(values: Array) -> Array:
+    """One value for each channel, in ONNX's layout."""
+    return values.reshape(1, -1, 1, 1)
 
 
 @TFLITE.lowering("InstanceNormalization", since=6)
 def instance_normalization(input: Operand, scale: Operand, B: Operand, *, epsilon: float = 1e-5) -> Operand:
     # Two-pass variance: as many passes over memory as E[x^2] - E[x]^2, without its cancellation.
-    x, gain, shift = _activation(input), constant("scale", scale), constant("B", B)
-    centred = x - _mean(x, axis=[1, 2], keepdims=True)
-    variance = _mean(centred * centred, axis=[1, 2], keepdims=True)
-    factor = tf.math.rsqrt(variance + np.float32(epsilon))
+    x, gain, shift = _map(input), constant("scale", scale), constant("B", B)
+    centred = _binary("SUB", x, _mean(x, [1, 2]))
+    variance = _mean(_binary("MUL", centred, centred), [1, 2])
+    factor = _unary("RSQRT", _binary("ADD", variance, _scalar(epsilon)))
     if (gain != 1).any():
-        factor = factor * gain
-    y = centred * factor
-    return y + shift if shift.any() else y
+        factor = _binary("MUL", factor, _per_channel(gain))
+    y = _binary("MUL", centred, factor)
+    return _binary("ADD", y, _per_channel(shift)) if shift.any() else y
 
 
 # Reduction
 
 
-def _mean(x: Operand, axis: Sequence[int], keepdims: Literal[True]) -> Operand:
+def _reduction(name: str, x: Operand, axes: Sequence[int]) -> Operand:
+    """Over axes of the lowered tensor, which stay with size 1."""
+    shape = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    return op(name, shape, x, _integers(axes), options=options("ReducerOptions", keepDims=True))
+
+
+def _mean(x: Operand, axes: Sequence[int]) -> Operand:
     """A mean, over one axis after the other.
 
     LiteRT adds all numbers of one MEAN in a single float32 sum: of 65,536 numbers its relative error is up to 1.1e-4.
     """
-    for each in sorted(axis, reverse=True):
-        x = tf.reduce_mean(x, axis=[each], keepdims=keepdims)
+    for axis in sorted(axes, reverse=True):
+        x = _reduction("MEAN", x, [axis])
     return x
 
 
 def _reduce(
-    function: Callable[..., Any], data: Operand, axes: Operand | None, keepdims: int, noop_with_empty_axes: int
+    function: Callable[[Operand, Sequence[int]], Operand],
+    data: Operand,
+    axes: Operand | None,
+    keepdims: int,
+    noop_with_empty_axes: int,
 ) -> Operand:
-    x = to_nhwc(data) if isinstance(data, np.ndarray) else data
+    x = _lowered(data)
     rank = _rank(x)
     reduced = reduced_axes(rank, axes, noop_with_empty_axes)
     if not reduced:
-        return tf.identity(x)
-    y = function(x, axis=[nhwc_axis(axis, rank) for axis in reduced], keepdims=True)
+        return data
+    y = function(x, [nhwc_axis(axis, rank) for axis in reduced])
     if keepdims:
         return y
     kept = [size for axis, size in enumerate(nchw_shape(y)) if axis not in reduced]
-    return to_nhwc(tf.reshape(to_nchw(y), kept))
+    return _reshaped(y, kept)
 
 
 @TFLITE.lowering("ReduceMean", since=18)
@@ -387,7 +460,7 @@ def reduce_mean(
 def reduce_max(
     data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Operand:
-    return _reduce(tf.reduce_max, data, axes, keepdims, noop_with_empty_axes)
+    return _reduce(lambda x, on: _reduction("REDUCE_MAX", x, on), data, axes, keepdims, noop_with_empty_axes)
 
 
 # Matrices
@@ -404,18 +477,32 @@ def gemm(
     transA: int = 0,
     transB: int = 0,
 ) -> Operand:
-    y = tf.matmul(A, B, transpose_a=bool(transA), transpose_b=bool(transB))
-    y = y if alpha == 1 else y * np.float32(alpha)
-    if C is None or beta == 0:
-        return y
-    return y + (C if beta == 1 else C * np.float32(beta))
+    a = _transpose(A, (1, 0)) if transA else A
+    b = _transpose(B, (1, 0)) if transB else B
+    y = _scaled(_product(a, b), alpha)
+    return y if C is None or beta == 0 else _binary("ADD", y, _scaled(C, beta))
+
+
+def _scaled(x: Operand, factor: float) -> Operand:
+    if factor == 1:
+        return x
+    return x * np.float32(factor) if isinstance(x, np.ndarray) else _binary("MUL", x, _scalar(factor))
+
+
+def _product(a: Operand, b: Operand) -> Operand:
+    """The product of (stacks of) matrices in ONNX's layout."""
+    shape = [*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1]]
+    if isinstance(b, np.ndarray) and _rank(a) == _rank(b) == 2:
+        bias, made = np.zeros(shape[-1], np.float32), options("FullyConnectedOptions")
+        return op("FULLY_CONNECTED", shape, a, np.ascontiguousarray(b.T), bias, options=made)
+    return op("BATCH_MATMUL", shape, a, b, options=options("BatchMatMulOptions"))
 
 
 @TFLITE.lowering("MatMul", since=1)
 def matmul(A: Operand, B: Operand) -> Operand:
     if min(_rank(A), _rank(B)) < 2:
         raise UnsupportedError("multiplies a vector; supported: matrices")
-    return to_nhwc(tf.matmul(to_nchw(A), to_nchw(B)))
+    return to_nhwc(_product(to_nchw(A), to_nchw(B)))
 
 
 # Shape
@@ -423,40 +510,47 @@ def matmul(A: Operand, B: Operand) -> Operand:
 
 @TFLITE.lowering("Concat", since=4)
 def concat(*inputs: Operand, axis: int) -> Operand:
-    rank = _rank(inputs[0])
-    return tf.concat([_broadcastable(x, rank) for x in inputs], nhwc_axis(axis, rank))
+    parts = [_lowered(x) for x in inputs]
+    place = nhwc_axis(axis, _rank(parts[0]))
+    if len(parts) == 1:
+        return inputs[0]
+    shape = list(parts[0].shape)
+    shape[place] = sum(part.shape[place] for part in parts)
+    return op("CONCATENATION", shape, *parts, options=options("ConcatenationOptions", axis=place))
+
+
+def _slice(x: Operand, kept: Sequence[range]) -> Operand:
+    """The part of a lowered tensor that these ranges of its axes name."""
+    begin, shape = [each.start for each in kept], [len(each) for each in kept]
+    if all(each.step == 1 for each in kept):
+        return op("SLICE", shape, x, _integers(begin), _integers(shape), options=options("SliceOptions"))
+    end, step = [each[-1] + 1 for each in kept], [each.step for each in kept]
+    made = options("StridedSliceOptions")
+    return op("STRIDED_SLICE", shape, x, _integers(begin), _integers(end), _integers(step), options=made)
 
 
 @TFLITE.lowering("Slice", since=10)
 def slice_(
     data: Operand, starts: Operand, ends: Operand, axes: Operand | None = None, steps: Operand | None = None
 ) -> Operand:
-    x = to_nhwc(data) if isinstance(data, np.ndarray) else data
-    ranges = slice_ranges(nchw_shape(x), starts, ends, axes, steps)
+    ranges = slice_ranges(nchw_shape(data), starts, ends, axes, steps)
     if any(len(each) == 0 for each in ranges):
         raise UnsupportedError("gives an empty tensor; supported: at least one element")
-    lowered = nhwc_order(ranges)
-    if all(each.step == 1 for each in lowered):
-        return tf.slice(x, [each.start for each in lowered], [len(each) for each in lowered])
-    return tf.strided_slice(
-        x, [each.start for each in lowered], [each[-1] + 1 for each in lowered], [each.step for each in lowered]
-    )
+    return _slice(_lowered(data), nhwc_order(ranges))
 
 
 @TFLITE.lowering("Split", since=13)
 def split(
     input: Operand, split: Operand | None = None, *, axis: int = 0, num_outputs: int | None = None
 ) -> list[Operand]:
-    x = to_nhwc(input) if isinstance(input, np.ndarray) else input
-    place, size = nhwc_axis(axis, _rank(x)), nchw_shape(x)[axis]
-    lengths = split_lengths(size, split, num_outputs)
-    starts = np.cumsum([0, *lengths[:-1]])
+    x = _lowered(input)
+    place = nhwc_axis(axis, _rank(x))
+    lengths = split_lengths(x.shape[place], split, num_outputs)
+    starts = np.cumsum([0, *lengths]).tolist()
     # One SLICE per part: XNNPACK runs it for any number of uneven parts, SPLIT_V not at all.
-    begin, extent = [0] * _rank(x), [int(size) for size in x.shape]
-    return [
-        tf.slice(x, [*begin[:place], int(start), *begin[place + 1 :]], [*extent[:place], length, *extent[place + 1 :]])
-        for start, length in zip(starts, lengths, strict=True)
-    ]
+    whole = [range(size) for size in x.shape]
+    parts = [range(*ends) for ends in pairwise(starts)]
+    return [_slice(x, [*whole[:place], part, *whole[place + 1 :]]) for part in parts]
 
 
 @TFLITE.lowering("Pad", since=11)
@@ -469,14 +563,18 @@ def pad(
     mode: str = "constant",
 ) -> Operand:
     require("mode", mode, ("constant", "reflect"))
-    x = to_nhwc(data) if isinstance(data, np.ndarray) else data
-    around = pad_amounts(_rank(x), pads, axes)
-    value = 0 if constant_value is None else constant("constant_value", constant_value).item()
-    return tf.pad(x, nhwc_order(around), mode.upper(), constant_values=value)
+    x = _lowered(data)
+    around = nhwc_order(pad_amounts(_rank(x), pads, axes))
+    if mode == "constant":
+        return _pad(x, around, 0 if constant_value is None else constant("constant_value", constant_value).item())
+    if any(max(amounts) >= size for amounts, size in zip(around, x.shape, strict=True)):
+        raise UnsupportedError(f"reflects {around} beyond the shape {list(x.shape)}; supported: pads below the size")
+    shape = [size + sum(amounts) for size, amounts in zip(x.shape, around, strict=True)]
+    return op("MIRROR_PAD", shape, x, _integers(around), options=options("MirrorPadOptions", mode=_MIRROR.REFLECT))
 
 
 def _reshaped(x: Operand, shape: Sequence[int]) -> Operand:
-    return to_nhwc(tf.reshape(to_nchw(x), list(shape)))
+    return to_nhwc(_reshape(to_nchw(x), list(shape)))
 
 
 @TFLITE.lowering("Reshape", since=5)
@@ -501,14 +599,13 @@ def unsqueeze(data: Operand, axes: Operand) -> Operand:
 
 @TFLITE.lowering("Expand", since=8)
 def expand(input: Operand, shape: Operand) -> Operand:
-    shape_after = semantics.expanded(nchw_shape(input), shape)
-    x = _broadcastable(input, len(shape_after))
-    return tf.broadcast_to(x, _nhwc_shape(shape_after))
+    after = semantics.expanded(nchw_shape(input), shape)
+    lowered = nhwc_order(after)
+    x = _broadcastable(input, len(after))
+    return op("BROADCAST_TO", lowered, x, _integers(lowered), options=options("BroadcastToOptions"))
 
 
 @TFLITE.lowering("Transpose", since=1)
 def transpose(data: Operand, *, perm: Sequence[int] | None = None) -> Operand:
-    x = to_nhwc(data) if isinstance(data, np.ndarray) else data
-    rank = _rank(x)
-    order = list(perm) if perm is not None else list(range(rank))[::-1]
-    return tf.transpose(x, [nhwc_axis(order[place], rank) for place in nhwc_order(list(range(rank)))])
+    rank = _rank(data)
+    return to_nhwc(_transpose(to_nchw(data), list(perm) if perm is not None else list(range(rank))[::-1]))

@@ -121,13 +121,10 @@ def compress(
             name = builder.tensor(item.op.inputs[2]).name + b"/corrected"
             item.op.inputs = [*item.op.inputs[:2], builder.add_constant(name, item.bias + rounded.bias_change)]
         if arithmetic == "dynamic":
-            versions = fb.INT4_VERSIONS if coarse else fb.HYBRID_VERSIONS
             for op in readers:
                 op.inputs = [stored if tensor == index else tensor for tensor in op.inputs]
-                name = fb.op_name(builder.model, op)
-                op.opcodeIndex = builder.code(name, versions[name])
         else:
-            unpacking.append(builder.op("DEQUANTIZE", [stored], index, fb.HYBRID_VERSIONS["DEQUANTIZE"]))
+            unpacking.append(builder.op("DEQUANTIZE", [stored], index))
         builder.make_activation(index)
     return unpacking
 

@@ -281,6 +281,7 @@ extension View {
     public func tag<Value: Hashable>(_ tag: Value) -> some View { Several() }
     public func pickerStyle<Style: PickerStyle>(_ style: Style) -> some View { Several() }
     public func buttonStyle<Style: PrimitiveButtonStyle>(_ style: Style) -> some View { Several() }
+    public func onAppear(perform action: (() -> Void)? = nil) -> some View { Several() }
     public func onChange<Value: Equatable>(of value: Value, perform action: @escaping (Value) -> Void) -> some View {
         Several()
     }

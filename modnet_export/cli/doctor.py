@@ -76,9 +76,9 @@ _CAPABILITIES = (
     Capability("ONNX Runtime", "running .onnx", partial(package, "onnxruntime"), "pip install onnxruntime"),
     Capability(
         "TensorFlow",
-        "converting to .tflite",
+        "a second converter to .tflite, to compare with",
         partial(package, "tensorflow-cpu", "tensorflow"),
-        "pip install tensorflow",
+        "pip install 'modnet-export[tensorflow]'",
     ),
     Capability(
         "LiteRT",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from converters.choices import CoreMlNorms, CoreMlPorts, CoreMlTarget, Tuning
+from converters.choices import Converter, CoreMlNorms, CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError
 from modnet_export.cli.inputs import InputRangeOption, ToleranceOption
 from modnet_export.record.choices import Format, Precision
@@ -52,6 +52,10 @@ class ExportOptions:
             "Neural Engine), which nothing else has."
         ),
     ] = None
+    converter: Annotated[
+        Converter,
+        typer.Option(help="What writes .tflite: our own lowerings, or TensorFlow, to compare with (an extra)."),
+    ] = "direct"
     coreml_io: Annotated[
         CoreMlPorts,
         typer.Option(help="8-bit images in and out, an 8-bit image in and a grey one of fp16 out, or multi-arrays."),
@@ -105,6 +109,7 @@ class ExportOptions:
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,
+            converter=self.converter,
             coreml_io=self.coreml_io,
             coreml_target=self.coreml_target,
             coreml_norms=self.coreml_norms,

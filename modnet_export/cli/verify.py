@@ -71,10 +71,10 @@ class VerifyOptions:
         Path | None, typer.Option(help="A folder for finished measurements: a run that was stopped goes on from there.")
     ] = None
     bundle: Annotated[
-        Path | None, typer.Option(help="A .zip to write: a colleague with a Mac runs its replay.py with Core ML.")
+        Path | None, typer.Option(help="A .zip to write: a colleague with a Mac runs its run.sh, with Core ML.")
     ] = None
     replayed: Annotated[
-        Path | None, typer.Option("--import", help="The results.json that replay.py wrote on the Mac.")
+        Path | None, typer.Option("--import", help="The results.json that run.sh wrote on the Mac.")
     ] = None
     compute_unit: ComputeUnitOption = "ALL"
     as_json: JsonOption = False

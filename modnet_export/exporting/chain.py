@@ -76,11 +76,18 @@ class Chain:
         return self._graphs[tuning]
 
     def _flatbuffer(self, tuning: Tuning) -> bytes:
+        if tuning not in self._flatbuffers:
+            self._flatbuffers[tuning] = self._converted(self._graph(tuning))
+        return self._flatbuffers[tuning]
+
+    def _converted(self, graph: ir.Model) -> bytes:
+        if self._request.converter == "tensorflow":
+            from converters.tflite.tensorflow.convert import convert as through_tensorflow
+
+            return through_tensorflow(graph)
         from converters.tflite.convert import convert
 
-        if tuning not in self._flatbuffers:
-            self._flatbuffers[tuning] = convert(self._graph(tuning))
-        return self._flatbuffers[tuning]
+        return convert(graph, f"MODNet portrait matting, modnet-export {version('modnet-export')}")
 
     def _onnx(self, row: Recipe, tuning: Tuning) -> bytes:
         from onnx_ir import to_proto

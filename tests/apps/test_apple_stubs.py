@@ -51,14 +51,14 @@ def named(stub: Path) -> list[tuple[str, float]]:
 
 def problem(name: str, declarations: str, ios: float = OLDEST_IOS) -> str | None:
     """What is wrong with a name: not there, or newer than this iOS."""
-    since = r"(?:@since ([\d.]+)\s+\*/\s+)?"
     # Where it is declared comes before where it is only used.
-    found = re.search(rf"{since}^(?:declare )?(?:interface|class|const enum) {name}\b", declarations, re.MULTILINE)
-    found = found or re.search(rf"{since}^[^*\n]*\b{name}\b", declarations, re.MULTILINE)
+    found = re.search(rf"^(?:declare )?(?:interface|class|const enum) {name}\b", declarations, re.MULTILINE)
+    found = found or re.search(rf"^[^*\n]*\b{name}\b", declarations, re.MULTILINE)
     if found is None:
         return f"{name} is not there"
-    if found[1] and float(found[1]) > ios:
-        return f"{name} is of iOS {found[1]}"
+    since = re.search(r"@since ([\d.]+)\s+\*/\s+\Z", declarations[max(found.start() - 200, 0) : found.start()])
+    if since and float(since[1]) > ios:
+        return f"{name} is of iOS {since[1]}"
     return None
 
 

@@ -24,9 +24,9 @@ def test_the_package_is_built_without_a_warning():
 def test_the_unit_tests_pass():
     done = swift.test()
     assert not done.returncode, done.stdout + done.stderr
-    written = sum(
-        len(re.findall(r"^ +@Test\b", path.read_text(), re.MULTILINE)) for path in swift.KIT.glob("Tests/*/*.swift")
-    )
+    # Without those that need Apple's frameworks.
+    text = "".join(path.read_text() for path in swift.KIT.glob("Tests/*/*.swift"))
+    written = len(re.findall(r"^ +@Test\b", re.sub(r"#if canImport.*?#endif", "", text, flags=re.DOTALL), re.MULTILINE))
     assert f"Test run with {written} tests passed" in done.stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,19 @@ def kept(dist, golden):
         return record.bench
 
     return keep
+
+
+def test_a_folder_that_nothing_runs_here_takes_an_apps_file(call, dist, app_file, tmp_path):
+    """As ``make ios-demo`` leaves one: Core ML packages alone."""
+    folder = tmp_path / "packages"
+    shutil.copytree(dist, folder)
+    content = json.loads((folder / manifest.FILE_NAME).read_text(encoding="utf-8"))
+    (only,) = (item for item in content["artefacts"] if item["file"] == FILE)
+    content["artefacts"] = [{**only, "format": "coreml"}]
+    (folder / manifest.FILE_NAME).write_text(json.dumps(content), encoding="utf-8")
+    code, printed = call("bench", folder, "--import", app_file())
+    assert code == 0, printed.err
+    assert "gives the reference's matte" in printed.out
 
 
 def test_an_apps_file_stands_beside_what_was_measured_here(call, dist, app_file, tmp_path):

@@ -25,10 +25,21 @@ def interpreter(data: bytes):
     return loaded
 
 
-def run_in_litert(proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    from converters.tflite.convert import convert
+def to_tflite(proto: onnx.ModelProto, *, tensorflow: bool = False) -> bytes:
+    """By our own lowerings, or by the second converter."""
+    if tensorflow:
+        from converters.tflite.tensorflow.convert import convert
+    else:
+        from converters.tflite.convert import convert
 
-    runner = interpreter(convert(ir.from_proto(proto))).get_signature_runner()
+    return convert(ir.from_proto(proto))
+
+
+def run_in_litert(
+    proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray], data: bytes | None = None
+) -> list[np.ndarray]:
+    """``data``: the flatbuffer, where there is one already."""
+    runner = interpreter(to_tflite(proto) if data is None else data).get_signature_runner()
     found = runner(**{name: to_lowered(array) for name, array in inputs.items()})
     return [from_lowered(found[value.name]) for value in proto.graph.output]
 

@@ -12,7 +12,8 @@ from converters.coreml.ops import COREML
 from converters.errors import UnsupportedModelError
 from converters.tflite.ops import TFLITE
 from tests.conftest import DATA
-from tests.converters.lowered import evaluate_coreml, run_in_litert
+from tests.converters.lowered import evaluate_coreml, run_in_litert, to_tflite
+from tests.converters.tflite.networks import versions
 
 OPS = {key.op_type for key in TFLITE.lowerings}
 TARGETS = {"tflite": (TFLITE, run_in_litert), "coreml": (COREML, evaluate_coreml)}
@@ -94,6 +95,19 @@ def test_backend_node_test_is_right_or_refused(index, target):
     for found, wanted in zip(run(frozen, inputs), expected, strict=True):
         assert found.shape == wanted.shape
         np.testing.assert_allclose(found, wanted, rtol=max(case.rtol, 1e-4), atol=max(case.atol, 1e-5))
+
+
+@pytest.mark.parametrize("index", [item for item in _in_tenths() if item.id in RIGHT["tflite"]])
+def test_both_converters_to_tflite_agree(index):
+    case, model = CASES[index]
+    frozen, inputs = _with_constant_parameters(model, _data_set(case)[0])
+    files = [to_tflite(frozen, tensorflow=second) for second in (False, True)]
+    outputs = [run_in_litert(frozen, inputs, data) for data in files]
+    for found, expected in zip(*outputs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    ours, tensorflows = map(versions, files)
+    both = dict(ours).keys() & dict(tensorflows).keys()
+    assert {item for item in ours if item[0] in both} == {item for item in tensorflows if item[0] in both}
 
 
 @pytest.mark.parametrize("target", TARGETS)

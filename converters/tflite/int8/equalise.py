@@ -194,8 +194,9 @@ def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
             if graph.names[index] in CONVOLUTIONS:
                 weights.consume(index, factors)
         record.add(factors, dict.fromkeys(tensors, 1.0))
-    fb.Builder(graph.model).add_metadata(_METADATA, record.dump())
-    return fb.write(graph.model)
+    builder = fb.Builder(graph.model)
+    builder.add_metadata(_METADATA, record.dump())
+    return builder.write()
 
 
 def _linear(graph: Graph, weights: _Weights) -> list[set[int]]:

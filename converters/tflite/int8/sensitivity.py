@@ -61,8 +61,8 @@ def with_rounding(model: Any, scales: Mapping[int, Parameters]) -> bytes:
     def through_int8(source: int, target: int, scale: Parameters) -> None:
         quantized = fb.quantization(scale.scale, scale.zero_point)
         stored = builder.add_like(source, b"/rounding", fb.TensorType.INT8, quantized)
-        result.append(builder.op("QUANTIZE", [source], stored, fb.INT8_VERSIONS["QUANTIZE"]))
-        result.append(builder.op("DEQUANTIZE", [stored], target, fb.INT8_VERSIONS["DEQUANTIZE"]))
+        result.append(builder.op("QUANTIZE", [source], stored))
+        result.append(builder.op("DEQUANTIZE", [stored], target))
 
     rounded: dict[int, int] = {}
     for tensor in map(int, builder.graph.inputs):

@@ -97,7 +97,7 @@ class _Writer:
         self.operators: list[Any] = []
 
     def add_op(self, name: str, source: int, target: int) -> None:
-        self.operators.append(self._builder.op(name, [source], target, fb.INT8_VERSIONS[name]))
+        self.operators.append(self._builder.op(name, [source], target))
 
     def add_tensor(self, like: int, suffix: bytes, kind: int, found: Parameters) -> int:
         """A quantized form of a tensor."""
@@ -132,7 +132,6 @@ class _Writer:
             ]
             self._int8[output, found] = self.add_tensor(output, b"/int8", fb.TensorType.INT8, found)
             op.outputs = [self._int8[output, found]]
-            op.opcodeIndex = self._builder.code(name, fb.INT8_VERSIONS[name])
         else:
             op.inputs = [self.in_float(item) if item in maps else item for item in map(int, op.inputs)]
             self._float |= set(map(int, op.outputs))

@@ -45,6 +45,7 @@ final class DemoModel: ObservableObject {
     private var photo: PixelBuffer?
     private var backdrop: RgbaFrame?
     private var isActive = false
+    private var isPaused = false
     /// How often `draw` was called.
     private var drawn = 0
     private var toldAt = 0.0
@@ -141,11 +142,15 @@ final class DemoModel: ObservableObject {
 
     /// The camera and the model are the benchmark's while it runs.
     func pause() {
+        isPaused = true
         camera.stop()
         session.free()
     }
 
-    func resume() { apply() }
+    func resume() {
+        isPaused = false
+        apply()
+    }
 
     private var background: Background {
         switch choices.backdrop {
@@ -158,7 +163,7 @@ final class DemoModel: ObservableObject {
 
     /// Makes all be as it was chosen.
     private func apply() {
-        guard isActive else { return }
+        guard isActive && !isPaused else { return }
         if photo == nil && situation.permission == .granted { camera.start(choices.lens) } else { camera.stop() }
         draw()
         Task { await session.want(choices.computeUnits) }

@@ -27,6 +27,8 @@ struct DemoScreen: View {
             buttons
         }
         .padding()
+        // The first phase is no change.
+        .onAppear { model.became(active: true) }
         .onChange(of: scenePhase) { phase in
             // Inactive is also an app below an alert: that of the camera's permission, say.
             if phase != .inactive { model.became(active: phase == .active) }

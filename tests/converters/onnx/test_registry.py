@@ -10,8 +10,9 @@ from converters.coreml.ops import COREML
 from converters.errors import UnsupportedError, UnsupportedModelError, UnsupportedNode
 from converters.onnx.registry import Operator, Registry, require
 from converters.tflite.ops import TFLITE
+from converters.tflite.tensorflow.ops import TENSORFLOW
 
-REGISTRIES = {"tflite": TFLITE, "coreml": COREML}
+REGISTRIES = {"tflite": TFLITE, "tensorflow": TENSORFLOW, "coreml": COREML}
 OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
 
 
@@ -80,7 +81,7 @@ def test_lowering_takes_what_every_older_version_that_it_covers_takes(function, 
 
 
 def test_targets_cover_the_same_ops_from_the_same_versions():
-    assert set(TFLITE.lowerings) == set(COREML.lowerings)
+    assert set(TFLITE.lowerings) == set(TENSORFLOW.lowerings) == set(COREML.lowerings)
 
 
 def registry(*keys):

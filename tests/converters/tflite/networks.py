@@ -55,3 +55,9 @@ def operators(data):
     """The names of a flatbuffer's ops, in order."""
     found = fb.read(data)
     return [fb.op_name(found, op) for op in found.subgraphs[0].operators]
+
+
+def versions(data):
+    """The operators of a flatbuffer, each with the version that it asks for."""
+    found = fb.read(data)
+    return {(fb.op_name(found, op), found.operatorCodes[op.opcodeIndex].version) for op in found.subgraphs[0].operators}

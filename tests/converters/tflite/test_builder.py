@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from converters.errors import ExportError
 from converters.tflite import builder as fb
 from converters.tflite.weights import int8_weights
 from tests.converters.lowered import interpreter
@@ -58,7 +59,7 @@ def test_several_graphs_are_not_edited(small):
     )
 )
 def test_a_constant_comes_back(array):
-    builder = fb.Builder(empty())
+    builder = fb.Builder.empty("")
     index = builder.add_constant(b"weights", array)
     np.testing.assert_array_equal(builder.constant(index), array)
     assert list(builder.tensor(index).shape) == list(array.shape)
@@ -66,7 +67,7 @@ def test_a_constant_comes_back(array):
 
 @given(hnp.arrays(np.int8, st.integers(1, 9), elements=st.integers(-8, 7)))
 def test_int4_holds_two_values_in_each_byte(array):
-    builder = fb.Builder(empty())
+    builder = fb.Builder.empty("")
     tensor = builder.tensor(builder.add_int4(b"weights", array, fb.quantization(0.5)))
     packed = builder.model.buffers[tensor.buffer].data.astype(np.int8)
     assert len(packed) == (len(array) + 1) // 2
@@ -74,19 +75,46 @@ def test_int4_holds_two_values_in_each_byte(array):
     np.testing.assert_array_equal(both[: len(array)], array)
 
 
-def empty():
-    model, graph = fb.schema.ModelT(), fb.schema.SubGraphT()
-    model.operatorCodes, model.buffers, model.subgraphs = [], [fb.schema.BufferT()], [graph]
-    graph.tensors, graph.operators = [], []
-    return model
-
-
-def test_an_operator_code_is_added_once_and_again_only_for_a_newer_version(builder):
+def test_an_operator_code_is_added_once(builder):
     before = len(builder.model.operatorCodes)
-    first = builder.code("QUANTIZE", 2)
-    assert builder.code("QUANTIZE", 1) == builder.code("QUANTIZE", 2) == first
-    assert builder.code("QUANTIZE", 3) == before + 1
-    assert len(builder.model.operatorCodes) == before + 2
+    assert builder.code("QUANTIZE") == builder.code("QUANTIZE") == before
+    assert len(builder.model.operatorCodes) == before + 1
+
+
+def test_what_no_op_uses_is_not_written(builder):
+    builder.code("GELU")
+    codes = fb.read(builder.write()).operatorCodes
+    assert fb.BuiltinOperator.GELU not in [code.builtinCode for code in codes]
+
+
+def test_an_operator_that_is_not_built_in_keeps_its_name(builder):
+    code = fb.schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = fb.BuiltinOperator.CUSTOM
+    code.customCode = b"mine"
+    op = builder.op("ABS", list(builder.graph.outputs), int(builder.graph.outputs[0]))
+    op.opcodeIndex = len(builder.model.operatorCodes)
+    builder.model.operatorCodes.append(code)
+    builder.graph.operators.append(op)
+    written = fb.read(builder.write())
+    assert written.operatorCodes[written.subgraphs[0].operators[-1].opcodeIndex].customCode == b"mine"
+
+
+def test_constants_are_aligned(small):
+    """The schema asks for 16 bytes; kernels load constants where they lie in the file."""
+    model = fb.schema.Model.GetRootAs(small)
+    vectors = [model.Buffers(index) for index in range(model.BuffersLength())]
+    starts = [buffer.DataAsNumpy().ctypes.data for buffer in vectors if buffer.DataLength()]
+    first = np.frombuffer(small, np.uint8).ctypes.data
+    assert len(starts) > 5
+    assert {(start - first) % 16 for start in starts} == {0}
+
+
+def test_a_file_beyond_two_gigabytes_is_refused():
+    builder = fb.Builder.empty("")
+    builder.add_metadata("large", b"")
+    builder.model.buffers[-1].data = np.broadcast_to(np.uint8(0), 3 << 30)
+    with pytest.raises(ExportError, match=r"3\.2 GB cannot be written"):
+        builder.write()
 
 
 @pytest.mark.parametrize("name", ["CONV_2D", "GELU"])

@@ -13,6 +13,7 @@ from converters.tflite import builder as fb
 from converters.tflite.convert import convert
 from converters.tflite.weights import fp16_weights
 from tests.converters.lowered import interpreter, run_in_litert, to_lowered
+from tests.converters.tflite.networks import operators
 from tests.graphs import feeds, model, node, run
 
 
@@ -86,6 +87,19 @@ def test_modnet_gives_the_matte_of_its_onnx(flatbuffer, small_onnx):
     found = interpreter(flatbuffer).get_signature_runner()(image=to_lowered(image))["matte"]
     (expected,) = run(small_onnx, {"image": image})
     np.testing.assert_allclose(found.transpose(0, 3, 1, 2), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("tuning", ["cpu", "gpu"])
+def test_tensorflows_converter_agrees_and_writes_no_fewer_ops_of_any_kind(small_onnx, converted, tuning):
+    from converters.tflite.tensorflow.convert import convert as through_tensorflow
+
+    theirs = through_tensorflow(optimise(ir.from_proto(small_onnx), tuning))
+    assert Counter(operators(converted(tuning))) <= Counter(operators(theirs))
+    image = np.random.default_rng(6).random((1, 96, 128, 3), np.float32)
+    found, expected = (
+        interpreter(data).get_signature_runner()(image=image)["matte"] for data in (converted(tuning), theirs)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("tuning", ["cpu", "gpu"])

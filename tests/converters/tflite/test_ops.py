@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from converters.errors import UnsupportedModelError
 from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nhwc_order
-from tests.converters.lowered import run_in_litert
+from tests.converters.lowered import run_in_litert, to_tflite
 from tests.graphs import feeds, model, node, run
 
 # A conversion takes a tenth of a second: few examples, and the same ones in every run; many in `make test-slow`.
@@ -25,26 +25,34 @@ drawn = settings(
 sizes = st.integers(1, 9)
 
 
-def assert_right_or_refused(proto, *, may_refuse: bool, atol: float = 1e-4) -> None:
+# The second converter is a second opinion on every graph that it takes.
+opinions = pytest.mark.parametrize("second", [False, True], ids=["onnxruntime", "tensorflow"])
+
+
+def assert_right_or_refused(proto, second=False, *, may_refuse: bool, atol: float = 1e-4) -> None:
     inputs = feeds(proto)
     try:
         found = run_in_litert(proto, inputs)
+        expected = run_in_litert(proto, inputs, to_tflite(proto, tensorflow=True)) if second else run(proto, inputs)
     except UnsupportedModelError:
         assert may_refuse
         event("refused")
         return
-    for one, other in zip(found, run(proto, inputs), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=atol)
+    limits = {"rtol": 1e-5, "atol": 1e-6} if second else {"rtol": 1e-4, "atol": atol}
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, **limits)
 
 
+@opinions
 @drawn
 @given(data=st.data())
-def test_convolution(data):
+def test_convolution(second, data):
     groups, per_group, multiplier = (data.draw(st.integers(1, 3)) for _ in range(3))
     kernel = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     strides = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    # TensorFlow's depthwise convolution has one stride, and strides or dilations, not both.
-    dilations = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) if strides == (1, 1) else (1, 1)
+    dilations = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    # TensorFlow's convolution has strides or dilations, not both, and one stride if it is depthwise.
+    assume(not second or strides == (1, 1) or dilations == (1, 1))
     pads = data.draw(st.lists(st.integers(0, 2), min_size=4, max_size=4))
     height, width = (data.draw(st.integers(7, 12)) for _ in range(2))
     bias = data.draw(st.booleans())
@@ -68,10 +76,11 @@ def test_convolution(data):
         constants={"w": weight} | ({"b": rng.standard_normal(outputs).astype(np.float32)} if bias else {}),
     )
     depthwise = groups > 1 and per_group == 1
-    refusable = (groups > 1 and not depthwise) or (depthwise and strides[0] != strides[1])
-    assert_right_or_refused(proto, may_refuse=refusable)
+    assume(not second or not depthwise or strides[0] == strides[1])
+    assert_right_or_refused(proto, second, may_refuse=False)
 
 
+@opinions
 @drawn
 @given(
     kind=st.sampled_from(["AveragePool", "MaxPool"]),
@@ -79,10 +88,10 @@ def test_convolution(data):
     strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     pads=st.lists(st.integers(0, 2), min_size=4, max_size=4),
     size=st.tuples(st.integers(5, 11), st.integers(5, 11)),
-    ceil_mode=st.booleans(),
-    count_include_pad=st.booleans(),
+    flags=st.tuples(st.booleans(), st.booleans()),
 )
-def test_pool(kind, kernel, strides, pads, size, ceil_mode, count_include_pad):
+def test_pool(second, kind, kernel, strides, pads, size, flags):
+    ceil_mode, count_include_pad = flags
     assume(all(pad < side for pad, side in zip(pads, kernel * 2, strict=True)))
     attributes = {"count_include_pad": int(count_include_pad)} if kind == "AveragePool" else {}
     proto = model(
@@ -91,9 +100,10 @@ def test_pool(kind, kernel, strides, pads, size, ceil_mode, count_include_pad):
         outputs=["y"],
     )
     padded_average = kind == "AveragePool" and any(pads) and not count_include_pad
-    assert_right_or_refused(proto, may_refuse=ceil_mode or padded_average)
+    assert_right_or_refused(proto, second, may_refuse=ceil_mode or padded_average)
 
 
+@opinions
 @drawn
 @given(
     mode=st.sampled_from(["linear", "nearest"]),
@@ -103,7 +113,7 @@ def test_pool(kind, kernel, strides, pads, size, ceil_mode, count_include_pad):
     after=st.tuples(st.integers(2, 18), st.integers(2, 18)),
     by_scales=st.booleans(),
 )
-def test_resize(mode, transform, rounding, before, after, by_scales):
+def test_resize(second, mode, transform, rounding, before, after, by_scales):
     if by_scales:  # whole factors: a scale that rounds is refused
         after = tuple(b * max(a // b, 1) for a, b in zip(after, before, strict=True))
         factors = [1, 1, after[0] / before[0], after[1] / before[1]]
@@ -116,9 +126,10 @@ def test_resize(mode, transform, rounding, before, after, by_scales):
         outputs=["y"],
         constants=constants,
     )
-    assert_right_or_refused(proto, may_refuse=mode == "nearest")
+    assert_right_or_refused(proto, second, may_refuse=mode == "nearest")
 
 
+@opinions
 @drawn
 @given(
     rank=st.integers(2, 4),
@@ -127,7 +138,7 @@ def test_resize(mode, transform, rounding, before, after, by_scales):
     with_constant=st.booleans(),
     data=st.data(),
 )
-def test_concat(rank, axis, widths, with_constant, data):
+def test_concat(second, rank, axis, widths, with_constant, data):
     assume(-rank <= axis < rank)
     base = data.draw(st.lists(sizes, min_size=rank, max_size=rank))
 
@@ -142,13 +153,14 @@ def test_concat(rank, axis, widths, with_constant, data):
         outputs=["y"],
         constants=constants,
     )
-    assert_right_or_refused(proto, may_refuse=False)
+    assert_right_or_refused(proto, second, may_refuse=False)
 
 
+@opinions
 @drawn
 @given(op=st.sampled_from(["Add", "Sub", "Mul", "Div"]), data=st.data())
-def test_broadcasting(op, data):
-    full = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+def test_broadcasting(second, op, data):
+    full = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=5))
     cut = data.draw(st.integers(0, len(full) - 1))
     small = [size if data.draw(st.booleans()) else 1 for size in full[cut:]]
     constant = data.draw(st.booleans())
@@ -159,7 +171,7 @@ def test_broadcasting(op, data):
         outputs=["y"],
         constants={"b": np.random.default_rng(2).uniform(1, 2, small).astype(np.float32)} if constant else {},
     )
-    assert_right_or_refused(proto, may_refuse=False, atol=1e-3)
+    assert_right_or_refused(proto, second, may_refuse=False, atol=1e-3)
 
 
 @given(st.integers(1, 6), st.integers(-6, 5))

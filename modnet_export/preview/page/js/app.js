@@ -128,17 +128,18 @@ async function step(bitmap) {
   ran++;
   show(found.picture);
   numbers.take(found.times, moving);
-  if (compared || !moving) part("parity").textContent = parityText(found.parity, compared);
+  const told = parityText(found.parity, compared, files[0]);
+  if (told && (!moving || part("live").checked)) part("parity").textContent = told;
   part("between").textContent = found.between ? `The two mattes differ by ${difference(found.between)}.` : "";
 }
 
-function parityText(parity, compared) {
+function parityText(parity, compared, file) {
   if (compared === "golden") {
     return `Built-in photo, against the reference's matte in this folder (${preview.reference}; 8 bits, so up to 0.002 is its rounding): ${difference(parity)}.`;
   }
   if (compared) return `This frame, against the fp32 model in this page: ${difference(parity)}.`;
   if (!reference()) return "This folder has no fp32 TFLite model to compare with.";
-  return "This is the fp32 model itself. The built-in photo compares it with the reference.";
+  return file === reference() ? "This is the fp32 model itself. The built-in photo compares it with the reference." : "";
 }
 
 function show(found) {
@@ -251,6 +252,9 @@ function listen() {
   };
   part("pause").onclick = () => asked(pause);
   part("mirror").onchange = mirror;
+  part("live").onchange = ({ target }) => {
+    if (!target.checked) part("parity").textContent = "Frames are not compared: see below.";
+  };
   for (const input of document.querySelectorAll('input[name="background"], #colour')) {
     input.oninput = () => {
       asked(background);

@@ -91,7 +91,7 @@ class Moving {
   pause(paused) {
     this.paused = paused;
     if (paused) this.#video.pause();
-    else this.#video.play();
+    else this.#video.play().catch(() => {}); // it was paused again meanwhile
   }
 
   stop() {

@@ -72,7 +72,7 @@ def quantized_ports(tree, kind, scale, zero_point):
     (taken,), (given,) = list(changed.graph.inputs), list(changed.graph.outputs)
     first = changed.add_like(int(taken), b"_stored", kind, fb.quantization(scale, zero_point))
     last = changed.add_like(int(given), b"_stored", kind, fb.quantization(scale, zero_point))
-    changed.graph.operators.insert(0, changed.op("DEQUANTIZE", [first], int(taken), 2))
+    changed.graph.operators.insert(0, changed.op("DEQUANTIZE", [first], int(taken)))
     changed.graph.operators.append(changed.op("QUANTIZE", [int(given)], last))
     changed.replace_port("inputs", int(taken), first)
     changed.replace_port("outputs", int(given), last)
@@ -108,7 +108,7 @@ def test_a_wrong_int8_range_within_a_tflite_is_found_with_its_op(dist, tmp_path)
     place = changed.graph.operators.index(op) + 1
     changed.graph.operators[place:place] = [
         changed.op("QUANTIZE", [made], stored),
-        changed.op("DEQUANTIZE", [stored], again, 2),
+        changed.op("DEQUANTIZE", [stored], again),
     ]
     path = tmp_path / "theirs.tflite"
     path.write_bytes(changed.write())

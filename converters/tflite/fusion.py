@@ -1,0 +1,67 @@
+"""Ops that become part of the op before them, where nobody else reads what that computes."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from converters.tflite import builder as fb
+from converters.tflite.values import Array, Value
+
+_ACTIVATION: Any = fb.schema.ActivationFunctionType
+_ACTIVATIONS = ("RELU", "RELU6")
+# The axis of the weights that counts the channels of the result.
+_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+
+
+def joined(values: Sequence[Value], outputs: Collection[Value]) -> list[Value]:
+    """The values without those that could be joined to the one that reads them, which is changed in place.
+
+    Given:  CONV_2D(x, weight, bias) -> MUL(_, gain) -> ADD(_, shift) -> RELU
+    Result: CONV_2D(x, weight * gain, bias * gain + shift, activation RELU)
+
+    ``gain`` and ``shift`` are constants for the whole tensor or for each of its channels. An activation joins any op
+    that can have one. ``values`` are in order; ``outputs`` have a reader that is not among them.
+    """
+    readers = Counter(item for value in values for item in value.inputs if isinstance(item, Value))
+    gone = set[Value]()
+    for value in values:
+        maps = [item for item in value.inputs if isinstance(item, Value)]
+        if len(maps) != 1 or readers[maps[0]] > 1 or maps[0] in outputs:
+            continue
+        (before,) = maps
+        if getattr(before.options, "fusedActivationFunction", None) != _ACTIVATION.NONE or before.op == "CONCATENATION":
+            continue
+        if value.op in _ACTIVATIONS:
+            value.inputs, value.options = before.inputs, copy.copy(before.options)
+            value.options.fusedActivationFunction = getattr(_ACTIVATION, value.op)
+        elif (inputs := _affine(value, before)) is not None:
+            value.inputs, value.options = inputs, before.options
+        else:
+            continue
+        value.op = before.op
+        gone.add(before)
+    return [value for value in values if value not in gone]
+
+
+def _affine(value: Value, before: Value) -> tuple[Value | Array, ...] | None:
+    """What ``before`` reads so that it computes ``value``, a sum or product with a constant; None where it cannot."""
+    if before.op not in _CHANNELS or value.op not in ("MUL", "ADD", "SUB") or value.shape != before.shape:
+        return None
+    x, weight, bias = before.inputs
+    first, second = value.inputs
+    other = second if first is before else first
+    if not (isinstance(other, np.ndarray) and isinstance(weight, np.ndarray) and isinstance(bias, np.ndarray)):
+        return None
+    if other.size not in (1, *other.shape[-1:]) or (value.op == "SUB" and first is not before):
+        return None
+    each = np.broadcast_to(other.reshape(-1), bias.shape)
+    if value.op == "MUL":
+        shape = [1] * weight.ndim
+        shape[_CHANNELS[before.op]] = -1
+        return x, weight * each.reshape(shape), bias * each
+    return x, weight, bias + each if value.op == "ADD" else bias - each
