@@ -32,8 +32,8 @@ def kind(usage: str) -> Kind:
     raise ExportError(
         "this is no benchmark_model: it does not list its flags",
         where="`benchmark_model`",
-        expected="TFLite's tool (--use_xnnpack) or LiteRT's (--use_cpu)",
-        next_step="run it on the device with --help",
+        expected="TFLite's tool (its flags have use_xnnpack) or LiteRT's (use_cpu)",
+        next_step="run it on the device by hand, and see what it says of its flags",
     )
 
 
