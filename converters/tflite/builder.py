@@ -191,7 +191,18 @@ class Builder:
         self.model.operatorCodes = codes
         runtime = minimum_runtime((operator_name(_builtin(code)), code.version) for code in codes)
         self._set_metadata(_RUNTIME, runtime.encode().ljust(16, b"\0"))
-        return write(self.model)
+        return write(self._without_unread())
+
+    def _without_unread(self) -> Any:
+        """The model without the data of constants that nothing reads: weights that were replaced."""
+        ports = [*self.graph.inputs, *self.graph.outputs]
+        read = {int(item) for op in self.graph.operators for item in op.inputs if item >= 0}.union(map(int, ports))
+        kept = {self.tensor(item).buffer for item in read} | {item.buffer for item in self.model.metadata or []}
+        model = copy.copy(self.model)
+        model.buffers = [
+            buffer if index in kept else schema.BufferT() for index, buffer in enumerate(self.model.buffers)
+        ]
+        return model
 
     def tensor(self, index: int) -> Any:
         return self.graph.tensors[index]

@@ -250,7 +250,8 @@ def measured(np, stored, entry, package, name):
         "p999": float(np.quantile(difference, 0.999)),
         "mad": float(difference.mean()),
         "mse": float(np.square(difference).mean()),
-        "edge_mad": float(difference[band].mean()) if band.any() else 0.0,
+        # A matte without edges is judged as a whole, as verify does.
+        "edge_mad": float(difference[band].mean() if band.any() else difference.mean()),
         "correlation": correlation(np, found, expected),
         "from_evaluator": float(beside.max()),
         "rounds_to_nearest": nearest,

@@ -55,7 +55,7 @@ def evaluate_coreml(proto: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) ->
     from converters.coreml.package import Metadata, Package, save
     from converters.coreml.quiet import ct, quiet
 
-    program = build_program(ir.from_proto(proto), "iOS16")
+    program = build_program(ir.from_proto(proto), "iOS16", "multiarray", half=False)
     with quiet(), tempfile.TemporaryDirectory() as folder:
         converted = ct.convert(
             program,

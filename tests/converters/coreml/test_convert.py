@@ -31,7 +31,10 @@ def test_fp16_package_is_within_its_tolerance(packages, photo, expected):
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_image_ports_differ_by_8_bit_rounding_only(packages, photo, precision):
     tensors, images = (open_runtime(packages(precision, ports)).run(photo) for ports in ("multiarray", "image"))
-    assert np.abs(tensors - images).max() <= 0.5 / 255 + (1e-4 if precision == "fp32" else 2e-2)
+    # Multi-arrays of an fp16 package are fp16 themselves: the image is rounded before the network.
+    largest, mean = (1e-4, 1e-4) if precision == "fp32" else (8e-2, 2e-3)
+    assert np.abs(tensors - images).max() <= 0.5 / 255 + largest
+    assert np.abs(tensors - images).mean() <= 0.25 / 255 + mean
     np.testing.assert_allclose(images * 255, np.rint(images * 255), atol=1e-3)
 
 

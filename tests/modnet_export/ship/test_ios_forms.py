@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from converters.errors import ExportError
+from modnet_export import Size
 from modnet_export.ship.ios import model, openstep
 from modnet_export.ship.ios.project import Project
 from modnet_export.ship.ios.shipping import ShipRequest, ship
@@ -232,10 +233,10 @@ def test_an_entry_goes_into_yaml_and_comments_stay(text, expected):
     assert _inserted(text, ("targets", "A", "sources"), "x") == expected
 
 
-def test_a_package_says_what_coremltools_says_of_it(dist):
+def test_a_package_says_what_coremltools_says_of_it(exported):
     import coremltools
 
-    path = dist / "modnet_fp16.mlpackage"
+    path = exported(size=Size(height=64, width=96), formats=("coreml",), precisions=("fp32",)) / "modnet_fp32.mlpackage"
     spec = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
     found = model.from_package(lambda name: (path / name).read_bytes())
     assert found.specification == spec.specificationVersion

@@ -193,7 +193,8 @@ PLACES = {
     "align_corners": r"upsample_bilinear2d_3",
     "batch_norm_left_out": r"conv_hr4x\.0\.layers\.1",
     "transposed_weights": r"conv_enc2x\.layers",
-    "off_by_one_padding": r"conv_lr16x\.layers",
+    # Core ML's graph multiplies after it enlarges, its parent before: there the two are one group.
+    "off_by_one_padding": r"conv_lr16x\.layers|conv_\d+ split.*upsample_bilinear2d_1",
     "matte_shifted": r"shift|SLICE Slice|slice_by_index|CONCATENATION matte",
 }
 

@@ -41,7 +41,7 @@ def test_reference_is_loaded_once_and_runs_once_on_each_input(tmp_path, referenc
     # The trace is of float32, and a run of its own.
     assert reference_use == ["__init__", "run", "run", "trace"]
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
-        assert {"input_0.npy", "matte_0.npy", "input_1.npy", "matte_1.npy"} <= set(archive.namelist())
+        assert {"image_0.npy", "matte_0.npy", "image_1.npy", "matte_1.npy"} <= set(archive.namelist())
 
 
 def test_artefact_that_cannot_be_opened_is_not_run_and_fails(dist, monkeypatch):
