@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -70,16 +71,20 @@ def android(options: ShipAndroidOptions) -> None:
     request = ShipRequest(options.project, tuple(options.model_files or ()), options.module, options.apply)
     shipment = ship(request)
     _act(shipment, options)
+    script = shipment.name(shipment.project.app.script)
+    edits = [(item.why, item.shown()) for item in shipment.edits]
     if options.as_json:
-        own = {
-            "module": shipment.project.app.name,
-            "build_file": shipment.name(shipment.project.app.script),
-            "lacking": [{"why": item.why, "lines": item.shown()} for item in shipment.edits],
-            "notes": list(shipment.notes),
-        }
-        say_json(json.dumps(_summary(shipment, options) | own, indent=2))
+        _say_json(shipment, options, {"module": shipment.project.app.name, "build_file": script}, edits)
     elif not options.check:
-        _say_android(shipment, options)
+        lacking = [f"// {why}\n{lines}" for why, lines in edits]
+        where = shlex.quote(str(options.project))
+        _say(
+            shipment,
+            options,
+            script,
+            lacking,
+            f"{program()} lint {where}, and on a device ./gradlew connectedAndroidTest",
+        )
 
 
 def ios(options: ShipIosOptions) -> None:
@@ -90,16 +95,15 @@ def ios(options: ShipIosOptions) -> None:
     models = tuple(options.model_files or ())
     shipment = ship(ShipRequest(options.project, models, options.target, options.kit, options.apply))
     _act(shipment, options)
+    definition = shipment.name(shipment.project.form.definition)
+    steps = [(item.why, item.how) for item in shipment.steps]
     if options.as_json:
-        own = {
-            "target": shipment.project.target.name,
-            "definition": shipment.name(shipment.project.form.definition),
-            "lacking": [{"why": item.why, "lines": item.how} for item in shipment.steps],
-            "notes": list(shipment.notes),
-        }
-        say_json(json.dumps(_summary(shipment, options) | own, indent=2))
+        _say_json(shipment, options, {"target": shipment.project.target.name, "definition": definition}, steps)
     elif not options.check:
-        _say_ios(shipment, options)
+        lacking = [f"{why}:\n{lines}" for why, lines in steps]
+        before, where = shipment.project.form.after(), shlex.quote(str(options.project))
+        lint = f"{program()} lint {where}, and on a device Product > Test in Xcode"
+        _say(shipment, options, definition, lacking, lint if before is None else f"{before}, {lint}")
 
 
 def _require_one_action(options: ShipAndroidOptions | ShipIosOptions) -> None:
@@ -123,54 +127,45 @@ def _act(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> No
         say(escape(shipment.diff().rstrip("\n")))
 
 
-def _summary(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> dict[str, Any]:
+def _say_json(
+    shipment: AndroidShipment | IosShipment,
+    options: ShipAndroidOptions | ShipIosOptions,
+    project: dict[str, str],
+    lacking: Sequence[tuple[str, str]],
+) -> None:
     name = shipment.name
-    return {
+    told = {
         "models": [item.file for item in shipment.models],
         "done": not (options.check or options.dry_run),
         "changes": [{"file": name(item.path), "change": item.verb, "yours": item.theirs} for item in shipment.changes],
+        **project,
+        "lacking": [{"why": why, "lines": lines} for why, lines in lacking],
+        "notes": list(shipment.notes),
     }
+    say_json(json.dumps(told, indent=2))
 
 
-def _say_changes(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> None:
+def _say(
+    shipment: AndroidShipment | IosShipment,
+    options: ShipAndroidOptions | ShipIosOptions,
+    definition: str,
+    lacking: Sequence[str],
+    after: str,
+) -> None:
+    """What was changed, what the project's ``definition`` lacks, what else is to be done, and what comes after."""
     if not options.dry_run:
         for item in shipment.changes:
             say(escape(f"{item.verb:<8} {shipment.name(item.path)}"))
     if not shipment.changes:
         say("Nothing to change: the project holds these models.")
-
-
-def _say_android(shipment: AndroidShipment, options: ShipAndroidOptions) -> None:
-    _say_changes(shipment, options)
-    if shipment.edits:
-        script = shipment.name(shipment.project.app.script)
-        say(escape(f"\n{script} lacks the following (--apply puts it there):"))
-        for edit in shipment.edits:
-            say(escape(f"\n// {edit.why}\n{edit.shown()}"))
-    for note in shipment.notes:
-        say(escape(f"\nTo do: {note}"))
-    if not options.dry_run:
-        where = shlex.quote(str(options.project))
-        say(escape(f"\nNext: {program()} lint {where}, and on a device ./gradlew connectedAndroidTest"))
-
-
-def _say_ios(shipment: IosShipment, options: ShipIosOptions) -> None:
-    _say_changes(shipment, options)
-    if shipment.steps:
-        definition = shipment.name(shipment.project.form.definition)
+    if lacking:
         say(escape(f"\n{definition} lacks the following (--apply puts it there):"))
-        for step in shipment.steps:
-            say(escape(f"\n{step.why}:\n{step.how}"))
+    for text in lacking:
+        say(escape(f"\n{text}"))
     for note in shipment.notes:
         say(escape(f"\nTo do: {note}"))
     if not options.dry_run:
-        where, before = shlex.quote(str(options.project)), shipment.project.form.after()
-        say(
-            escape(
-                f"\nNext: {'' if before is None else f'{before}, '}{program()} lint {where}, and on a device Product > "
-                "Test in Xcode"
-            )
-        )
+        say(escape(f"\nNext: {after}"))
 
 
 def mount(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from converters.errors import ExportError, reason
 
@@ -91,22 +91,27 @@ class Archive:
     def _blocks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         """A file's bytes, a part at a time; raises ExportError for one that is damaged."""
         with self._sound(info.filename), self._zip.open(info) as file:
-            while block := file.read(1 << 20):
-                yield block
+            yield from blocks(file)
 
 
-def sha256(blocks: Iterator[bytes]) -> str:
+def blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """An open file's bytes, a part at a time."""
+    while block := file.read(1 << 20):
+        yield block
+
+
+def sha256(parts: Iterator[bytes]) -> str:
     digest = hashlib.sha256()
-    for block in blocks:
-        digest.update(block)
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()
 
 
-def holds(blocks: Iterator[bytes], words: bytes) -> bool:
-    """Whether some bytes stand in a file."""
-    rest = b""
-    for block in blocks:
-        if words in rest + block:
+def holds(parts: Iterator[bytes], *words: bytes) -> bool:
+    """Whether any of these bytes stand in a file."""
+    rest, longest = b"", max(map(len, words))
+    for part in parts:
+        if any(item in rest + part for item in words):
             return True
-        rest = block[-len(words) :]
+        rest = part[-longest:]
     return False

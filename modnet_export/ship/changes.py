@@ -86,6 +86,12 @@ class Change:
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
+def require_folder(project: Path, expected: str) -> None:
+    """Raise ExportError where a project's folder is not there; ``expected`` says whose it should be."""
+    if not project.is_dir():
+        raise ExportError(f"there is no folder {project}", where=project, expected=expected, next_step="check the path")
+
+
 def changes(folder: Path, files: Mapping[str, Shipped]) -> tuple[Change, ...]:
     """What differs from ``files`` in an app module's folder, the record of them last; nothing where all is the same.
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from converters.errors import ExportError
 from modnet_export.ship.android import edits, gradle, kotlin
 from modnet_export.ship.android.edits import Edit
 from modnet_export.ship.android.gradle import LITERT
 from modnet_export.ship.android.project import Project
-from modnet_export.ship.changes import Change, Shipment, Shipped, changes
+from modnet_export.ship.changes import Change, Shipment, Shipped, changes, require_folder
 from modnet_export.ship.exported import Exported, shipped_before
 
 _ASSETS, _KOTLIN = "src/main/assets", f"src/main/kotlin/{kotlin.PACKAGE}"
@@ -72,13 +71,7 @@ class AndroidShipment(Shipment):
 
 def ship(request: ShipRequest) -> AndroidShipment:
     """What would be done; raises ExportError for bad input."""
-    if not request.project.is_dir():
-        raise ExportError(
-            f"there is no folder {request.project}",
-            where=request.project,
-            expected="an Android project's folder",
-            next_step="check the path",
-        )
+    require_folder(request.project, "an Android project's folder")
     project = Project(request.project, request.module)
     before = request.model_files or shipped_before(project.app.folder, ".tflite", "modnet_fp16.tflite")
     exported = Exported.read(before, "tflite")

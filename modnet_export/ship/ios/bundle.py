@@ -14,7 +14,7 @@ from typing import Any, Literal
 from xml.parsers.expat import ExpatError
 
 from converters.errors import ExportError
-from modnet_export.ship.archive import LARGEST_SMALL, Archive
+from modnet_export.ship.archive import LARGEST_SMALL, Archive, blocks
 
 _PAYLOAD = re.compile(r"Payload/[^/]+\.app/")
 _EXPECTED = "a whole .app folder for iOS, or an .ipa"
@@ -69,8 +69,7 @@ class AppFolder(App):
 
     def blocks(self, name: str) -> Iterator[bytes]:
         with (self.path / name).open("rb") as file:
-            while block := file.read(1 << 20):
-                yield block
+            yield from blocks(file)
 
     def _damaged(self, what: str) -> ExportError:
         return ExportError(what, where=self.path, expected=_EXPECTED, next_step="build it again, or copy it again")

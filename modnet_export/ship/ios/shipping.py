@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from converters.errors import ExportError
-from modnet_export.ship.changes import Change, Record, Shipment, Shipped, changes
+from modnet_export.ship.changes import Change, Record, Shipment, Shipped, changes, require_folder
 from modnet_export.ship.exported import Exported, shipped_before
 from modnet_export.ship.ios import model, swift
 from modnet_export.ship.ios.project import Project
@@ -82,13 +82,7 @@ class IosShipment(Shipment):
 
 def ship(request: ShipRequest) -> IosShipment:
     """What would be done; raises ExportError for bad input."""
-    if not request.project.is_dir():
-        raise ExportError(
-            f"there is no folder {request.project}",
-            where=request.project,
-            expected="an iOS project's folder",
-            next_step="check the path",
-        )
+    require_folder(request.project, "an iOS project's folder")
     project = Project(request.project, request.target)
     before = request.model_files or shipped_before(project.root, ".mlpackage", "modnet_fp16.mlpackage")
     exported = Exported.read(before, "coreml")

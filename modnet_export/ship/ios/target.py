@@ -13,6 +13,16 @@ from typing import Any, Literal
 from converters.errors import ExportError
 
 Kind = Literal["app", "tests", "library"]
+_KINDS: dict[str, Kind] = {
+    "application": "app",
+    "bundle.unit-test": "tests",
+    "framework": "library",
+    "framework.static": "library",
+    "library.static": "library",
+    "library.dynamic": "library",
+}
+OLDEST, INFO = "IPHONEOS_DEPLOYMENT_TARGET", "INFOPLIST_KEY_"
+"""Xcode's build settings: the oldest iOS, and what begins those that are keys of Info.plist."""
 WRAPPERS = (
     ".mlpackage",
     ".mlmodelc",
@@ -101,6 +111,11 @@ class Form(ABC):
     def after(self) -> str | None:
         """What is to be run before Xcode sees new files; None: nothing."""
         return None
+
+
+def kind_of(product_type: str) -> Kind | None:
+    """Xcode's product type, with or without ``com.apple.product-type.``; None for any other product."""
+    return _KINDS.get(product_type.removeprefix("com.apple.product-type."))
 
 
 def walked(root: Path) -> Iterator[Path]:

@@ -11,19 +11,10 @@ from typing import Any
 
 from modnet_export.ship.ios import openstep
 from modnet_export.ship.ios.bundle import property_list
-from modnet_export.ship.ios.target import Form, Kind, Target, damaged, source, text_of
+from modnet_export.ship.ios.target import INFO, OLDEST, Form, Target, damaged, kind_of, source, text_of
 
-_KINDS: dict[str, Kind] = {
-    "application": "app",
-    "bundle.unit-test": "tests",
-    "framework": "library",
-    "framework.static": "library",
-    "library.static": "library",
-    "library.dynamic": "library",
-}
 _SYNCHRONIZED = "PBXFileSystemSynchronizedRootGroup"
 """A folder of Xcode 16: whatever lies in it is in the target."""
-_OLDEST, _INFO = "IPHONEOS_DEPLOYMENT_TARGET", "INFOPLIST_KEY_"
 
 
 class XcodeProject(Form):
@@ -104,10 +95,10 @@ class Objects:
     def target(self, identifier: str) -> Target | None:
         """None for one of another kind, such as an extension or tests of the interface."""
         item = self.all[identifier]
-        kind = _KINDS.get(item.get("productType", "").removeprefix("com.apple.product-type."))
+        kind = kind_of(item.get("productType", ""))
         settings = [*self._settings(item), *self._settings(self.project)]
         mac_only = all("iphone" not in text for text in _all(settings, "SDKROOT", "SUPPORTED_PLATFORMS"))
-        if kind is None or (mac_only and not _all(settings, _OLDEST)):
+        if kind is None or (mac_only and not _all(settings, OLDEST)):
             return None
         members, synchronized = set(self._members(item)), dict(self._synchronized(identifier, item))
         own = [path for path in members if path.suffix == ".swift"]
@@ -128,7 +119,7 @@ class Objects:
             (*synchronized, *sorted(members)),
             takes,
             frozenset(self._depends(item)),
-            _oldest(_all(settings[: len(self._settings(item))], _OLDEST) or _all(settings, _OLDEST)),
+            _oldest(_all(settings[: len(self._settings(item))], OLDEST) or _all(settings, OLDEST)),
             self._info(settings),
             next((name for name in modules if "$" not in name), None),
             frozenset(members),
@@ -172,7 +163,7 @@ class Objects:
 
     def _info(self, settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         found = {
-            key.removeprefix(_INFO): value for one in settings for key, value in one.items() if key.startswith(_INFO)
+            key.removeprefix(INFO): value for one in settings for key, value in one.items() if key.startswith(INFO)
         }
         for name in _all(settings, "INFOPLIST_FILE"):
             path = self.root / re.sub(r"^\$[({](SRCROOT|PROJECT_DIR)[)}]/", "", name)

@@ -11,18 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from modnet_export.ship.globs import matches
-from modnet_export.ship.ios.target import KIT, WRAPPERS, Form, Kind, Target, damaged, text_of
+from modnet_export.ship.ios.target import INFO, KIT, OLDEST, WRAPPERS, Form, Kind, Target, damaged, kind_of, text_of
 from modnet_export.ship.ios.xcode import plist
 
 NAMES = ("project.yml", "project.yaml")
-_KINDS: dict[str, Kind] = {
-    "application": "app",
-    "bundle.unit-test": "tests",
-    "framework": "library",
-    "framework.static": "library",
-    "library.static": "library",
-    "library.dynamic": "library",
-}
 _DEEPEST = 10
 
 
@@ -47,7 +39,7 @@ class XcodeGenProject(Form):
                 item = _merged(item, spec.get("targetTemplates", {}).get(template) or {})
             item = _merged(item, own)
             platforms = item.get("platform", "iOS"), item.get("supportedDestinations") or []
-            kind = _KINDS.get(str(item.get("type")).removeprefix("com.apple.product-type."))
+            kind = kind_of(str(item.get("type")))
             if kind is not None and "iOS" in (
                 *_listed(platforms[0]),
                 *platforms[1],
@@ -63,7 +55,7 @@ class XcodeGenProject(Form):
         settings = [*_settings(item), *_settings(spec)]
         oldest = item.get("deploymentTarget") or (spec.get("options") or {}).get("deploymentTarget")
         oldest = oldest.get("iOS") if isinstance(oldest, dict) else oldest
-        oldest = oldest or next((one[_OLDEST] for one in settings if _OLDEST in one), None)
+        oldest = oldest or next((one[OLDEST] for one in settings if OLDEST in one), None)
         depends = [
             str(one.get(key)) for one in item.get("dependencies") or () for key in ("target", "product", "package")
         ]
@@ -88,7 +80,7 @@ class XcodeGenProject(Form):
         for path in (given.get("path"), *(one.get("INFOPLIST_FILE") for one in settings)):
             found |= plist(self.definition.parent / str(path)) or {} if path else {}
         for one in settings:
-            found |= {key.removeprefix(_INFO): value for key, value in one.items() if str(key).startswith(_INFO)}
+            found |= {key.removeprefix(INFO): value for key, value in one.items() if str(key).startswith(INFO)}
         return found | (given.get("properties") or {})
 
     def steps(self, target: Target, paths: Sequence[Path], kit: str | None) -> str:
@@ -138,9 +130,6 @@ class XcodeGenProject(Form):
 
     def after(self) -> str | None:
         return "xcodegen generate"
-
-
-_OLDEST, _INFO = "IPHONEOS_DEPLOYMENT_TARGET", "INFOPLIST_KEY_"
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,7 @@ def _of_app(app: App) -> Models:
 
 def _file_blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            yield block
+        yield from archive.blocks(file)
 
 
 def _ours(found: list[Found], contract: dict[str, Any] | None) -> tuple[Found, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modnet_export.ship import archive
 from modnet_export.ship.exported import CONTRACT
 from modnet_export.ship.ios.bundle import App, property_list
 from modnet_export.ship.ios.project import Project
@@ -67,18 +68,9 @@ def _camera_built(given: Linted) -> Outcome:
     programs = [str(app.info.get("CFBundleExecutable", ""))]
     programs += [name for name in app.sizes if re.fullmatch(r"Frameworks/([^/]+)\.framework/\1|.+\.debug\.dylib", name)]
     for name in (name for name in programs if name in app.sizes):
-        if _holds(app, name):
+        if archive.holds(app.blocks(name), *_CAMERA_CLASSES):
             return failed(name, f"it uses the camera, and Info.plist has no {_CAMERA}: iOS ends the app")
     return undecided("Info.plist", f"there is no {_CAMERA}; no program in it names AVCaptureDevice")
-
-
-def _holds(app: App, name: str) -> bool:
-    rest = b""
-    for block in app.blocks(name):
-        if any(words in rest + block for words in _CAMERA_CLASSES):
-            return True
-        rest = block[-64:]
-    return False
 
 
 def _said(place: str, text: object) -> Outcome:
