@@ -97,8 +97,6 @@ class _Weights:
         old = int(op.inputs[place])
         made = self._builder.add_constant(self._builder.tensor(old).name + b"/equalised", values.astype(np.float32))
         op.inputs = [*op.inputs[:place], made, *op.inputs[place + 1 :]]
-        if all(old not in item.inputs for item in self._graph.ops):
-            self._builder.make_activation(old)  # so that its data goes
 
     def value(self, index: int, place: int) -> Array | None:
         """The constant that an op takes in this place; None where it takes none."""

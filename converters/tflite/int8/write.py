@@ -60,7 +60,6 @@ def _quantize_weights(builder: fb.Builder, convolution: Convolution, rounding: R
     limit = np.iinfo(np.int32)
     stored = np.clip(np.rint((convolution.bias + rounded.bias_change) / scale), limit.min, limit.max).astype(np.int32)
     bias = builder.add_constant(builder.tensor(op.inputs[2]).name + b"/int32", stored, fb.quantization(scale))
-    builder.make_activation(op.inputs[1])
     op.inputs = [op.inputs[0], weight, bias]
 
 
