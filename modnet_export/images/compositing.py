@@ -13,7 +13,7 @@ from PIL import Image, ImageColor
 from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
 from modnet_export.images.frames import Bytes
-from modnet_export.images.imaging import Pixels, read_image, resize
+from modnet_export.images.imaging import Pixels, read_image, resize, scaled_size
 
 TRANSPARENT = "transparent"
 _BLUR = "blur"
@@ -143,7 +143,7 @@ def blurred_background(background: Pixels, matte: Pixels, sigma: float) -> Pixel
     # Mirrored at its borders, a picture is its mean at twice its longer side: a wider blur changes nothing.
     sigma = min(sigma, 2.0 * max(height, width))
     scale = min(1.0, _WIDEST_SIGMA / sigma)
-    size = max(round(height * scale), 1), max(round(width * scale), 1)
+    size = scaled_size(height, width, scale)
     weight = np.maximum(1 - matte, 1e-4)
     blurred, total = (
         cv2.GaussianBlur(resize(item, *size), (0, 0), sigma * scale)

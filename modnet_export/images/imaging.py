@@ -176,6 +176,11 @@ def released_size(height: int, width: int) -> tuple[int, int]:
     return max(height - height % SIZE_MULTIPLE, SIZE_MULTIPLE), max(width - width % SIZE_MULTIPLE, SIZE_MULTIPLE)
 
 
+def scaled_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Height and width times ``scale``, in whole pixels, one at least."""
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
 def fit_image(image: Pixels, size: tuple[int, int], fit: Fit) -> tuple[Pixels, Placement]:
     """``image`` (H x W x 3) as the model's 1 x height x width x 3 input, and where it lies there.
 
@@ -187,8 +192,7 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit) -> tuple[Pixels, P
         scaled = area_resize if fit == "released" else resize
         return scaled(image, rows, columns)[None], Placement(height, width, 0, 0, rows, columns)
     scale = min(rows / height, columns / width)
-    inner_rows = min(max(round(height * scale), 1), rows)
-    inner_columns = min(max(round(width * scale), 1), columns)
+    inner_rows, inner_columns = map(min, scaled_size(height, width, scale), size)
     top, left = (rows - inner_rows) // 2, (columns - inner_columns) // 2
     canvas = np.full((1, rows, columns, 3), _LETTERBOX_VALUE, np.float32)
     canvas[0, top : top + inner_rows, left : left + inner_columns] = resize(image, inner_rows, inner_columns)

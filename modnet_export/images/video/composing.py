@@ -12,7 +12,7 @@ import numpy.typing as npt
 from converters.eight_bit import from_bytes, to_bytes
 from modnet_export.images.compositing import Background, blurred_background, coarse_colours, cover, fused
 from modnet_export.images.frames import Bytes
-from modnet_export.images.imaging import Pixels, read_image, resize
+from modnet_export.images.imaging import Pixels, read_image, resize, scaled_size
 
 Indices = npt.NDArray[np.intp]
 
@@ -61,7 +61,7 @@ def _foreground(frame: Bytes, matte: Pixels, rows: Indices, columns: Indices) ->
     """The foreground's colours at some pixels, N x 3: as ``fused_colours`` has them for the whole image."""
     height, width = matte.shape
     scale = min(1.0, COARSE / max(height, width))
-    coarse = max(round(height * scale), 1), max(round(width * scale), 1)
+    coarse = scaled_size(height, width, scale)
     small = cv2.resize(frame, coarse[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
     where = [
         ((places + np.float32(0.5)) * np.float32(small.shape[axis] / matte.shape[axis]) - np.float32(0.5))
@@ -92,7 +92,7 @@ def _blurred(frame: Bytes, matte: Pixels, sigma: float) -> Bytes:
     """The frame's own background, blurred."""
     height, width = matte.shape
     scale = min(1.0, _NARROW_SIGMA / sigma)
-    small = max(round(height * scale), 1), max(round(width * scale), 1)
+    small = scaled_size(height, width, scale)
     seen = cv2.resize(frame, small[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
     made = blurred_background(np.asarray(seen, np.float32), resize(matte, *small), sigma * scale)
     return np.asarray(cv2.resize(to_bytes(made), (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -16,7 +16,7 @@ from converters.errors import ExportError
 from converters.progress import Progress
 from modnet_export.images.compositing import Background
 from modnet_export.images.frames import Bytes
-from modnet_export.images.imaging import Pixels, Placement
+from modnet_export.images.imaging import Pixels, Placement, scaled_size
 from modnet_export.images.matting import Matting
 from modnet_export.images.temporal import STEADIERS
 from modnet_export.images.video.camera import Camera
@@ -152,8 +152,7 @@ class _Shown:
 def _fitting(height: int, width: int, size: tuple[int, int] | None) -> tuple[int, int]:
     if size is None:
         return height, width
-    scale = min(size[0] / height, size[1] / width)
-    return max(round(height * scale), 1), max(round(width * scale), 1)
+    return scaled_size(height, width, min(size[0] / height, size[1] / width))
 
 
 def _scaled(rgb: Bytes, size: tuple[int, int]) -> Bytes:

@@ -144,7 +144,7 @@ def _file(path: Path, encoding: Encoding, look: Look, sound: Callable[[Encoding]
         stream = _stream(container, encoding, look)
         if heard is not None:
             heard.add_to(container)
-        yield lambda picture, time_s: _write(container, stream, (encoding, look), heard, (picture, time_s))
+        yield lambda picture, time_s: _write(container, stream, look, heard, picture, time_s)
         container.mux(stream.encode(None))
         for packet in () if heard is None else heard.until(None):
             container.mux(packet)
@@ -189,12 +189,9 @@ def _refused(encoding: Encoding, look: Look, why: str) -> ExportError:
     )
 
 
-def _write(
-    container: Any, stream: Any, kind: tuple[Encoding, Look], sound: Sound | None, shown: tuple[Bytes, Fraction]
-) -> None:
+def _write(container: Any, stream: Any, look: Look, sound: Sound | None, picture: Bytes, time_s: Fraction) -> None:
     import av
 
-    (_, look), (picture, time_s) = kind, shown
     if picture.ndim == 2:
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), np.uint8)
     down, right = stream.height - picture.shape[0], stream.width - picture.shape[1]
