@@ -71,7 +71,7 @@ def properties(device: Device) -> dict[str, str]:
     return dict(re.findall(r"^\[(.*?)\]: \[(.*?)\]\r?$", device.text(["getprop"]), re.MULTILINE))
 
 
-def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int]:
+def fingerprint(device: Device, props: Mapping[str, str], cpus: Clusters) -> dict[str, str | int]:
     """What must agree before measurements are compared; ``unknown`` for what the device does not say."""
 
     def first(*names: str) -> str:
@@ -89,7 +89,7 @@ def fingerprint(device: Device, props: Mapping[str, str]) -> dict[str, str | int
         "abi": first("ro.product.cpu.abi"),
         "android": f"{first('ro.build.version.release')} (API {sdk})",
         "build": first("ro.build.fingerprint"),
-        "cores": str(clusters(device)),
+        "cores": str(cpus),
         "gpu": _gpu(device),
         "page size": device.text(["getconf", "PAGE_SIZE"]) or "unknown",
         "governor": ", ".join(sorted(set(governors.values()))) or "unknown",

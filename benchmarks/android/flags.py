@@ -26,9 +26,10 @@ class Timing:
 
 def kind(usage: str) -> Kind:
     """Which tool prints this with ``--help``; raises ExportError for neither of them."""
-    for flag, found in (("dispatch_library_path", "litert"), ("input_layer_value_files", "tflite")):
-        if flag in usage:
-            return "litert" if found == "litert" else "tflite"
+    if "dispatch_library_path" in usage:
+        return "litert"
+    if "input_layer_value_files" in usage:
+        return "tflite"
     raise ExportError(
         "this is no benchmark_model: it does not list its flags",
         where="`benchmark_model`",

@@ -245,7 +245,7 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
     cores = _pinned(device, settings, clusters)
     conditions: dict[str, str | int] = {
         "target": "emulator" if settings.functional else "adb",
-        **facts.fingerprint(device, properties),
+        **facts.fingerprint(device, properties, clusters),
         "pinned to": f"{settings.cores} ({', '.join(f'cpu{cpu}' for cpu in cores)})" if cores else "all cores",
     }
     with DeviceFiles(device, settings.keep_files) as files:
@@ -254,7 +254,7 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
             conditions |= {"tool": str(settings.app), **facts.app_version(device, settings.app.package)}
         elif settings.benchmark_model is not None:
             record.progress("pushing benchmark_model")
-            tool = _pushed(settings.benchmark_model, settings, device, files, properties)
+            tool = _pushed(settings.benchmark_model, settings, device, files, properties, str(conditions["page size"]))
             conditions["tool"] = f"{_MAKERS[tool.kind]} benchmark_model {sha256(settings.benchmark_model)[:12]}"
             if settings.push or settings.environment:
                 pushed = [f"{item.name} {sha256(item)[:12]}" for item in settings.push]
@@ -283,11 +283,18 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
 
 
 def _pushed(
-    program: Path, settings: AndroidSettings, device: Device, files: DeviceFiles, properties: Mapping[str, str]
+    program: Path,
+    settings: AndroidSettings,
+    device: Device,
+    files: DeviceFiles,
+    properties: Mapping[str, str],
+    page: str,
 ) -> Tool:
-    """benchmark_model and the libraries beside it, on the device. Raises ExportError for those of another ABI."""
+    """benchmark_model and the libraries beside it, on the device. Raises ExportError for those of another ABI.
+
+    ``page`` is the size of a page of the device's memory, as it tells it.
+    """
     abis = properties.get("ro.product.cpu.abilist") or properties.get("ro.product.cpu.abi", "")
-    page = device.text(["getconf", "PAGE_SIZE"])
     for item in (program, *settings.push):
         require_runs(item, abis, int(page) if page.isdecimal() else None, device.serial)
     for item in settings.push:
