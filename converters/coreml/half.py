@@ -38,14 +38,14 @@ def _best_of_both(row: Array, moments: Array) -> Array:
 def rounded_rows(rows: Array, moments: Array) -> Array:
     """O x K weights as fp16 holds them; ``moments``, K x K, is the mean of x x^T of what they are multiplied with."""
     damped = moments + np.eye(len(moments)) * (_DAMPING * np.diagonal(moments).mean() + 1e-12)
+    if len(moments) <= _SEARCHED:
+        return np.stack([_best_of_both(row, damped) for row in rows])
     steps = np.square(np.spacing(np.abs(rows).astype(np.float16)).astype(np.float64)).mean(axis=0)
     order = np.argsort(-steps * np.diagonal(damped), kind="stable")
     left = rows[:, order].copy()
     # Upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
     pass_on = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     found = np.empty_like(rows)
-    if len(moments) <= _SEARCHED:
-        return np.stack([_best_of_both(row, damped) for row in rows])
     for k, column in enumerate(order):
         found[:, column] = left[:, k].astype(np.float16)
         error = (left[:, k] - found[:, column]) / pass_on[k, k]

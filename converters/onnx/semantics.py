@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,18 @@ from converters.onnx.registry import require
 
 Array = npt.NDArray[Any]
 Pads = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """The attributes that AveragePool and MaxPool share."""
+
+    kernel_shape: Sequence[int]
+    auto_pad: str
+    ceil_mode: int
+    dilations: Sequence[int] | None
+    pads: Sequence[int] | None
+    strides: Sequence[int] | None
 
 
 def constant(name: str, value: Any) -> Array:

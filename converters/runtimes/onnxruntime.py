@@ -47,10 +47,11 @@ def started(
 
 
 class OnnxRuntime:
-    """An ONNX model with an NCHW image in and an NCHW matte out."""
+    """An ONNX model, a file or in memory, with an NCHW image in and an NCHW matte out."""
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._session, self.engine, _ = started(path, threads)
+    def __init__(self, model: Path | onnx.ModelProto, threads: int | None = None) -> None:
+        self._session, self.engine, _ = started(model, threads)
+        path = model if isinstance(model, Path) else Path("model.onnx")
         inputs = [(item.name, item.shape) for item in self._session.get_inputs()]
         one_port(path, "output", [(item.name, item.shape) for item in self._session.get_outputs()], 1, 1)
         _, _, height, width = one_port(path, "input", inputs, 3, 1)

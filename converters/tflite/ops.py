@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -23,6 +22,7 @@ from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nh
 from converters.onnx.registry import Registry, require
 from converters.onnx.semantics import (
     Pads,
+    Pooling,
     check_ceil_mode,
     check_nearest,
     clip_bounds,
@@ -264,19 +264,7 @@ def conv(
     return op("CONV_2D", shape, x, weight.transpose(0, 2, 3, 1), bias, options=options("Conv2DOptions", **window))
 
 
-@dataclass(frozen=True)
-class _Pooling:
-    """The attributes that AveragePool and MaxPool share."""
-
-    kernel_shape: Sequence[int]
-    auto_pad: str
-    ceil_mode: int
-    dilations: Sequence[int] | None
-    pads: Sequence[int] | None
-    strides: Sequence[int] | None
-
-
-def _pool(name: str, X: Operand, pooling: _Pooling, *, pad_counts: bool) -> Operand:
+def _pool(name: str, X: Operand, pooling: Pooling, *, pad_counts: bool) -> Operand:
     x, kernel, pads = _map(X), list(pooling.kernel_shape), pooling.pads
     strides, dilations = list(pooling.strides or (1, 1)), list(pooling.dilations or (1, 1))
     require("dilations", dilations, ([1, 1],))
@@ -315,7 +303,7 @@ def average_pool(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    pooling = _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    pooling = Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
     return _pool("AVERAGE_POOL_2D", X, pooling, pad_counts=bool(count_include_pad))
 
 
@@ -331,7 +319,7 @@ def max_pool(
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    pooling = _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    pooling = Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
     return _pool("MAX_POOL_2D", X, pooling, pad_counts=False)
 
 

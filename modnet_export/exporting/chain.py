@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-import numpy as np
-
 from converters.choices import CoreMlPrecision, Tuning
 from converters.progress import Progress, silent
 from modnet_export.exporting.calibration import Calibration
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from converters.coreml.tuned import Tuned
-    from converters.runtimes import Image
     from converters.tflite.moments import Moments
     from modnet_export.images.representative import Matting
 
@@ -167,15 +164,9 @@ class Chain:
 
     def _matting(self) -> Matting:
         """The ONNX model as a function of an image."""
-        from converters.runtimes.onnxruntime import started
+        from converters.runtimes.onnxruntime import OnnxRuntime
 
-        session, _, _ = started(self._model)
-
-        def run(image_nhwc: Image) -> Image:
-            (matte_nchw,) = session.run(None, {INPUT_NAME: image_nhwc.transpose(0, 3, 1, 2)})
-            return np.asarray(matte_nchw, np.float32).transpose(0, 2, 3, 1)
-
-        return run
+        return OnnxRuntime(self._model).run
 
     @cached_property
     def _integer(self) -> Integer:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +22,7 @@ from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nh
 from converters.onnx.registry import Registry, require
 from converters.onnx.semantics import (
     Pads,
+    Pooling,
     check_ceil_mode,
     check_nearest,
     clip_bounds,
@@ -221,19 +221,7 @@ def conv(
     return y if B is None else tf.nn.bias_add(y, constant("B", B))
 
 
-@dataclass(frozen=True)
-class _Pooling:
-    """The attributes that AveragePool and MaxPool share."""
-
-    kernel_shape: Sequence[int]
-    auto_pad: str
-    ceil_mode: int
-    dilations: Sequence[int] | None
-    pads: Sequence[int] | None
-    strides: Sequence[int] | None
-
-
-def _pool(kind: Literal["AVG", "MAX"], X: Operand, pooling: _Pooling, *, pad_counts: bool) -> Operand:
+def _pool(kind: Literal["AVG", "MAX"], X: Operand, pooling: Pooling, *, pad_counts: bool) -> Operand:
     x, kernel, pads = _activation(X), list(pooling.kernel_shape), pooling.pads
     strides, dilations = list(pooling.strides or (1, 1)), list(pooling.dilations or (1, 1))
     require("dilations", dilations, ([1, 1],))
@@ -262,7 +250,7 @@ def average_pool(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    pooling = _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
+    pooling = Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides)
     return _pool("AVG", X, pooling, pad_counts=bool(count_include_pad))
 
 
@@ -278,7 +266,7 @@ def max_pool(
     storage_order: int = 0,
     strides: Sequence[int] | None = None,
 ) -> Operand:
-    return _pool("MAX", X, _Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides), pad_counts=False)
+    return _pool("MAX", X, Pooling(kernel_shape, auto_pad, ceil_mode, dilations, pads, strides), pad_counts=False)
 
 
 @TENSORFLOW.lowering("GlobalAveragePool", since=1)
