@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,8 +33,14 @@ def run(
 
     Raises ExportError where there is no Swift.
     """
+    # Its compiler leaves a folder of temporary files behind at each call.
+    with tempfile.TemporaryDirectory() as temporary:
+        return _run(command, [*folders, Path(temporary)], {**(environment or {}), "TMPDIR": temporary})
+
+
+def _run(command: Sequence[str | Path], folders: Sequence[Path], environment: Mapping[str, str | Path]) -> Done:
     own = toolchains.own_swift()
-    settings = [f"{name}={value}" for name, value in (environment or {}).items()]
+    settings = [f"{name}={value}" for name, value in environment.items()]
     if own is not None:
         program = own.with_name(str(command[0]))
         call: list[str | Path] = ["nice", "-n", "10", "env", *settings, program, *command[1:]]
