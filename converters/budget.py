@@ -18,6 +18,7 @@ MEASURES = {
     "size_mb": "size_mb",
 }
 """What a budget may bound, and what it is called in ``Point``."""
+_DIFFERENCES = ("mad", "p95_mad", "p999", "max_abs_difference")
 _TERM = re.compile(r"\s*(\w+)\s*<=\s*([0-9.eE+-]+)\s*")
 
 
@@ -89,6 +90,11 @@ class Budget:
 
     def held(self, point: Point) -> bool:
         return self.excess(point) <= 1
+
+    def above(self, floor: Point, factor: float) -> Budget:
+        """These bounds, those on differences being at least ``factor`` times what ``floor`` has, to two digits."""
+        least = {name: float(f"{factor * (getattr(floor, name) or 0):.2g}") for name in _DIFFERENCES}
+        return Budget({name: max(limit, least.get(name, 0)) for name, limit in self.limits.items()})
 
     def __str__(self) -> str:
         names = {field: name for name, field in MEASURES.items()}

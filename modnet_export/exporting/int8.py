@@ -162,15 +162,18 @@ class Integer:
             extra_points=self._request.pareto_points,
         )
         found = search(request, state=state, progress=self._progress)
-        if not budget.held(found.point):
+        if found.budget != budget:
             warnings.warn(
-                f"{row.file} does not hold its usual {budget} for this checkpoint: mad is {found.point.mad:.2g}, "
-                f"{found.point.p95_mad:.2g} in 95 % of the images, "
-                f"with {found.point.integer_macs:.0%} of the multiplications in int8",
+                f"{row.file} does not hold its usual {budget} for this checkpoint and size, as 8-bit weights alone do not: "
+                f"it was searched with {found.budget}; mad is {found.point.mad:.2g}, {found.point.p95_mad:.2g} in 95 % "
+                f"of the images, with {found.point.integer_macs:.0%} of the multiplications in int8",
                 ExportWarning,
                 stacklevel=2,
             )
         self.records[row.file] = SearchRecord(
-            budget=str(budget), held=budget.held(found.point), chosen=found.point, points=found.points
+            budget=str(found.budget),
+            held=found.budget.held(found.point),
+            chosen=found.point,
+            points=found.points,
         )
         return found

@@ -100,13 +100,13 @@ class ExportRequest:
         half = row.format == "coreml" and row.precision != "fp32"
         return Contract.of(row.format, self.size, ports=ports, half=half, eight_bit=row.eight_bit)
 
-    def tolerance(self, row: Recipe) -> Tolerance:
-        """What an artefact is held to.
+    def tolerance(self, row: Recipe, budget: Budget | None) -> Tolerance:
+        """What an artefact is held to; ``budget`` is what its search held.
 
-        The user's own budget must not contradict it: one photograph may have twice the mean of all.
+        The two must not contradict each other: one photograph may have twice the mean of all.
         """
         limits = row.limits(images=row.format == "coreml" and self.coreml_io == "image")
-        if self.budget is not None and row.searched:
-            asked = 2 * self.budget.limits.get("mad", 0.0)
+        if budget is not None:
+            asked = 2 * budget.limits.get("mad", 0.0)
             limits = limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})
         return self.tolerances.of(row, limits)

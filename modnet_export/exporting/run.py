@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from converters.budget import Budget
 from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
 from converters.runtimes import open_runtime
@@ -81,7 +82,8 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
 def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, inputs: Sequence[Sample]) -> Artefact:
     """The record of an artefact that was just written, with its parity."""
     path = folder / row.file
-    tuning, limits, runtime = row.tuned(request.tune), request.tolerance(row), open_runtime(path)
+    tuning, runtime, searched = row.tuned(request.tune), open_runtime(path), chain.searches.get(row.file)
+    limits = request.tolerance(row, None if searched is None else Budget.parse(searched.budget))
     return Artefact(
         file=row.file,
         format=row.format,
@@ -95,7 +97,7 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         tolerance=limits,
         engine=runtime.engine,
         parity=measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits),
-        search=chain.searches.get(row.file),
+        search=searched,
         norms=chain.norms(row),
     )
 

@@ -23,6 +23,14 @@ def test_all_bounds_count():
     assert Budget.parse("mad<=0.00045").excess(point) == pytest.approx(2)
 
 
+def test_bounds_on_differences_are_raised_above_a_floor():
+    floor = Point(9, 0.0, 0.00092, 0.1, 0.2, 50.0, 7.0, p95_mad=0.00195)
+    assert (
+        str(Budget.parse("mad<=0.0018,p95<=0.0018,size_mb<=6").above(floor, 1.5))
+        == "mad<=0.0018,p95<=0.0029,size_mb<=6"
+    )
+
+
 def test_a_refused_bound_names_the_setting():
     with pytest.raises(ExportError) as error:
         Budget.parse("mad=0.1")

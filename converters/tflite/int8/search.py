@@ -29,6 +29,9 @@ _LATENCY_RUNS = 5
 _IMAGES_FOR_SENSITIVITY = 4
 _SAME_SHARE = 0.01
 """A difference in the share of int8 multiplications that nobody notices."""
+_ABOVE_FLOAT = 1.5
+"""How many times the differences of the model that computes in float are allowed where the budget is not required: in
+small images the rounding of 8-bit weights alone can break it, and leaving int8 out would mend nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Search:
     variant: str = ""
     """A name for ``build``: points that another variant measured are not used."""
     required: bool = True
-    """Whether it is an error when no model holds the budget; otherwise the search gives the nearest one."""
+    """Whether the budget is meant as it is; otherwise it allows at least 1.5 times the differences of the model that
+    computes in float, so that some model holds it."""
     extra_points: int = 0
     """How many more are measured, evenly between all groups in int8 and none, for a Pareto plot."""
 
@@ -67,6 +71,8 @@ class Found:
     chosen: Mapping[int, Parameters]
     """The tensors that are int8, with their parameters."""
     points: tuple[Point, ...]
+    budget: Budget
+    """What it holds."""
 
 
 def mattes(data: bytes, images: Sequence[Image]) -> list[Image]:
@@ -78,33 +84,30 @@ def mattes(data: bytes, images: Sequence[Image]) -> list[Image]:
 def search(request: Search, *, state: Path | None = None, progress: Progress = silent) -> Found:
     """The model with the most int8 that holds the budget.
 
-    ``state``: a file that keeps sensitivities and points, so that a search that was stopped goes on. Where no model
-    holds a budget that is ``required``, raises CheckFailedError naming the nearest point; where it is not required,
-    gives that point. Raises ExportError where a model's matte is not finite.
+    ``state``: a file that keeps sensitivities and points, so that a search that was stopped goes on. Raises
+    CheckFailedError naming the nearest point where no model holds the budget, ExportError where a model's matte is not finite.
     """
     trials = _Trials(request, state, progress)
     low, high = -1, len(request.groups)
+    budget = request.budget if request.required else request.budget.above(trials.point(high), _ABOVE_FLOAT)
     while high - low > 1:  # the budget is taken to be held at ``high``, and not at ``low``
         middle = (low + high) // 2
-        low, high = (low, middle) if request.budget.held(trials.point(middle)) else (middle, high)
+        low, high = (low, middle) if budget.held(trials.point(middle)) else (middle, high)
     for count in np.linspace(0, len(request.groups), request.extra_points).round().astype(int):
         trials.point(int(count))
     trials.point(high)
     # Groups that hold hardly any multiplications cost no time in float: of so many int8 models the most exact one.
     trials.point(trials.most_in_float(trials.points[high].integer_macs - _SAME_SHARE))
     points = tuple(sorted(trials.points.values(), key=lambda point: point.left_in_float))
-    held = [point for point in points if request.budget.held(point)]
+    held = [point for point in points if budget.held(point)]
     if not held:
-        nearest = min(points, key=request.budget.excess)
-        if request.required:
-            raise _missed(request.budget, nearest)
-        held = [nearest]
+        raise _missed(budget, min(points, key=budget.excess))
     most = max(point.integer_macs for point in held)
     best = min(
         (point for point in held if point.integer_macs >= most - _SAME_SHARE),
-        key=lambda point: (request.budget.excess(point), point.left_in_float),
+        key=lambda point: (budget.excess(point), point.left_in_float),
     )
-    return Found(best, trials.model(best.left_in_float), trials.chosen(best.left_in_float), points)
+    return Found(best, trials.model(best.left_in_float), trials.chosen(best.left_in_float), points, budget)
 
 
 class _Trials:
@@ -131,7 +134,8 @@ class _Trials:
         )
         self.points = {point.left_in_float: point for point in self._state.points}
         # Halving the number of groups, the extra points, the last one once more, and the most exact of its share.
-        self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 2
+        first = 0 if request.required else 1
+        self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 2 + first
 
     def _hardest(self, count: int) -> list[Image]:
         """The images whose float mattes are least sure: there, rounding shows most."""

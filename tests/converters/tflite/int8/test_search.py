@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from converters.budget import Budget
 from converters.errors import CheckFailedError, ExportError
 from converters.tflite.int8.search import search
 from tests.converters.tflite.networks import run
@@ -55,8 +56,15 @@ def test_a_budget_that_nothing_holds_names_the_nearest_point(small):
     with pytest.raises(CheckFailedError, match=r"no choice of int8 holds mad<=1e-09[^$]*the nearest: mad") as raised:
         search(request)
     assert raised.value.exit_code == 1
-    nearest = search(replace(request, required=False))
-    assert nearest.point.mad == min(point.mad for point in nearest.points)
+
+
+def test_a_budget_that_float_cannot_hold_is_widened_where_it_is_not_required(small):
+    request = replace(small.request({"mad": 1e-9}), required=False)
+    found = search(request)
+    in_float = next(point for point in found.points if point.left_in_float == len(small.groups))
+    assert found.budget.limits["mad"] == pytest.approx(1.5 * in_float.mad, rel=0.05)
+    assert found.budget.held(found.point)
+    assert search(replace(request, budget=Budget({"mad": 1e3}))).budget.limits == {"mad": 1e3}
 
 
 def test_points_of_another_variant_are_not_used(small, tmp_path):
