@@ -85,7 +85,8 @@ def search(request: Search, *, state: Path | None = None, progress: Progress = s
     """The model with the most int8 that holds the budget.
 
     ``state``: a file that keeps sensitivities and points, so that a search that was stopped goes on. Raises
-    CheckFailedError naming the nearest point where no model holds the budget, ExportError where a model's matte is not finite.
+    CheckFailedError naming the nearest point where no model holds the budget, ExportError where a model's matte is not
+    finite.
     """
     trials = _Trials(request, state, progress)
     low, high = -1, len(request.groups)
