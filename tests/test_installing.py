@@ -8,9 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from tests.test_extras import tomllib
 
 ROOT = Path(__file__).parents[1]
 PYENV = Path.home() / ".pyenv" / "versions"
@@ -48,6 +53,37 @@ def test_the_cpu_build_is_asked_for_first_and_not_needed(make, offered):
 
 def test_without_an_index_pip_chooses(make):
     assert len(make("TORCH_INDEX=", offered=True)) == 1
+
+
+LARGE_MB = 30
+LARGE = {
+    "torch", "sympy",  # which torch asks for
+    "numpy", "opencv-python-headless", "scipy", "scikit-image", "matplotlib", "fonttools",
+    "onnx", "onnxruntime", "onnxsim", "ai-edge-litert",
+}  # fmt: skip
+
+
+def _brought(requirements: Iterable[str], found: dict[str, float]) -> dict[str, float]:
+    """What requirements bring, as installed here: megabytes by name."""
+    for requirement in map(Requirement, requirements):
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        asked = [{"extra": extra} for extra in (requirement.extras or {""})]
+        if name in found or (requirement.marker and not any(map(requirement.marker.evaluate, asked))):
+            continue
+        package = distribution(name)
+        files = [Path(str(item.locate())) for item in package.files or ()]
+        found[name] = sum(path.stat().st_size for path in files if path.is_file()) / 1e6
+        _brought(package.requires or (), found)
+    return found
+
+
+def test_a_plain_install_brings_no_large_package_but_these():
+    """1.6 GB are promised: another large one, such as a compiler for one function, wants a reason or another way."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    brought = _brought(project["dependencies"], {})
+    if any(name.startswith("nvidia") for name in brought):
+        pytest.skip("PyTorch's CUDA build, with its libraries")
+    assert {name for name, size in brought.items() if size > LARGE_MB} <= LARGE
 
 
 @pytest.mark.slow

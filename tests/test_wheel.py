@@ -27,6 +27,8 @@ pytestmark = pytest.mark.long
 PACKAGES = ("modnet_export", "converters", "benchmarks")
 KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
 SWIFT = "ios_demo/MattingKit/Sources/MattingKit"
+ONLY_TESTS = {"pymatting", "numba", "llvmlite"}
+"""What only tests import: no extra brings it."""
 PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
 
 # What the code opens that is not Python, or is run as a file.
@@ -88,7 +90,7 @@ def scripts(wheel, tmp_path_factory) -> Path:
     (site,) = folder.glob("lib/python*/site-packages")
     # A line with a path brings the packages there, but not the links to editable installs that lie beside them.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\nimport hiding\n")
-    hidden = {name for packages in EXTRAS.values() for name in packages}
+    hidden = {name for packages in EXTRAS.values() for name in packages} | ONLY_TESTS
     (site / "hiding.py").write_text(HIDING.format(hidden=hidden))
     return programs
 

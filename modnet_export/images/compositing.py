@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image, ImageColor
 
 from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
+from modnet_export.images.foreground import estimate_colours
 from modnet_export.images.frames import Bytes
 from modnet_export.images.imaging import Pixels, read_image, resize, scaled_size
 
@@ -66,24 +66,8 @@ class Background:
         )
 
 
-def estimate_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
-    """The foreground's and the background's own colours, each H x W x 3: where the matte is soft, the image mixes them.
-
-    Multi-level estimation (Germer et al., "Fast Multi-Level Foreground Estimation", ICPR 2020) by
-    pymatting. ``image`` is H x W x 3 and ``matte`` H x W, both in [0, 1].
-    """
-    from pymatting import estimate_foreground_ml
-
-    if matte.size == 1:  # there is nothing to tell two colours by, and pymatting divides by the logarithm of 1
-        return image, image
-    estimate: Any = estimate_foreground_ml(image.astype(np.float64), matte.astype(np.float64), return_background=True)
-    foreground, background = (np.asarray(item, np.float32).clip(0, 1) for item in estimate)
-    # An opaque pixel shows the foreground alone: its colour is kept exactly.
-    return np.where(matte[..., None] >= 1, image, foreground), background
-
-
 def fused_colours(image: Pixels, matte: Pixels, coarse: tuple[int, int]) -> Pixels:
-    """The foreground's colours, H x W x 3, as a phone has time to estimate them; see ``estimate_colours``.
+    """The foreground's colours, H x W x 3, as a phone has time to estimate them; see ``foreground.estimate_colours``.
 
     Blur fusion, twice (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021): means of the image over a
     box, weighted by the matte and by what it leaves, then what they leave unexplained is given to the foreground. Other

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from converters.eight_bit import from_bytes, to_bytes
-from modnet_export.images.compositing import estimate_colours
+from modnet_export.images.foreground import estimate_colours
 from modnet_export.images.framing import Portrait
 from modnet_export.images.imaging import Pixels, resize
 

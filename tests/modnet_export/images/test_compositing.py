@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from converters.errors import ExportError
-from modnet_export.images.compositing import Background, composite, estimate_colours, fused_colours, save_image
+from modnet_export.images.compositing import Background, composite, fused_colours, save_image
+from modnet_export.images.foreground import estimate_colours
 
 RED, BLUE = np.array([1, 0, 0], np.float32), np.array([0, 0, 1], np.float32)
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from converters.eight_bit import from_bytes, to_bytes
-from modnet_export.images.compositing import estimate_colours
+from modnet_export.images.foreground import estimate_colours
 from modnet_export.images.imaging import demo_photo, fit_image, resize
 from modnet_export.images.temporal import (
     FOLLOWED,
