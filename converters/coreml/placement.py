@@ -6,13 +6,13 @@ of them excludes counts as one that the Neural Engine may take. ``MLComputePlan`
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from converters.coreml.package import Package
 from converters.coreml.quiet import MIL_pb2
+from converters.placement import Placement, Rule, counted, excluding
 
 _GUIDE = "ane-guide.readthedocs.io, 17. Model-design rules"
 _UNSUPPORTED = "hollance/neural-engine, docs/unsupported-layers.md"
@@ -41,20 +41,11 @@ class _Op:
     """The shapes of its constants, by argument."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Ops that the Neural Engine does not take."""
-
-    what: str
-    source: str
-    excludes: Callable[[_Op], bool]
-
-
 def _largest(op: _Op, *axes: int) -> int:
     return max((shape[axis] for shape in op.shapes for axis in axes if len(shape) >= -axis), default=0)
 
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule[_Op], ...] = (
     Rule("computes in float32", "apple/coremltools#2585", lambda op: "FLOAT32" in op.kinds and op.name != "cast"),
     Rule("computes in integers", _GUIDE, lambda op: any(kind in _INTEGERS for kind in op.kinds)),
     Rule("a height or width above 16384", _GUIDE, lambda op: _largest(op, -1, -2) > 16384),
@@ -69,34 +60,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Placement:
-    """An estimate; see the module."""
-
-    ops: int
-    """All but constants, and casts at the ports, which are the images of 8 bits."""
-    excluded: dict[str, int]
-    """How many ops a rule excludes, by the rule and its source."""
-
-    @property
-    def possible(self) -> int:
-        """How many ops no rule excludes."""
-        return self.ops - sum(self.excluded.values())
-
-    def __str__(self) -> str:
-        reasons = "".join(f"; {count}: {why}" for why, count in self.excluded.items())
-        return f"the Neural Engine may take {self.possible} of {self.ops} ops{reasons} (an estimate by published rules)"
-
-
 def estimate(package: Package) -> Placement:
     """Which ops of a package published rules exclude from the Neural Engine; each counts for the first such rule."""
-    excluded: Counter[str] = Counter()
     ops = list(_ops(package))
-    for op in ops:
-        rule = next((item for item in RULES if item.excludes(op)), None)
-        if rule is not None:
-            excluded[f"{rule.what} ({rule.source})"] += 1
-    return Placement(len(ops), dict(excluded))
+    return Placement("the Neural Engine", len(ops), counted(excluding(RULES, op) for op in ops))
 
 
 def _ops(package: Package) -> list[_Op]:

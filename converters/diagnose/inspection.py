@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from converters.errors import ExportError, needs, reason
+from converters.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Summary:
     """How many of ``ops`` the delegate runs; None where no delegate was asked."""
     partitions: int | None = None
     """How many parts of the graph it runs in one piece each."""
-    placement: str | None = None
-    """Of a Core ML package: which ops the Neural Engine may take, as an estimate."""
+    placement: tuple[Placement, ...] = ()
+    """What each accelerator of the format may take, as an estimate: for Core ML the Neural Engine."""
 
 
 def inspect(path: Path) -> Summary:
@@ -124,8 +125,10 @@ def _inspect_onnx(path: Path) -> Summary:
 
 def _inspect_tflite(path: Path) -> Summary:
     from converters.tflite import builder as fb
+    from converters.tflite.placement import ACCELERATORS, estimate
 
-    model = fb.read(path.read_bytes())
+    data = path.read_bytes()
+    model = fb.read(data)
     graph = model.subgraphs[0]
     type_names = {code: name.lower() for name, code in vars(fb.TensorType).items() if isinstance(code, int)}
     types: Counter[str] = Counter()
@@ -163,6 +166,7 @@ def _inspect_tflite(path: Path) -> Summary:
         delegate="XNNPACK",
         delegated_ops=delegated,
         partitions=partitions,
+        placement=tuple(estimate(data, accelerator) for accelerator in ACCELERATORS),
     )
 
 
@@ -217,7 +221,7 @@ def _inspect_coreml(path: Path) -> Summary:
         parameters=sum(types.values()),
         weight_types=dict(types),
         macs=macs,
-        placement=str(estimate(package)),
+        placement=(estimate(package),),
     )
 
 

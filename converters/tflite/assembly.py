@@ -15,11 +15,13 @@ from converters.tflite.values import Array, Value, op, options
 _CONSTANTS = dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), ("weight", "bias"))
 
 
-def flatbuffer(inputs: Mapping[str, Value], outputs: Mapping[str, Value | Array], description: str) -> bytes:
-    """The model that computes ``outputs``, with one signature, ``serving_default``."""
+def flatbuffer(
+    inputs: Mapping[str, Value], outputs: Mapping[str, Value | Array], description: str, *, for_gpu: bool = False
+) -> bytes:
+    """The model that computes ``outputs``, with one signature, ``serving_default``; ``for_gpu``: see ``fusion``."""
     ports = _with_tensors_of_their_own(inputs, outputs)
     builder, places, known = fb.Builder.empty(description), dict[Value, int](), dict[tuple[Any, ...], int]()
-    values = joined(_needed(ports.values()), set(ports.values()))
+    values = joined(_needed(ports.values()), set(ports.values()), for_gpu=for_gpu)
     _name(values, {**{value: name for name, value in inputs.items()}, **{value: name for name, value in ports.items()}})
 
     def place(reader: Value, position: int, item: Value | Array) -> int:

@@ -15,10 +15,11 @@ from converters.tflite.ops import TFLITE, to_nhwc
 from converters.tflite.values import Value
 
 
-def convert(model: ir.Model, description: str = "") -> bytes:
+def convert(model: ir.Model, description: str = "", *, for_gpu: bool = False) -> bytes:
     """The fp32 flatbuffer of an ONNX model of static shapes, with one signature, ``serving_default``.
 
-    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. Raises UnsupportedModelError naming every op,
+    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. ``for_gpu``: ops are joined as a GPU computes them
+    best, which a CPU runs as well (``converters.tflite.fusion``). Raises UnsupportedModelError naming every op,
     attribute and dynamic shape that has no lowering.
     """
     inputs = {
@@ -27,7 +28,7 @@ def convert(model: ir.Model, description: str = "") -> bytes:
     }
     outputs = lower(TFLITE, model, inputs, lambda shape: Value(tuple(nhwc_order(shape))), _named)
     lowered = {name: to_nhwc(value) if isinstance(value, np.ndarray) else value for name, value in outputs.items()}
-    return flatbuffer(inputs, lowered, description)
+    return flatbuffer(inputs, lowered, description, for_gpu=for_gpu)
 
 
 def _named(value: Any, name: str) -> None:

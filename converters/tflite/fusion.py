@@ -18,7 +18,7 @@ _ACTIVATIONS = ("RELU", "RELU6")
 _CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 
 
-def joined(values: Sequence[Value], outputs: Collection[Value]) -> list[Value]:
+def joined(values: Sequence[Value], outputs: Collection[Value], *, for_gpu: bool = False) -> list[Value]:
     """The values without those that could be joined to the one that reads them, which is changed in place.
 
     Given:  CONV_2D(x, weight, bias) -> MUL(_, gain) -> ADD(_, shift) -> RELU
@@ -26,14 +26,25 @@ def joined(values: Sequence[Value], outputs: Collection[Value]) -> list[Value]:
 
     ``gain`` and ``shift`` are constants for the whole tensor or for each of its channels. An activation joins any op
     that can have one. ``values`` are in order; ``outputs`` have a reader that is not among them.
+
+    ``for_gpu``: what a GPU computes in one step, or in a wider one, is one op: MEAN(MEAN(x, width), height) is MEAN(x, both),
+    for its sums are accurate there; DIV(1, SQRT(x)) is RSQRT(x); MUL(x, x) is SQUARE(x), which joins the kernel before it.
     """
     readers = Counter(item for value in values for item in value.inputs if isinstance(item, Value))
     gone = set[Value]()
     for value in values:
+        if for_gpu and value.op == "MUL" and value.inputs[0] is value.inputs[1]:
+            (x, _), activation = value.inputs, value.options.fusedActivationFunction
+            if activation == _ACTIVATION.NONE:
+                value.op, value.inputs, value.options = "SQUARE", (x,), None
+                readers[x] -= 1
         maps = [item for item in value.inputs if isinstance(item, Value)]
         if len(maps) != 1 or readers[maps[0]] > 1 or maps[0] in outputs:
             continue
         (before,) = maps
+        if for_gpu and _as_one(value, before):
+            gone.add(before)
+            continue
         if getattr(before.options, "fusedActivationFunction", None) != _ACTIVATION.NONE or before.op == "CONCATENATION":
             continue
         if value.op in _ACTIVATIONS:
@@ -46,6 +57,20 @@ def joined(values: Sequence[Value], outputs: Collection[Value]) -> list[Value]:
         value.op = before.op
         gone.add(before)
     return [value for value in values if value not in gone]
+
+
+def _as_one(value: Value, before: Value) -> bool:
+    """Whether ``value`` could take in ``before`` as a reduction over more axes, or as RSQRT, and did."""
+    if value.op == before.op == "MEAN":
+        axes = [item for each in (value, before) for item in each.inputs[1:] if isinstance(item, np.ndarray)]
+        value.inputs = (before.inputs[0], np.sort(np.concatenate(axes)))
+    elif value.op == "DIV" and before.op == "SQRT" and isinstance(value.inputs[0], np.ndarray):
+        if value.inputs[0].size != 1 or value.inputs[0].item() != 1:
+            return False
+        value.op, value.inputs, value.options = "RSQRT", before.inputs, None
+    else:
+        return False
+    return True
 
 
 def _affine(value: Value, before: Value) -> tuple[Value | Array, ...] | None:

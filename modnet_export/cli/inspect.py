@@ -17,6 +17,10 @@ from modnet_export.terminal.options import JsonOption, command
 @dataclass(frozen=True)
 class InspectOptions:
     model: Annotated[Path, typer.Argument(help="A .onnx or .tflite file, or an .mlpackage.")]
+    placement: Annotated[
+        bool,
+        typer.Option("--placement", help="Say what accelerators may take of it, by published rules, and which rules."),
+    ] = False
     as_json: JsonOption = False
 
 
@@ -51,8 +55,9 @@ def inspect(options: InspectOptions) -> None:
             f"{summary.delegate} runs {summary.delegated_ops} of {total} ops ({share:.0%}) "
             f"in {summary.partitions} partition(s)",
         )
-    if summary.placement is not None:
-        table.add_row("placement", escape(summary.placement))
+    if options.placement:
+        for each in summary.placement:
+            table.add_row("placement", escape(str(each)))
     OUT.print(table)
 
 

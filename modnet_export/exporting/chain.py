@@ -74,17 +74,19 @@ class Chain:
 
     def _flatbuffer(self, tuning: Tuning) -> bytes:
         if tuning not in self._flatbuffers:
-            self._flatbuffers[tuning] = self._converted(self._graph(tuning))
+            self._flatbuffers[tuning] = self._converted(tuning)
         return self._flatbuffers[tuning]
 
-    def _converted(self, graph: ir.Model) -> bytes:
+    def _converted(self, tuning: Tuning) -> bytes:
+        graph = self._graph(tuning)
         if self._request.converter == "tensorflow":
             from converters.tflite.tensorflow.convert import convert as through_tensorflow
 
             return through_tensorflow(graph)
         from converters.tflite.convert import convert
 
-        return convert(graph, f"MODNet portrait matting, modnet-export {version('modnet-export')}")
+        description = f"MODNet portrait matting, modnet-export {version('modnet-export')}"
+        return convert(graph, description, for_gpu=tuning == "gpu")
 
     def _onnx(self, row: Recipe, tuning: Tuning) -> bytes:
         from onnx_ir import to_proto

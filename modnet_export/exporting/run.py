@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from converters.budget import Budget
@@ -18,7 +19,7 @@ from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record import manifest
 from modnet_export.record.contract import OPSET
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
-from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, SourceRecord
+from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, PlacementRecord, SourceRecord
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
 from modnet_export.verifying.gates import decided
@@ -99,7 +100,17 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         parity=measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits),
         search=searched,
         norms=chain.norms(row),
+        placement=_placement(path) if row.format == "tflite" else (),
     )
+
+
+def _placement(path: Path) -> tuple[PlacementRecord, ...]:
+    """What accelerators may take of a TFLite file."""
+    from converters.tflite.placement import ACCELERATORS, estimate
+
+    data = path.read_bytes()
+    found = [estimate(data, accelerator) for accelerator in ACCELERATORS]
+    return tuple(PlacementRecord(possible=item.possible, **asdict(item)) for item in found)
 
 
 def _golden(sample: Sample, folder: Path) -> Golden:

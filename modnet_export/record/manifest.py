@@ -62,6 +62,22 @@ class NormRecord(Strict):
     why: str
 
 
+class PlacementRecord(Strict):
+    """What an accelerator may take of an artefact: an estimate by published rules, not what a device was seen to do."""
+
+    accelerator: str
+    ops: int
+    possible: int
+    """How many of ``ops`` no rule excludes."""
+    excluded: dict[str, int]
+    """How many ops a rule excludes, by the rule and its source."""
+    partitions: int | None
+    launches: int | None
+    """Kernels for one image."""
+    bytes_moved: int | None
+    """What they read and write for one image."""
+
+
 class Artefact(Strict):
     """One model file."""
 
@@ -83,6 +99,8 @@ class Artefact(Strict):
     search: SearchRecord | None = None
     norms: tuple[NormRecord, ...] = ()
     """Of fp16 Core ML programs of the ``ane`` tuning; empty otherwise."""
+    placement: tuple[PlacementRecord, ...] = ()
+    """Of TFLite files, for each accelerator whose rules are known; empty otherwise."""
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Artefact:

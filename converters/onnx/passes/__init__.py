@@ -28,14 +28,14 @@ def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
     """The passes for one kind of processor, in order.
 
     ``cpu`` counts on fp32 sums and on memory traffic that costs less than multiplications; ``gpu``
-    writes every sum over a map so that fp16 accumulation can neither overflow nor lose it, and
-    keeps the number of kernels low; ``ane`` leaves norms as InstanceNormalization, for an engine whose own op for them
+    writes what a phone's GPU computes in fp16 (converters.onnx.passes.statistics) so that nothing overflows, long sums
+    in parts, and keeps the number of kernels and the memory traffic low; ``ane`` leaves norms as InstanceNormalization, for an engine whose own op for them
     has wide sums (``converters.coreml.norms`` writes the others as ``gpu`` does).
     """
-    arithmetic: dict[Tuning, Arithmetic] = {"cpu": "fp32", "gpu": "fp16", "ane": "runtime's own"}
+    arithmetic: dict[Tuning, Arithmetic] = {"cpu": "fp32", "gpu": "fp16, means in fp32", "ane": "runtime's own"}
     last: dict[Tuning, list[ir.passes.InPlacePass]] = {
         "cpu": [ConvBeforeResize()],
-        "gpu": [WriteInstanceNorm("fp16"), CascadeMeans()],
+        "gpu": [WriteInstanceNorm("fp16, means in fp32"), ConvBeforeResize("convolutions")],
         "ane": [CascadeMeans()],
     }
     return [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from converters.onnx.graph import constant
@@ -136,12 +138,18 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
 
     Given:  Resize(x, bilinear) -> Conv(k x k, stride 1)
     Result: Conv(1x1, k*k*O outputs) -> Resize -> Pad(zeros) -> k*k Slices, one per tap -> Sum
+            or, as ``convolutions``, which are two kernels on a GPU and not k*k:
+            Conv(1x1, k*k*O outputs) -> Resize -> Conv(k x k, depthwise, one 1 each: its tap) -> Conv(1x1, ones)
 
     Exact: a resize acts on each channel alone, so it commutes with the sum over channels of each
     tap; what is left of the k x k convolution is the sum of its shifted taps, zero-padded as before.
     The multiplications shrink by the enlargement's area; the k*k*O enlarged maps cost memory
-    traffic, so it is done only where the trade pays.
+    traffic, so it is done only where the trade pays. No sum is longer than the input has channels: a GPU that adds in fp16
+    loses 1.8 % of a sum of 32,000.
     """
+
+    def __init__(self, taps: Literal["slices", "convolutions"] = "slices") -> None:
+        self._taps: Literal["slices", "convolutions"] = taps
 
     def match(self, node: ir.Node) -> _Enlarge | None:
         if not is_op(node, "Conv"):
@@ -179,6 +187,9 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
             (None, None, build.integers(*high)) if scales is None else (None, build.constant([1, 1, *scales]))
         )
         y = build.op("Resize", y, *to, output=high, **attributes(match.resize, "axes"))
+        if self._taps == "convolutions":
+            build.replace([match.resize, match.conv], _summed(build, y, match, bias))
+            return
         if any(match.pads):
             top, left, bottom, right = match.pads
             y = build.op("Pad", y, build.integers(0, 0, top, left, 0, 0, bottom, right))
@@ -196,3 +207,23 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
         build.replace(
             [match.resize, match.conv], build.op("Sum", *terms, build.constant(bias.reshape(1, outputs, 1, 1)))
         )
+
+
+def _summed(build: Builder, taps: ir.Value, match: _Enlarge, bias: npt.NDArray[Any]) -> ir.Value:
+    """The sum of shifted taps (N x k*k*O x H x W, the outputs of each tap together), by convolutions with ones."""
+    batch, channels, *size = shape(taps)
+    outputs, height, width = len(bias), *shape(match.conv.outputs[0])[2:]
+    top, left, bottom, right = match.pads
+    kernel = (size[0] + top + bottom - height + 1, size[1] + left + right - width + 1)
+    shift = np.eye(math.prod(kernel)).reshape(-1, 1, *kernel).repeat(outputs, axis=0)
+    shifted = build.op(
+        "Conv",
+        taps,
+        build.constant(shift),
+        group=channels,
+        kernel_shape=kernel,
+        pads=match.pads,
+        output=(batch, channels, height, width),
+    )
+    ones = np.tile(np.eye(outputs), math.prod(kernel))[:, :, None, None]
+    return build.op("Conv", shifted, build.constant(ones), build.constant(bias), kernel_shape=(1, 1))

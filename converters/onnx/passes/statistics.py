@@ -1,10 +1,13 @@
 """Normalisation statistics, written for the arithmetic that will compute them.
 
-On a CPU sums accumulate in fp32 and the plain two-pass form is exact enough and cheapest. On a
-phone GPU they accumulate in fp16: a sum over a large map overflows 65504 or swallows its small
-terms, and a square overflows from 256 on. There every sum here stays within the range of its
-largest term, whatever the size and the values (litert-samples pull request 200 measured what
-happens otherwise on a Mali GPU: correlation 0.94 with the true matte).
+On a CPU sums accumulate in fp32 and the plain two-pass form is exact enough and cheapest. Where every op's result is fp16,
+a total or a square of a map may not be larger than 65504 (litert-samples pull request 200 measured what happens otherwise on
+a Mali GPU: correlation 0.94 with the true matte). What adds up inside an op is a matter of its kernel:
+
+- LiteRT's GPU accelerator and TFLite's older GPU delegate compute a MEAN in fp32 (google-ai-edge/ml-drift, ml_drift/common/
+  kernels/reduce.cc, GetAccumType): ``wide_mean``.
+- Core ML's kernels cannot be read: there every sum here (``fp16_mean``, ``fp16_inverse_deviation``) stays within the range of
+  its largest term, whatever the size and the values.
 """
 
 from __future__ import annotations
@@ -97,6 +100,20 @@ def _at_least(build: Builder, x: ir.Value, floor: float) -> ir.Value:
 
 def _spatial_max(build: Builder, x: ir.Value) -> ir.Value:
     return build.op("ReduceMax", x, build.integers(2, 3), keepdims=1)
+
+
+# A kernel has one group of 64 to 256 threads for four channels of a whole map (reduce.cc, GetMaximumWGTotalSize).
+_WHOLE_MAP = 64 * 64
+
+
+def wide_mean(build: Builder, x: ir.Value) -> ir.Value:
+    """The mean over height and width (N x C x 1 x 1), for kernels whose means have fp32 sums.
+
+    A large map is averaged 4x4 by 4x4 first, which all of a GPU works on.
+    """
+    if math.prod(shape(x)[2:]) > _WHOLE_MAP:
+        x = _average_step(build, x)
+    return build.op("ReduceMean", x, build.integers(2, 3), keepdims=1)
 
 
 class CascadeMeans(RewritePass[ir.Node]):
