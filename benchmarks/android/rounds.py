@@ -181,17 +181,13 @@ def _throttled(before: Mapping[str, str | int | float], after: Mapping[str, str 
     status = max(int(before.get("thermal_status", 0)), int(after.get("thermal_status", 0)))
     if int(after.get("thermal_status", 0)) > 0:
         marks.add(f"{THROTTLED}: thermal status {facts.thermal_name(status)}")
-    limits = [str(state.get("scaling_max_freq", "")) for state in (before, after)]
-    if limits[0] and limits[1] and _total(limits[1]) < _total(limits[0]):
+    limits_khz = [facts.frequencies_khz(state.get("scaling_max_freq")) for state in (before, after)]
+    if 0 < limits_khz[1] < limits_khz[0]:
         marks.add(f"{THROTTLED}: frequencies capped")
     return marks
 
 
 def _capped(state: Mapping[str, str | int | float]) -> set[str]:
     """A mark where the device allows its cores less than they have, even before anything runs."""
-    allowed, own = (_total(str(state.get(name, ""))) for name in ("scaling_max_freq", "cpuinfo_max_freq"))
-    return {f"cores capped at {allowed / own:.0%}"} if allowed and own and allowed < own else set()
-
-
-def _total(frequencies: str) -> int:
-    return sum(int(value) for value in frequencies.split(", ") if value.isdecimal())
+    share = facts.allowed_share(state)
+    return {f"cores capped at {share:.0%}"} if share is not None and share < 1 else set()

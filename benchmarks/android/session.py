@@ -25,11 +25,10 @@ from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.files import scratch_folder, sha256
 
-# Reads every clock once a second while the tool runs: on the device, because adb's own work would disturb more. GPUs:
-# Adreno's kgsl, and whatever devfreq calls a Mali or a GPU.
+# Reads every clock once a second while the tool runs: on the device, because adb's own work would disturb more.
 _CLOCKS = (
     '(rm -f "$0.gpu"; while kill -0 $p; do taskset -p $p > "$0.mask"; '
-    'cat /sys/class/kgsl/kgsl-3d0/gpuclk /sys/class/devfreq/*[mg][ap][lu]*/cur_freq >> "$0.gpu"; '
+    f'cat {facts.GPU_CLOCKS} >> "$0.gpu"; '
     "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq | tr '\\n' ' '; echo; "
     'sleep 1; done) > "$0.clocks" 2> /dev/null < /dev/null &'
 )
