@@ -63,6 +63,21 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What a device told of itself while a model ran. What it does not tell is left out."""
+
+    at_s: float
+    """Seconds since the measurement began."""
+    thermal_status: int | None = None
+    """0 (none) to 6 (shutdown), as android.os.PowerManager has it."""
+    scaling_cur_freq: str = ""
+    """The clock of each core in kHz, separated by commas."""
+
+    def __post_init__(self) -> None:
+        _check("a moment", "at_s", self.at_s)
+
+
+@dataclass(frozen=True)
 class OpTime:
     """One op of a profile: its mean time and its share, in [0, 1], of the time of all ops."""
 
@@ -114,6 +129,8 @@ class Run:
     """What benchmark_model printed, where it measured: it tells no single runs, so each sample is a block's mean."""
     at_s: tuple[float, ...] = ()
     """When each sample was taken, in seconds since the measurement began; empty where nobody kept it."""
+    trace: tuple[Moment, ...] = ()
+    """What the device told meanwhile, about once a second."""
     profile: tuple[OpTime, ...] = ()
     pss_bytes: tuple[int, ...] = ()
     """Proportional set sizes of the process, sampled in a pass of their own."""

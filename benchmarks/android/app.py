@@ -9,12 +9,15 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from math import ceil
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from benchmarks.android import facts
+from benchmarks.android.flags import Timing
 from benchmarks.android.session import DeviceSession
 from benchmarks.plan import Subject
+from benchmarks.results import Moment
 from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.files import read_validated, scratch_folder
@@ -28,6 +31,9 @@ class AppResult(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     samples_ms: tuple[PositiveFloat, ...] = ()
+    at_s: tuple[NonNegativeFloat, ...] = ()
+    """When each of them began, since the first."""
+    trace: tuple[Moment, ...] = ()
     warmup_ms: tuple[NonNegativeFloat, ...] = ()
     init_ms: NonNegativeFloat | None = None
     first_ms: NonNegativeFloat | None = None
@@ -41,10 +47,19 @@ class AppResult(BaseModel):
     """The name of the file with its matte."""
     error: str | None = None
 
+    @model_validator(mode="after")
+    def _one_time_for_each(self) -> AppResult:
+        if self.at_s and len(self.at_s) != len(self.samples_ms):
+            raise ValueError(f"{len(self.at_s)} values of at_s for {len(self.samples_ms)} of samples_ms")
+        return self
 
-def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int) -> tuple[AppResult, bytes | None]:
+
+def drive(
+    session: DeviceSession, subject: Subject, image_nhwc: Image, timing: Timing
+) -> tuple[AppResult, bytes | None]:
     """What the activity measured of a model on an image, 1 x H x W x 3 in [0, 1], and its matte as raw values.
 
+    ``timing``: how many runs, and for how many seconds, in one process; an app warms up by itself.
     Raises ExportError where the activity does not start, writes an error, or writes nothing in time.
     """
     device, activity = session.device, session.settings.app
@@ -55,7 +70,8 @@ def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int
     extras = {"model": session.model(subject), "delegate": subject.delegate, "output": f"{name}.json"}
     extras |= _ports(subject) | {"image": session.pushed(subject, image_nhwc)}
     height, width = subject.contract.image.shape[1:3]
-    numbers = {"threads": subject.threads, "runs": runs, "height": height, "width": width}
+    numbers = {"threads": subject.threads, "runs": timing.runs, "seconds": ceil(timing.seconds)}
+    numbers |= {"height": height, "width": width}
     _require_unlocked(session)
     anrs = _anrs(session)
     answer = device.shell(
@@ -73,7 +89,7 @@ def drive(session: DeviceSession, subject: Subject, image_nhwc: Image, runs: int
             f"cannot start {activity} on {device.serial}: {answer.last_line}",
             next_step="install the app first: adb install -r APK",
         )
-    limit_s = session.settings.block_timeout_s
+    limit_s = session.settings.block_timeout_s + timing.seconds
     deadline = time.monotonic() + limit_s
     try:
         while device.shell(["test", "-f", remote], check=False).code:

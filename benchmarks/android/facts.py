@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from benchmarks.android import power
 from benchmarks.android.adb import Device
-from benchmarks.android.benchmark_model import number
 
 _CPUS = "/sys/devices/system/cpu"
-_CURRENT = "/sys/class/power_supply/battery/current_now"
+GPU_CLOCKS = "/sys/class/kgsl/kgsl-3d0/gpuclk /sys/class/devfreq/*[mg][ap][lu]*/cur_freq"
+"""Adreno's, and whatever devfreq calls a Mali or a GPU; in Hz, for a shell."""
 # android.os.PowerManager.THERMAL_STATUS_*
 _THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 
@@ -103,14 +104,6 @@ def _gpu(device: Device) -> str:
     return found[1].strip() if found else "unknown"
 
 
-def _field(text: str, pattern: str) -> float | None:
-    found = re.search(pattern, text, re.MULTILINE)
-    try:
-        return None if found is None else number(found[1])
-    except ValueError:
-        return None
-
-
 def thermal_status(device: Device) -> int | None:
     """From 0 (none) to 6 (shutdown), see android.os.PowerManager.
 
@@ -123,7 +116,7 @@ def thermal_status(device: Device) -> int | None:
 def _thermal_status(text: str) -> int | None:
     if re.search(r"IsStatusOverride:\s*true|HAL Ready:\s*false", text):
         return None
-    value = _field(text, r"^\s*Thermal Status:\s*(\d+)")
+    value = power.field(text, r"^\s*Thermal Status:\s*(\d+)")
     return None if value is None else int(value)
 
 
@@ -141,46 +134,10 @@ def thermal_name(status: int) -> str:
     return _THERMAL[status] if 0 <= status < len(_THERMAL) else str(status)
 
 
-@dataclass(frozen=True)
-class Battery:
-    """The state of the battery; None for what the device does not say."""
-
-    powered: bool | None
-    """Whether the device is charging."""
-    frozen: bool
-    """Whether somebody set these values (``dumpsys battery unplug``): nothing of it is measured."""
-    level_percent: float | None
-    temperature_c: float | None
-    voltage_mv: float | None
-
-
-def battery(device: Device) -> Battery:
-    """From ``dumpsys battery``."""
-    text = device.text(["dumpsys", "battery"])
-    sources = re.findall(r"^\s*\w+ powered:\s*(true|false)", text, re.MULTILINE)
-    temperature = _field(text, r"^\s*temperature:\s*([-\d.,]+)")
-    return Battery(
-        powered="true" in sources if sources else None,
-        frozen="UPDATES STOPPED" in text,
-        level_percent=_field(text, r"^\s*level:\s*(\d+)"),
-        temperature_c=None if temperature is None else temperature / 10,
-        voltage_mv=_field(text, r"^\s*voltage:\s*(\d+)"),
-    )
-
-
-def current_ma(device: Device) -> float | None:
-    """The battery's current, without its sign (vendors differ in it); None where the device does not show it."""
-    value = _field(device.text(["cat", _CURRENT]), r"^\s*(-?\d+)")
-    if value is None:
-        return None
-    # Most kernels give uA, some mA: while it computes, no phone draws less than 20 mA or more than 20 A.
-    return abs(value) / 1000 if abs(value) > 20_000 else abs(value)
-
-
 def state(device: Device) -> dict[str, str | int | float]:
     """What varies, as far as the device says it: thermal status, battery, frequencies in kHz by CPU."""
     found: dict[str, str | int | float] = {}
-    text, power = device.text(["dumpsys", "thermalservice"]), battery(device)
+    text, battery = device.text(["dumpsys", "thermalservice"]), power.battery(device)
     system = device.text(["cat", "/proc/loadavg", "/proc/meminfo"])
     if load := re.match(r"([\d.]+) ", system):
         found["load_average"] = float(load[1])
@@ -192,15 +149,26 @@ def state(device: Device) -> dict[str, str | int | float]:
     if skin_c is not None:
         found["skin_temperature_c"] = skin_c
     for name in ("level_percent", "temperature_c", "voltage_mv"):
-        value = getattr(power, name)
+        value = getattr(battery, name)
         if value is not None:
             found[f"battery_{name}"] = value
-    if power.powered is not None:
-        found["powered"] = str(power.powered).lower()
+    if battery.powered is not None:
+        found["powered"] = str(battery.powered).lower()
     for name, values in _by_cpu(device, "scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq").items():
         if values:
             found[name] = ", ".join(values[cpu] for cpu in sorted(values))
     return found
+
+
+def frequencies_khz(text: object) -> int:
+    """The sum of frequencies as ``state`` has them; 0 where there are none."""
+    return sum(int(value) for value in str(text).split(", ") if value.isdecimal())
+
+
+def allowed_share(found: Mapping[str, object]) -> float | None:
+    """How much of their own clocks the system allows the cores in this state, in [0, 1]; None: it is not told."""
+    allowed, own = (frequencies_khz(found.get(name)) for name in ("scaling_max_freq", "cpuinfo_max_freq"))
+    return min(1.0, allowed / own) if allowed and own else None
 
 
 def locked(device: Device) -> str | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.android import facts
+from benchmarks.android import facts, power
 from benchmarks.android.benchmark_model import parse_profile
 from benchmarks.android.flags import Timing, profile_arguments
 from benchmarks.android.session import DeviceSession, plain
@@ -28,6 +29,10 @@ _SETTLE_SECONDS = 5.0
 """What the gauge shows in the first seconds is of loading the model."""
 _MEMORY_SECONDS = 1.0
 _ENERGY_SAMPLES = 5
+_COUNTER_STEPS = 4
+"""A counter adds up by itself: only its first and last step count, and those between show that it moves."""
+_RAILS_SECONDS = 5.0
+"""How often power rails are read: what they took adds up by itself."""
 _PAUSE_SECONDS = 0.1
 
 
@@ -68,48 +73,97 @@ def _profile(session: DeviceSession, subject: Subject, runs: int) -> tuple[OpTim
 def _sampled(session: DeviceSession, subject: Subject, run: Run, *, energy: bool) -> Run:
     """A run with its memory and, where it is asked for and the device allows it, an estimate of its energy."""
     refused = _energy_refused(session) if energy else None
-    with_energy = energy and refused is None
+    # Rails are measured behind the charger: they are told on a charged device, too.
+    with_energy = energy and (refused is None or bool(power.rails_mj(session.device)))
     idle = _Sampler(session, with_energy=with_energy)
     if with_energy:
-        session.record.progress(f"sampling the device at rest for {_IDLE_SECONDS:.0f} s")
+        shows_current = power.battery(session.device).current_ma is not None
+        seconds = _IDLE_SECONDS if shows_current else _ENERGY_SECONDS  # counters take longer steps
+        session.record.progress(f"sampling the device at rest for {seconds:.0f} s")
         with idle:
-            session.device.adb.pause(_IDLE_SECONDS)
+            session.device.adb.pause(seconds)
     seconds = _ENERGY_SECONDS if with_energy else _MEMORY_SECONDS
     settle = _SETTLE_SECONDS if with_energy else 0
     sampler = _Sampler(session, with_energy=with_energy, on_gpu=subject.delegate != "cpu", settle_s=settle)
     with sampler:
         block = session.block(subject, Timing(3, seconds + settle, memory=not with_energy))
     estimate = None
-    if with_energy:
-        estimate, refused = _estimate(idle.watts, sampler.watts, block.mean_ms)
+    if with_energy and refused is None:
+        estimate, refused = _estimate(idle.readings, sampler.readings, block.mean_ms)
     gpu: dict[str, str | int] = {}
     if sampler.on_gpu:
         gpu["gpu_memory_bytes"] = max(sampler.gpu_bytes, default=0) or "the device does not say"
+    rails = {"power_rails_watts": found} if (found := _rails(idle.rails_mj, sampler.rails_mj)) else {}
     return replace(
         run,
         pss_bytes=tuple(sampler.pss_bytes),
         peak_memory_bytes=block.peak_memory_bytes or run.peak_memory_bytes,
         energy=estimate,
         energy_refused=refused,
-        after={**run.after, **gpu},
+        after={**run.after, **gpu, **rails},
     )
 
 
-def _estimate(idle_watts: Sequence[float], watts: Sequence[float], mean_ms: float) -> tuple[Energy | None, str | None]:
-    """What a model adds to the device at rest, or why that cannot be said. A gauge repeats its last reading: once."""
-    rest, load = (list(dict.fromkeys(values)) for values in (idle_watts, watts))
-    fewest = min(len(rest), len(load))
-    if fewest < _ENERGY_SAMPLES:
-        return None, f"the battery's gauge gave {fewest} different readings, and {_ENERGY_SAMPLES} are needed"
-    added = float(np.mean(load)) - float(np.mean(rest))
-    if added <= 0:
-        return None, "the device at rest took as much: something else was running"
-    return Energy(added, added * mean_ms / 1e3, len(load)), None
+Reading = tuple[float, power.Battery]
+"""When, by the monotonic clock in seconds, and what the battery said."""
+
+
+def _estimate(idle: Sequence[Reading], load: Sequence[Reading], mean_ms: float) -> tuple[Energy | None, str | None]:
+    """What a model adds to the device at rest, or why that cannot be said. Both are read from the same gauge."""
+    most = 0
+    for gauge, fewest in ((_by_current, _ENERGY_SAMPLES), (_by_counter, _COUNTER_STEPS)):
+        (rest_watts, rest), (watts, count) = gauge(idle), gauge(load)
+        most = max(most, min(rest, count))
+        if min(rest, count) < fewest:
+            continue
+        added = watts - rest_watts
+        if added <= 0:
+            return None, "the device at rest took as much: something else was running"
+        return Energy(added, added * mean_ms / 1e3, count), None
+    return None, f"the battery's gauge gave {most} different readings, and {_ENERGY_SAMPLES} are needed"
+
+
+def _by_current(readings: Sequence[Reading]) -> tuple[float, int]:
+    """The mean power in watts, and how many readings it is from. A gauge repeats its last reading: once."""
+    known = ((state.current_ma, state.voltage_mv) for _, state in readings)
+    watts = list(dict.fromkeys(current * mv / 1e6 for current, mv in known if current is not None and mv is not None))
+    return (float(np.mean(watts)) if watts else 0.0), len(watts)
+
+
+def _by_counter(readings: Sequence[Reading]) -> tuple[float, int]:
+    """The same by the charge that was taken between the counter's first step and its last."""
+    known = [
+        (at_s, state.charge_uah, state.voltage_mv)
+        for at_s, state in readings
+        if state.charge_uah is not None and state.voltage_mv is not None
+    ]
+    steps = [after for before, after in pairwise(known) if after[1] != before[1]]
+    if len(steps) < 2:
+        return 0.0, len(steps)
+    (began, full, _), (ended, left, _) = steps[0], steps[-1]
+    microamperes = (full - left) * 3600 / (ended - began)
+    return microamperes * float(np.mean([mv for _, _, mv in steps])) / 1e9, len(steps)
+
+
+def _rails(*idle_and_load: Sequence[tuple[float, Mapping[str, float]]]) -> str:
+    """What a model adds on each power rail, in watts, the most first; empty where there are no rails, or none rose."""
+    if min(map(len, idle_and_load)) < 2:
+        return ""
+    rest, load = (
+        {name: (last[name] - first[name]) / 1e3 / (ended - began) for name in first if name in last}
+        for (began, first), *_, (ended, last) in idle_and_load
+    )
+    added = {name: load[name] - rest[name] for name in load if name in rest}
+    return ", ".join(f"{name} {watts:.3f}" for name, watts in sorted(added.items(), key=_second) if watts > 0.001)
+
+
+def _second(item: tuple[str, float]) -> float:
+    return -item[1]
 
 
 def _energy_refused(session: DeviceSession) -> str | None:
     """Why the battery's current says nothing about a model now; None where it does."""
-    state = facts.battery(session.device)
+    state = power.battery(session.device)
     powered = state.powered
     if state.frozen:
         return "its battery's values are set by hand (UPDATES STOPPED): adb shell dumpsys battery reset"
@@ -130,11 +184,13 @@ class _Sampler:
     settle_s: float = 0
     gpu_bytes: list[int] = field(default_factory=list)
     pss_bytes: list[int] = field(default_factory=list)
-    watts: list[float] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    rails_mj: list[tuple[float, Mapping[str, float]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ended, self._began = threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._work)
+        self._rails_due = 0.0
 
     def __enter__(self) -> None:
         self.session.device.shell(["rm", "-f", self.session.process_file])
@@ -161,7 +217,14 @@ class _Sampler:
             held = facts.gpu_memory_bytes(device, process)
             if held is not None and not self._ended.is_set():
                 self.gpu_bytes.append(held)
-        if self.with_energy and time.monotonic() > self._began + self.settle_s:
-            current, voltage = facts.current_ma(device), facts.battery(device).voltage_mv
-            if current is not None and voltage is not None and not self._ended.is_set():
-                self.watts.append(current * voltage / 1e6)
+        now = time.monotonic()
+        if not self.with_energy or now < self._began + self.settle_s:
+            return
+        state = power.battery(device)
+        rails = power.rails_mj(device) if now > self._rails_due else {}
+        if self._ended.is_set():
+            return
+        self.readings.append((now, state))
+        if rails:
+            self.rails_mj.append((now, rails))
+            self._rails_due = now + _RAILS_SECONDS

@@ -39,7 +39,7 @@ def _matte(session: DeviceSession, subject: Subject, image_nhwc: Image) -> Image
     """The matte of an image, both as 1 x H x W x C in [0, 1]. Raises ExportError for a matte of another size."""
     image, matte = subject.contract.image, subject.contract.matte
     if session.settings.app is not None:
-        _, found = app.drive(session, subject, image_nhwc, 1)
+        _, found = app.drive(session, subject, image_nhwc, Timing(1))
         raw, tool = found or b"", "app"
     else:
         got = f"{session.files.folder}/matte"

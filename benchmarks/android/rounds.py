@@ -38,7 +38,10 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
     runs = max(1, -(-plan.runs // (_STARTS_OF_APP if in_app else session.settings.blocks)))
     timing = Timing(runs, 0 if session.settings.functional else _BLOCK_S)
     if plan.sustained_minutes is not None:
-        timing = Timing(1, _SUSTAINED_BLOCK_S)
+        # An app tells every run of one long process; of benchmark_model's process there would be one mean.
+        timing = Timing(1, plan.sustained_minutes * 60 if in_app else _SUSTAINED_BLOCK_S)
+    elif in_app:
+        timing = Timing(runs)
     sample = "one run" if in_app else f"the mean of at least {timing.runs} runs and {timing.seconds:g} s"
     begun: dict[Subject, Run] = {}
     for subject in subjects:
@@ -91,7 +94,9 @@ def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, tim
     """
     sustained = plan.sustained_minutes is not None
     warm = () if sustained else _cool(session)
-    state, at_s = facts.state(session.device), time.monotonic() - started
+    # A sustained load goes on from what was read after its last block: every question is a pause.
+    state = before.after if sustained and before.blocks else facts.state(session.device)
+    at_s = time.monotonic() - started
     if not sustained or not before.blocks:
         timing = replace(timing, warmup_s=0 if not timing.seconds else _WARMUP_S.get(subject.delegate, 1.0))
     taken = _taken(session, plan, subject, before, timing, at_s)
@@ -110,10 +115,12 @@ def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, tim
         if duty < _IDLE:
             marks.add(f"{_IDLE_MARK} {1 - duty:.0%} of the time")
     in_app = taken.after if session.settings.app else {}
+    clocks, moments = session.clocks(at_s)
     return replace(
         taken,
+        trace=(*taken.trace, *moments),
         before=before.before or {**state, **session.state, **taken.before},
-        after={**after, **in_app, **session.clocks(), **more},
+        after={**after, **in_app, **clocks, **more},
         marks=tuple(sorted(marks)),
     )
 
@@ -121,11 +128,12 @@ def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, tim
 def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, timing: Timing, at_s: float) -> Run:
     """A run with one block more, which began ``at_s`` seconds after the measurement."""
     if session.settings.app is not None:
-        result, _ = app.drive(session, subject, plan.image_nhwc, timing.runs)
+        result, _ = app.drive(session, subject, plan.image_nhwc, timing)
         return replace(
             before,
             samples_ms=(*before.samples_ms, *result.samples_ms),
-            at_s=(*before.at_s, *([at_s] * len(result.samples_ms))),
+            at_s=(*before.at_s, *(at_s + since for since in result.at_s or [0.0] * len(result.samples_ms))),
+            trace=(*before.trace, *(replace(moment, at_s=at_s + moment.at_s) for moment in result.trace)),
             warmup_ms=(*before.warmup_ms, *result.warmup_ms),
             init_ms=before.init_ms or result.init_ms,
             first_ms=before.first_ms or result.first_ms,
@@ -181,17 +189,13 @@ def _throttled(before: Mapping[str, str | int | float], after: Mapping[str, str 
     status = max(int(before.get("thermal_status", 0)), int(after.get("thermal_status", 0)))
     if int(after.get("thermal_status", 0)) > 0:
         marks.add(f"{THROTTLED}: thermal status {facts.thermal_name(status)}")
-    limits = [str(state.get("scaling_max_freq", "")) for state in (before, after)]
-    if limits[0] and limits[1] and _total(limits[1]) < _total(limits[0]):
+    limits_khz = [facts.frequencies_khz(state.get("scaling_max_freq")) for state in (before, after)]
+    if 0 < limits_khz[1] < limits_khz[0]:
         marks.add(f"{THROTTLED}: frequencies capped")
     return marks
 
 
 def _capped(state: Mapping[str, str | int | float]) -> set[str]:
     """A mark where the device allows its cores less than they have, even before anything runs."""
-    allowed, own = (_total(str(state.get(name, ""))) for name in ("scaling_max_freq", "cpuinfo_max_freq"))
-    return {f"cores capped at {allowed / own:.0%}"} if allowed and own and allowed < own else set()
-
-
-def _total(frequencies: str) -> int:
-    return sum(int(value) for value in frequencies.split(", ") if value.isdecimal())
+    share = facts.allowed_share(state)
+    return {f"cores capped at {share:.0%}"} if share is not None and share < 1 else set()

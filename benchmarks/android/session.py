@@ -20,16 +20,16 @@ from benchmarks.android.settings import AndroidSettings
 from benchmarks.errors import DeviceGoneError
 from benchmarks.plan import Subject
 from benchmarks.record import TargetRecord
-from benchmarks.results import FUNCTIONAL, Block
+from benchmarks.results import FUNCTIONAL, Block, Moment
 from converters.errors import ExportError
 from converters.runtimes import Image
 from modnet_export.record.files import scratch_folder, sha256
 
-# Reads every clock once a second while the tool runs: on the device, because adb's own work would disturb more. GPUs:
-# Adreno's kgsl, and whatever devfreq calls a Mali or a GPU.
+# Reads every clock once a second while the tool runs: on the device, because adb's own work would disturb more.
 _CLOCKS = (
     '(rm -f "$0.gpu"; while kill -0 $p; do taskset -p $p > "$0.mask"; '
-    'cat /sys/class/kgsl/kgsl-3d0/gpuclk /sys/class/devfreq/*[mg][ap][lu]*/cur_freq >> "$0.gpu"; '
+    f'cat {facts.GPU_CLOCKS} >> "$0.gpu"; '
+    'read -r up idle < /proc/uptime; printf "%s " "$up"; '
     "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq | tr '\\n' ' '; echo; "
     'sleep 1; done) > "$0.clocks" 2> /dev/null < /dev/null &'
 )
@@ -102,21 +102,22 @@ class DeviceSession:
     def _mask(self) -> int:
         return sum(1 << cpu for cpu in self.cores)
 
-    def clocks(self) -> dict[str, str]:
-        """The mean clock of each core during the last block, in kHz, by the cores' numbers, and of the GPU, in Hz.
+    def clocks(self, at_s: float) -> tuple[dict[str, str], tuple[Moment, ...]]:
+        """What the clocks were during the last block, which began at ``at_s``, as far as it is told.
 
-        Without those that are not told.
+        The mean of each core in kHz, by the cores' numbers, and of the GPU in Hz; and every reading of the cores.
         """
         if self.tool is None:
-            return {}
+            return {}, ()
         gpu = [int(word) for word in self.device.text(["cat", f"{self.process_file}.gpu"]).split() if word.isdecimal()]
         found = {"gpu_clock_in_block_hz": f"{sum(gpu) / len(gpu):.0f}"} if gpu else {}
-        rows = [line.split() for line in self.device.text(["cat", f"{self.process_file}.clocks"]).splitlines()]
-        numbers = [[int(word) for word in row] for row in rows if row and all(map(str.isdecimal, row))]
-        if not numbers or len({len(row) for row in numbers}) > 1:
-            return found
-        means = (sum(column) / len(column) for column in zip(*numbers, strict=True))
-        return found | {"clocks_in_block_khz": ", ".join(f"{mean:.0f}" for mean in means)}
+        text = self.device.text(["cat", f"{self.process_file}.clocks"])
+        rows = [(float(up), khz.split()) for up, khz in re.findall(r"^([\d.]+) ((?:\d+ ?)+)$", text, re.MULTILINE)]
+        if not rows or len({len(khz) for _, khz in rows}) > 1:
+            return found, ()
+        means = (sum(map(int, column)) / len(column) for column in zip(*(khz for _, khz in rows), strict=True))
+        found["clocks_in_block_khz"] = ", ".join(f"{mean:.0f}" for mean in means)
+        return found, tuple(Moment(at_s + up - rows[0][0], scaling_cur_freq=", ".join(khz)) for up, khz in rows)
 
     def model(self, subject: Subject) -> str:
         """The path of a model on the device; pushes it there the first time."""

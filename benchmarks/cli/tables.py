@@ -9,6 +9,9 @@ from benchmarks.shown import interval, megabytes, tenths, whole
 from benchmarks.statistics import summarise
 from modnet_export.terminal.console import escape, number, say, show, table
 
+_SLOWER = 0.95
+"""Clocks move by themselves; a fall to less than this is heat's, or the charger's."""
+
 
 def say_bench(result: Bench) -> None:
     """Print latencies and memory as a table, and under it where the numbers come from and all else that was found."""
@@ -67,6 +70,17 @@ def _meaning(run: Run) -> str:
     return "each sample is one run; memory is what a model adds to its process. It says nothing about a phone."
 
 
+def _heat(run: Run) -> str:
+    """What happened to the device while the model ran, where that is known and it got hot, or slower."""
+    clocks = [sum(map(int, moment.scaling_cur_freq.split(", "))) for moment in run.trace if moment.scaling_cur_freq]
+    hottest = max((moment.thermal_status or 0 for moment in run.trace), default=0)
+    found = [f"thermal status up to {hottest}"] if hottest else []
+    tenth = len(clocks) // 10
+    if tenth and (share := sum(clocks[-tenth:]) / sum(clocks[:tenth])) < _SLOWER:
+        found.append(f"at the end the cores' clocks were at {share:.0%} of those at the beginning")
+    return ", ".join(found)
+
+
 def _say_notes(run: Run) -> None:
     name = escape(run.name)
     if run.marks:
@@ -75,6 +89,8 @@ def _say_notes(run: Run) -> None:
             say("  Latencies of an emulator say nothing about those of a phone.")
         if EVALUATED in run.marks:
             say("  Its latency is the evaluator's and says nothing about Core ML's: measure on a Mac or an iPhone.")
+    if notes := _heat(run):
+        say(f"{name}: {notes}")
     if run.end_to_end_ms:
         say(f"{name}: {tenths(median(run.end_to_end_ms))} ms from a camera's frame to the composited one")
     if run.cold_start_ms:
@@ -86,6 +102,8 @@ def _say_notes(run: Run) -> None:
             f"{name}: about {run.energy.joules_per_inference:.2g} J per inference, an estimate for the whole device "
             f"from {run.energy.samples} readings of its battery"
         )
+    if "power_rails_watts" in run.after:
+        say(f"{name}: more than at rest, in watts by power rail: {escape(str(run.after['power_rails_watts']))}")
     if run.energy_refused is not None:
         say(f"{name}: no estimate of energy: {escape(run.energy_refused)}")
     if run.profile:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -22,11 +23,22 @@ from modnet_export.terminal.options import JsonOption, command
 
 @dataclass(frozen=True)
 class DoctorOptions:
+    device: Annotated[
+        bool,
+        typer.Option(
+            "--device", help="Instead, what the connected phone says of itself before bench; ANDROID_SERIAL names one."
+        ),
+    ] = False
     as_json: JsonOption = False
 
 
 def doctor(options: DoctorOptions, *, others: Sequence[Capability] = ()) -> None:
-    """Say what this machine can do, and how to get what is missing."""
+    """Say what this machine can do, and how to get what is missing. Exit code 1 where bench would refuse the phone."""
+    if options.device:
+        from benchmarks.cli.phone import say_preflight
+
+        say_preflight(as_json=options.as_json)
+        return
     findings = examine(others)
     if options.as_json:
         say_json(json.dumps([asdict(finding) for finding in findings], indent=2))

@@ -86,6 +86,8 @@ def test_bench_drives_the_benchmark_activity(benched, dtype):
     assert (len(run.samples_ms), len(run.end_to_end_ms)) == (2, 2)
     assert run.first_ms == run.warmup_ms[0]
     assert (run.cold_start_ms, run.pss_bytes) == ((812.5,) * 2, (123_456_789,) * 2)
+    assert len(run.at_s) == 2
+    assert {(moment.thermal_status, moment.scaling_cur_freq) for moment in run.trace} == {(1, "1800000, 2400000")}
     assert run.after["scaling_cur_freq in the app"] == "1800000, 2400000"
 
 

@@ -14,6 +14,8 @@ import pytest
 from benchmarks.android.files import FOLDER
 from benchmarks.android.session import DeviceSession
 from benchmarks.android.settings import Activity
+from benchmarks.cli.tables import say_bench
+from benchmarks.results import Bench
 from converters.errors import ExportError
 from modnet_export import Size
 from modnet_export.record.contract import Contract
@@ -55,7 +57,7 @@ def test_samples_of_an_app_are_single_runs(phones, run):
     calls = (device.folder / "am.log").read_text().splitlines()
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")
     assert "--es delegate cpu" in calls[0]
-    assert "--ei threads 1 --ei runs 2 --ei height 96 --ei width 128" in calls[0]
+    assert "--ei threads 1 --ei runs 2 --ei seconds 0 --ei height 96 --ei width 128" in calls[0]
     assert re.search(f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/image ", calls[0])
     assert (one.end_to_end_ms, one.cold_start_ms) == ((40.0,) * 5, (800.5,) * 5)
     assert one.pss_bytes == (90_000_000,) * 5
@@ -64,6 +66,25 @@ def test_samples_of_an_app_are_single_runs(phones, run):
     assert "thermal_status" in one.after
     assert calls[-1] == "force-stop dev.modnet.demo"
     assert not list((device.folder / "sdcard").rglob("bench-*"))
+
+
+def test_a_sustained_load_is_one_long_process_of_an_app_and_keeps_its_clocks(phones, run, capsys):
+    device = phones()
+    trace = [
+        {"at_s": index / 10, "thermal_status": index // 10, "scaling_cur_freq": f"{1800000 - 50000 * index}, 2400000"}
+        for index in range(20)
+    ]
+    install(device, {**MEASURED, "at_s": [0.25, 0.5], "trace": trace})
+    (one,) = run(device, app=ACTIVITY, sustained_minutes=0.01).runs
+    (start,) = [line for line in (device.folder / "am.log").read_text().splitlines() if line.startswith("start")]
+    assert "--ei runs 1 --ei seconds 1 " in start
+    assert one.at_s[1] - one.at_s[0] == pytest.approx(0.25)
+    assert len(one.trace) == 20
+    assert one.trace[0].at_s == pytest.approx(one.at_s[0] - 0.25)
+    assert one.after["duty_cycle"] < 0.8
+    say_bench(Bench("s", (one,)))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "thermal status up to 1, at the end the cores' clocks were at 78% of those at the beginning" in said
 
 
 @pytest.mark.long
@@ -105,6 +126,8 @@ def test_ports_that_an_app_cannot_fill_are_refused(phones, run, model):
         ({"samples_ms": [float("nan")]}, "cannot read bench-"),
         ({"samples_ms": [10.0], "init_ms": -5.0}, "cannot read bench-"),
         ({"samples_ms": [10.0], "cold_start_ms": 0}, "cannot read bench-"),
+        ({"samples_ms": [10.0], "at_s": [0.0, 1.0]}, "cannot read bench-"),
+        ({"samples_ms": [10.0], "trace": [{"at_s": -1.0}]}, "cannot read bench-"),
     ],
 )
 def test_what_the_app_says_is_wrong_is_reported(phones, run, result, message):

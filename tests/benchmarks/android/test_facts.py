@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.android import facts
+from benchmarks.android import facts, power
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_memory_by_dumpsys_where_the_process_hides_its_own(phones, adb, text):
 def test_current_in_either_unit_and_sign(phones, adb, text, milliamperes):
     device = phones()
     (device.folder / "sys/class/power_supply/battery/current_now").write_text(f"{text}\n")
-    assert facts.current_ma(adb.device(device.serial)) == milliamperes
+    assert power.battery(adb.device(device.serial)).current_ma == milliamperes
 
 
 # AOSP, ThermalManagerService.java, dumpInternal; without a HAL as in google/aosp's own answer on an emulator.

@@ -126,7 +126,7 @@ def test_sustained_load_is_one_model_after_the_other_and_tells_how_much_it_worke
         assert one.at_s[-1] > 1.5
         assert list(one.at_s) == sorted(one.at_s)
         assert 0 < one.after["duty_cycle"] < 0.2  # the stand-in only says that it works
-        assert [mark for mark in one.marks if re.fullmatch(r"idle for \d\d % of the time", mark.replace("%", " %"))]
+        assert [mark for mark in one.marks if re.fullmatch(r"idle for \d+ % of the time", mark.replace("%", " %"))]
     calls = ["--num_threads=1" in call for call in asked(device)]
     assert calls == sorted(calls, reverse=True)
     assert {"--min_secs=30", "--num_runs=1"} <= set(asked(device)[1])
@@ -201,6 +201,8 @@ def test_clocks_are_read_on_the_device_while_a_block_runs(phones, run):
     assert one.after["gpu_clock_in_block_hz"] == "585000000"
     assert one.after["clocks_in_block_khz"] == "852000, 852000, 1183500, 1457000"
     assert one.before["transport"] == "network"
+    assert {moment.scaling_cur_freq for moment in one.trace} == {"852000, 852000, 1183500, 1457000"}
+    assert one.trace[0].at_s == one.at_s[0]
 
 
 def test_two_devices_are_never_compared_as_one(phones, run, tmp_path):

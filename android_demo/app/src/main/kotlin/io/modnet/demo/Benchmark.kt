@@ -7,6 +7,7 @@ import io.modnet.matting.PortType
 import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import kotlin.concurrent.timer
 
 /** What of a device only Android can tell. */
 interface Device {
@@ -58,9 +59,19 @@ class Benchmark(
             while (warmup.size < WARM_RUNS || (since(warm) < WARM_MS && warmup.size < WARMEST_RUNS)) {
                 warmup += network.timedMs()
             }
-            val samples = List(request.runs) { network.timedMs() }
+            val samples = ArrayList<Double>()
+            val startsS = ArrayList<Double>()
+            val trace = Trace(device).use { trace ->
+                while (samples.size < request.runs || trace.seconds() < request.seconds) {
+                    startsS += trace.seconds()
+                    samples += network.timedMs()
+                }
+                trace.end()
+            }
             return mapOf(
                 "samples_ms" to samples,
+                "at_s" to startsS,
+                "trace" to trace,
                 "warmup_ms" to warmup,
                 "init_ms" to initMs,
                 "first_ms" to first,
@@ -163,7 +174,28 @@ class Benchmark(
         }
     }
 
+    /** What the device says of itself every second, from another thread: what it read at [seconds] since it began. */
+    private class Trace(private val device: Device) : AutoCloseable {
+        private val start = System.nanoTime()
+        private val states = ArrayList<Map<String, Any>>()
+        private val timer = timer("trace", daemon = true, period = TRACE_MS) { add() }
+
+        fun seconds() = since(start) / 1e3
+
+        /** Everything that was read, once more at the end. */
+        fun end(): List<Map<String, Any>> {
+            timer.cancel()
+            add()
+            return synchronized(states) { states.toList() }
+        }
+
+        override fun close() = timer.cancel()
+
+        private fun add() = synchronized(states) { states += mapOf("at_s" to seconds()) + device.state() }
+    }
+
     companion object {
+        private const val TRACE_MS = 1000L
         const val FRAME_HEIGHT = 720
         const val FRAME_WIDTH = 1280
         private const val FRAMES = 20

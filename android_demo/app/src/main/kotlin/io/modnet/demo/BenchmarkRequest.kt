@@ -8,7 +8,8 @@ import java.io.File
 
 /**
  * What `modnet-export bench --app` asks of the benchmark activity, by the names that docs/benchmarks.md has. [output] is
- * the name of the file to write, [image] the path of the model's input as raw values; null: mid-grey.
+ * the name of the file to write, [image] the path of the model's input as raw values; null: mid-grey. [runs] and [seconds]
+ * say how often and how long it is timed at least.
  */
 class BenchmarkRequest(
     val model: String,
@@ -16,6 +17,7 @@ class BenchmarkRequest(
     val processor: Processor,
     val threads: Int,
     val runs: Int,
+    val seconds: Int,
     val output: String,
     val image: String?,
 ) {
@@ -43,6 +45,7 @@ class BenchmarkRequest(
                 processor,
                 positive("threads", number),
                 positive("runs", number),
+                number("seconds").also { require(it >= 0) { "the extra seconds is 0 or more, not $it" } },
                 output(string),
                 string("image"),
             )

@@ -57,16 +57,30 @@ class BenchmarkTest {
         Bench.run(folder.root, extras + ("image" to path)) { Red(it.spec, it.processor).also { _ -> asked = it } }
         assertEquals(listOf("GPU", "2", "m.tflite"), asked?.run { listOf("$processor", "$threads", spec.file) })
         val text = written()
-        for (name in listOf("samples_ms", "warmup_ms", "end_to_end_ms", "before", "after", "init_ms", "first_ms")) {
+        for (name in listOf("samples_ms", "at_s", "trace", "warmup_ms", "end_to_end_ms", "before", "after", "init_ms", "first_ms")) {
             assertTrue(name, "\"$name\": " in text)
         }
         val samples = text.substringAfter("\"samples_ms\": [").substringBefore("]")
         assertEquals(5, samples.split(", ").size)
+        val trace = text.substringAfter("\"trace\": [").substringBefore("]")
+        assertTrue(trace, Regex("\\{\"at_s\": [0-9.E-]+, \"thermal_status\": 1, ").findAll(trace).count() >= 2)
         assertTrue("\"cold_start_ms\": 812.5, \"pss_bytes\": 123456789" in text)
         assertTrue("\"before\": {\"thermal_status\": 1, \"scaling_cur_freq\": \"1800000, 2400000\"}" in text)
         val matte = File(folder.root, "bench-1.matte").readBytes()
         assertArrayEquals(ByteArray(8 * 16) { image[3 * it] }, matte)
         assertEquals(setOf("image", "bench-1.json", "bench-1.matte"), folder.root.list()?.toSet())
+    }
+
+    @Test
+    fun `it goes on for as many seconds as it is asked for, and reads the device meanwhile`() {
+        Bench.run(folder.root, extras + ("runs" to 1) + ("seconds" to 2))
+        val text = written()
+        fun list(name: String) = text.substringAfter("\"$name\": [").substringBefore("]")
+        val starts = list("at_s").split(", ").map { it.toDouble() }
+        assertEquals(starts.sorted(), starts)
+        assertTrue("${starts.last()}", starts.last() in 1.0..2.0)
+        assertEquals(list("samples_ms").split(", ").size, starts.size)
+        assertTrue(list("trace"), Regex("at_s").findAll(list("trace")).count() >= 3)
     }
 
     @Test
@@ -76,6 +90,7 @@ class BenchmarkTest {
             "ports" to "int8",
             "threads" to 0,
             "runs" to -1,
+            "seconds" to -1,
             "height" to 0,
             "image" to "/nowhere",
         )
