@@ -142,7 +142,7 @@ def test_ten_bits_are_converted_and_said(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*10 bits:converters.errors.ExportWarning")
 @pytest.mark.parametrize(
     ("code", "name", "codec", "expected"),
-    # The codes of black, half, BT.2408's white of graphics (203 nits) and 1000 nits; 8-bit levels between that and white.
+    # Levels of black, half, BT.2408's white of graphics (203 nits) and 1000 nits: their least and most.
     [
         (16, "PQ", "libx265", ((0, 2), (40, 80), (160, 230), (225, 255))),
         (18, "HLG", "ffv1", ((0, 2), (40, 100), (160, 230), (254, 255))),
