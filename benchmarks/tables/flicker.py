@@ -30,7 +30,7 @@ class Recursive:
     def __init__(self) -> None:
         self._before: Pixels | None = None
 
-    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels) -> Pixels | None:
+    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels, motion: Pixels | None = None) -> Pixels | None:
         if self._before is not None:
             matte_nhwc = blended(matte_nhwc, self._before, np.ones_like(matte_nhwc))
         self._before = matte_nhwc

@@ -60,10 +60,11 @@ class OneFrameDelay:
 class Steadier(Protocol):
     """Takes each frame as the model sees it (1 x h x w x 3) with its matte (1 x h x w x 1), and gives steadier mattes.
 
-    As many as it is given, in their order, but perhaps a frame later: None, then.
+    As many as it is given, in their order, but perhaps a frame later: None, then. ``motion`` is the ``flow`` from the
+    frame before, where the caller has it; None: it is found by those who need it.
     """
 
-    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels) -> Pixels | None: ...
+    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels, motion: Pixels | None = None) -> Pixels | None: ...
 
     def finish(self) -> Pixels | None:
         """The matte that is still held back; None where there is none."""
@@ -72,7 +73,7 @@ class Steadier(Protocol):
 class AsTheyAre:
     """Mattes as the network gives them."""
 
-    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels) -> Pixels | None:
+    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels, motion: Pixels | None = None) -> Pixels | None:
         return matte_nhwc
 
     def finish(self) -> Pixels | None:
@@ -85,7 +86,7 @@ class Delayed:
     def __init__(self) -> None:
         self._delay = OneFrameDelay()
 
-    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels) -> Pixels | None:
+    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels, motion: Pixels | None = None) -> Pixels | None:
         return self._delay.push(matte_nhwc)
 
     def finish(self) -> Pixels | None:
@@ -156,11 +157,11 @@ class Flow:
     def __init__(self) -> None:
         self._before: tuple[Any, Pixels] | None = None
 
-    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels) -> Pixels | None:
+    def push(self, image_nhwc: Pixels, matte_nhwc: Pixels, motion: Pixels | None = None) -> Pixels | None:
         grey, matte = grey_of(image_nhwc), matte_nhwc[0, ..., 0]
         if self._before is not None and self._before[0].shape == grey.shape:
             grey_before, before = self._before
-            motion = flow(grey, grey_before)
+            motion = flow(grey, grey_before) if motion is None else motion
             matte = blended(matte, warped(before, motion), followed(grey, grey_before, motion))
         self._before = grey, matte
         return matte[None, ..., None]

@@ -38,7 +38,7 @@ class _Way:
 
     def add(self, seen: Seen, motion: Pixels | None) -> None:
         self.waiting.append((seen, motion))
-        self.show(self.steadier.push(seen.sample.image_nhwc, seen.sample.matte_nhwc))
+        self.show(self.steadier.push(seen.sample.image_nhwc, seen.sample.matte_nhwc, motion))
 
     def show(self, matte_nhwc: Pixels | None) -> None:
         if matte_nhwc is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +16,7 @@ from converters.eight_bit import from_bytes
 from converters.errors import ExportError, ExportWarning, needs, reason
 from modnet_export.images.frames import Bytes, upright
 from modnet_export.images.imaging import Pixels
+from modnet_export.images.video.hdr import TRANSFERS, Hdr, graph, to_sdr
 
 SUFFIXES = frozenset(
     [
@@ -50,7 +51,6 @@ _UNKNOWN = 2  # what FFmpeg writes for a colour code that no one has set
 _BT709, _BT601, _BT2020 = 1, 5, 9
 # Codes of ITU-T H.273, as FFmpeg has them, and the matrix that converts them. Others are converted like BT.601.
 _MATRICES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: _BT2020, 10: _BT2020}
-_HDR = {16: "PQ", 18: "HLG"}
 # From this size on, a video that does not say its matrix is taken for BT.709, as players do.
 _HD = (577, 1280)
 
@@ -103,6 +103,8 @@ class Clip:
     duration_s: Fraction | None
     origin_s: Fraction
     """The time of the file that counts as 0: its earliest picture or sound."""
+    hdr: Hdr | None = None
+    """Its own colours, where they are HDR: ``colour`` is then that of the SDR which its frames are given in."""
 
     def frames(self, start_s: Fraction = Fraction(0), end_s: Fraction | None = None) -> Iterator[Frame]:
         """The frames that are first shown from ``start_s`` on and before ``end_s``.
@@ -110,13 +112,13 @@ class Clip:
         Times increase: a frame without a time follows the one before it by the mean rate. A file that cannot be decoded
         to its end gives the frames before that, and a warning.
         """
-        seen, last = 0, Fraction(0)
+        seen, last, rgb = 0, Fraction(0), self._converter()
         for frame, time_s in self._timed(start_s):
             if end_s is not None and time_s >= end_s:
                 return
             if time_s >= start_s:
                 seen, last = seen + 1, time_s
-                yield Frame(self._rgb(frame), time_s)
+                yield Frame(rgb(frame), time_s)
         if end_s is None and self.duration_s is not None and seen:
             missing = self.duration_s - last - 1 / self.rate
             if missing > max(Fraction(1), self.duration_s / 20):
@@ -156,19 +158,29 @@ class Clip:
                 last = time_s
                 yield frame, time_s
 
-    def _rgb(self, frame: Any) -> Bytes:
-        """A decoded frame as upright RGB; alpha is composited onto white, as of images."""
-        alpha = _has_alpha(frame.format)
-        made = frame.reformat(
-            format="rgba" if alpha else "rgb24",
-            src_colorspace=self.colour.conversion,
-            src_color_range=self.colour.range,
-            dst_color_range=2,
-        ).to_ndarray()
-        if alpha:
-            weight = made[..., 3:].astype(np.uint16)
-            made = ((made[..., :3] * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
-        return upright(made, self.rotation, mirrored=self.mirrored)  # type: ignore[arg-type]
+    def _converter(self) -> Callable[[Any], Bytes]:
+        """What makes a decoded frame upright RGB; alpha is composited onto white, as of images."""
+        toned = None if self.hdr is None else to_sdr(self.hdr)
+
+        def rgb(frame: Any) -> Bytes:
+            alpha = _has_alpha(frame.format)
+            pixel_format = "rgba" if alpha else "rgb24"
+            if toned is not None:
+                shown = toned(frame, pixel_format)
+            else:
+                shown = frame.reformat(
+                    format=pixel_format,
+                    src_colorspace=self.colour.conversion,
+                    src_color_range=self.colour.range,
+                    dst_color_range=2,
+                )
+            made = shown.to_ndarray()
+            if alpha:
+                weight = made[..., 3:].astype(np.uint16)
+                made = ((made[..., :3] * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
+            return upright(made, self.rotation, mirrored=self.mirrored)  # type: ignore[arg-type]
+
+        return rgb
 
 
 def _warn(text: str) -> None:
@@ -205,8 +217,8 @@ def opened(path: Path) -> Iterator[Any]:
 def open_clip(path: Path) -> Clip:
     """Look at a video: its first frame is decoded.
 
-    Warns of more than 8 bits, of alpha and of interlacing, which are lost. Raises ExportError for a file that is no
-    video, without any frame, or in HDR.
+    Warns of HDR, more than 8 bits, alpha and interlacing, which are lost. Raises ExportError for a file that is no
+    video, without any frame, or in HDR that this FFmpeg cannot convert.
     """
     with opened(path) as container:
         if not container.streams.video:
@@ -218,6 +230,7 @@ def open_clip(path: Path) -> Clip:
             raise _no_pictures(path, reason(error)) from error
         if first is None:
             raise _no_pictures(path, "no frame can be decoded")
+        hdr = _hdr(path, first)
         _say_what_is_lost(path, stream, first)
         rotation, mirrored = _orientation(first)
         turned = rotation % 180 != 0
@@ -236,7 +249,8 @@ def open_clip(path: Path) -> Clip:
             rate=Fraction(stream.average_rate or stream.guessed_rate or 25),
             time_base=Fraction(stream.time_base),
             shape=1 / shape if turned else shape,
-            colour=_colour(first),
+            colour=_colour(first) if hdr is None else Colour(),
+            hdr=hdr,
             duration_s=_duration_s(container, stream),
             origin_s=max(Fraction(0), min(began, default=Fraction(0))),
         )
@@ -261,17 +275,27 @@ def _has_alpha(pixel_format: Any) -> bool:
     return any(component.is_alpha for component in pixel_format.components) and pixel_format.name != "pal8"
 
 
-def _say_what_is_lost(path: Path, stream: Any, first: Any) -> None:
-    """Raise ExportError for HDR; warn of what is converted."""
-    curve = _HDR.get(first.color_trc)
-    if curve is not None:
+def _hdr(path: Path, first: Any) -> Hdr | None:
+    """The colours of an HDR video; None: it is in SDR. Raises ExportError where this FFmpeg cannot convert them."""
+    if first.color_trc not in TRANSFERS:
+        return None
+    matrix, primaries = (_BT2020 if code == _UNKNOWN else code for code in (first.colorspace, first.color_primaries))
+    hdr = Hdr(first.color_trc, matrix, primaries, first.color_range == 2)
+    try:
+        graph(hdr, first, "rgb24")
+    except (ValueError, _ffmpeg_error()) as error:
         raise ExportError(
-            f"{path.name} is in HDR ({curve}), which would come out pale and flat",
+            f"{path.name} is in HDR ({hdr.name}), which this FFmpeg cannot convert: {reason(error)}",
             where=path,
-            expected="a video in SDR",
+            expected="a video in SDR, or PyAV as its wheels are",
             next_step="convert it first, for example: ffmpeg -i IN -vf zscale=t=linear:npl=100,format=gbrpf32le,"
             "zscale=p=bt709,tonemap=hable,zscale=t=bt709:m=bt709:r=tv,format=yuv420p OUT.mp4",
-        )
+        ) from error
+    _warn(f"{path.name} is in HDR ({hdr.name}): its tones are mapped to SDR")
+    return hdr
+
+
+def _say_what_is_lost(path: Path, stream: Any, first: Any) -> None:
     bits = max(component.bits for component in first.format.components)
     if bits > 8:
         _warn(f"{path.name} has {bits} bits for each value: it is converted to 8")
@@ -320,6 +344,7 @@ def read_frames(path: Path, indices: Sequence[int]) -> Iterator[Pixels]:
     The file is decoded from its start: seeking is not exact in every format.
     """
     clip = open_clip(path)
+    rgb = clip._converter()
     decoded = enumerate(frame for frame, _ in clip._timed(Fraction(0)))
     for index in indices:
         frame = next((item for position, item in decoded if position == index), None)
@@ -330,4 +355,4 @@ def read_frames(path: Path, indices: Sequence[int]) -> Iterator[Pixels]:
                 expected="a whole video",
                 next_step="copy or encode the file again",
             )
-        yield from_bytes(clip._rgb(frame))
+        yield from_bytes(rgb(frame))

@@ -4,10 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from modnet_export.images import temporal
 from modnet_export.images.framing import Portrait
 from modnet_export.images.inputs import Input
 from modnet_export.images.moving import Motion, moving
 from modnet_export.images.temporal import STEADIERS, Flow, OneFrameDelay, flow, grey_of, warped
+from modnet_export.verifying import steadiness as steadiness_module
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.steadiness import Seen, of_reference, steadiness
 
@@ -79,7 +81,7 @@ def test_a_frozen_matte_is_steady_and_wrong(clip):
     """Why the error stands beside the flicker."""
 
     class Frozen(Flow):
-        def push(self, image_nhwc, matte_nhwc):
+        def push(self, image_nhwc, matte_nhwc, motion=None):
             self._first = getattr(self, "_first", matte_nhwc)
             return self._first
 
@@ -102,6 +104,19 @@ def test_flicker_by_its_formula(clip):
         ]
         errors = [np.abs(matte - item.expected).mean() for matte, item in zip(mattes, clip, strict=True)]
         np.testing.assert_allclose(found[name], (np.mean(changes), np.mean(errors)), rtol=1e-5)
+
+
+def test_the_motion_is_found_once_for_the_measure_and_the_filter(clip, monkeypatch):
+    found = []
+
+    def counted(*greys):
+        found.append(greys)
+        return flow(*greys)
+
+    for module in (steadiness_module, temporal):
+        monkeypatch.setattr(module, "flow", counted)
+    steadiness(clip)
+    assert len(found) == len(clip) - 1
 
 
 def test_another_video_begins_anew(clip):

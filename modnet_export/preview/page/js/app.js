@@ -2,6 +2,7 @@
 
 import { Engine } from "./engine.js";
 import { checked, checkedPicture, told } from "./files.js";
+import { pixelsOf } from "./pixels.js";
 import { Recorder, download } from "./saving.js";
 import { BuiltIn, Camera, Photo, ofFile } from "./sources.js";
 import { Numbers, difference, megabytes } from "./words.js";
@@ -15,6 +16,7 @@ const canvas = part("canvas");
 const numbers = new Numbers(part);
 const recorder = new Recorder(canvas);
 const loaded = new Map(); // what runs each file
+const early = new Map(); // the bytes of the first model, which come while LiteRT.js is compiled
 let preview = null;
 let golden = null;
 let source = null;
@@ -58,7 +60,9 @@ const second = () => part("second").value;
 async function load(file, choice = part("backend").options[0].value) {
   if (loaded.get(file)?.choice === choice) return;
   const [backend, threads] = choice.split(":");
-  const bytes = await checked(spec(file));
+  const fetching = early.get(file) ?? checked(spec(file));
+  early.delete(file); // the worker takes the bytes, and what failed is tried anew
+  const bytes = await fetching;
   const probe = backend === "webgpu" ? await probeFrame() : null;
   loaded.delete(file);
   const found = await engine.call("load", [spec(file), bytes, { backend, threads: Number(threads), probe }], [bytes.buffer]);
@@ -66,13 +70,9 @@ async function load(file, choice = part("backend").options[0].value) {
 }
 
 async function probeFrame() {
-  const bitmap = golden?.bitmap ?? (source && (await source.frame()));
-  if (!bitmap) throw new Error("WebGPU is checked on a picture: open one first.");
-  const plain = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = plain.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  const { width, height, data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-  return { width, height, rgba: data };
+  const shown = golden ? new BuiltIn(golden.bitmap) : source;
+  if (!shown) throw new Error("WebGPU is checked on a picture: open one first.");
+  return pixelsOf(await shown.frame());
 }
 
 async function loadChosen() {
@@ -218,11 +218,7 @@ async function background() {
 }
 
 async function backgroundImage(file) {
-  const bitmap = await new Photo(file).frame();
-  const plain = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = plain.getContext("2d", { alpha: false });
-  context.drawImage(bitmap, 0, 0);
-  picture = { width: bitmap.width, height: bitmap.height, rgba: context.getImageData(0, 0, bitmap.width, bitmap.height).data };
+  picture = pixelsOf(await new Photo(file).frame());
   await background();
 }
 
@@ -289,28 +285,39 @@ function listen() {
   };
 }
 
+/** A promise that may fail before it is awaited: no error until then. */
+function begun(promise) {
+  promise.catch(() => {});
+  return promise;
+}
+
 async function begin() {
+  // Nothing waits for what it does not need: LiteRT.js is compiled while the first model and the photo are fetched and checked.
+  const started = begun(engine.call("start", [Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS)]));
   preview = await told();
+  const first = preview.models.find(({ precision }) => precision === "int8") ?? preview.models[0];
+  early.set(first.file, begun(checked(first)));
+  const { image, matte } = preview.golden ?? {};
+  const pictures = preview.golden && begun(Promise.all([checkedPicture(image), checkedPicture(matte)]));
   part("source-name").textContent = preview.source;
-  const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
-  const { threads, why } = await engine.call("start", [cores]);
+  const names = preview.models.map(({ file, precision }) => [file, `${precision} – ${file}`]);
+  options(part("model"), names);
+  options(part("second"), [["", "nothing"], ...names]);
+  part("model").value = first.file;
+  part("built-in").hidden = !preview.golden;
+  const { threads, why } = await started;
   const counts = threads > 1 ? [threads, 1] : [1];
   options(part("backend"), [
     ...counts.map((count) => [`wasm:${count}`, `wasm, ${count} thread${count > 1 ? "s" : ""}`]),
     ...(navigator.gpu ? [[`webgpu:${threads}`, "WebGPU, where its matte is the same"]] : []),
   ]);
   oneThread = why ? [`No more threads: ${why}`] : [];
-  const names = preview.models.map(({ file, precision }) => [file, `${precision} – ${file}`]);
-  options(part("model"), names);
-  options(part("second"), [["", "nothing"], ...names]);
-  part("model").value = (preview.models.find(({ precision }) => precision === "int8") ?? preview.models[0]).file;
-  part("built-in").hidden = !preview.golden;
   listen();
   await background();
-  if (preview.golden) {
-    golden = { bitmap: await checkedPicture(preview.golden.image) };
-    const matte = await checkedPicture(preview.golden.matte);
-    await engine.call("setGolden", [matte], [matte]);
+  if (pictures) {
+    const [bitmap, matteBitmap] = await pictures;
+    golden = { bitmap };
+    await engine.call("setGolden", [matteBitmap], [matteBitmap]);
   }
   changedModel();
   if (golden) asked(() => open(new BuiltIn(golden.bitmap)));

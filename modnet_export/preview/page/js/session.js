@@ -3,6 +3,7 @@
 import { Blur, Colour, Compositor, Picture, grey } from "./composite.js";
 import { OneFrameDelay } from "./delay.js";
 import { differences } from "./parity.js";
+import { pixelsOf } from "./pixels.js";
 import { Fitting, decoded, encoded, letterbox } from "./resize.js";
 import { expandedWeights } from "./weights.js";
 
@@ -214,18 +215,4 @@ export class Session {
     }
     return { height, width: width * count, rgba };
   }
-}
-
-let canvas = null;
-
-/** A bitmap's pixels, on white where they are transparent, as {height, width, rgba}; the bitmap is closed. */
-export function pixelsOf(bitmap) {
-  const { height, width } = bitmap;
-  if (canvas?.height !== height || canvas.width !== width) canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  context.fillStyle = "white";
-  context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  return { height, width, rgba: context.getImageData(0, 0, width, height).data };
 }

@@ -138,10 +138,47 @@ def test_ten_bits_are_converted_and_said(tmp_path):
         assert number(next(open_clip(path).frames()).rgb) == 0
 
 
-@pytest.mark.parametrize(("code", "name"), [(16, "PQ"), (18, "HLG")])
-def test_hdr_is_refused_with_the_way_out(tmp_path, code, name):
-    path = write(tmp_path / "a.mkv", pixel_format="yuv420p10le", color_trc=code, color_primaries=9, colorspace=9)
-    with pytest.raises(ExportError, match=rf"HDR \({name}\)(.|\n)*tonemap"):
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:.*10 bits:converters.errors.ExportWarning")
+@pytest.mark.parametrize(
+    ("code", "name", "codec", "expected"),
+    # Levels of black, half, BT.2408's white of graphics (203 nits) and 1000 nits: their least and most.
+    [
+        (16, "PQ", "libx265", ((0, 2), (40, 80), (160, 230), (225, 255))),
+        (18, "HLG", "ffv1", ((0, 2), (40, 100), (160, 230), (254, 255))),
+    ],
+)
+def test_hdr_is_mapped_to_sdr_and_said(tmp_path, code, name, codec, expected):
+    """Grey stays grey, and PQ's brightest is what the file's metadata says: 1000 nits."""
+    codes = {"PQ": (0, 0.29, 0.5807, 0.7518), "HLG": (0, 0.375, 0.75, 1)}[name]
+    levels = np.full((64, 64, 3), 512, np.uint16)
+    levels[..., 0] = np.rint(64 + 876 * np.array(codes)).repeat(16)
+
+    def picture(index, height, width):
+        frame = av.VideoFrame.from_ndarray(levels << 6, "yuv444p16le")
+        frame.colorspace, frame.color_range = 9, 1
+        return frame.reformat(format="yuv444p10le")
+
+    light = "master-display=G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L(10000000,1)"
+    options = {"x265-params": f"log-level=none:{light}", "crf": "2"} if codec == "libx265" else {}
+    ways = {"color_trc": code, "color_primaries": 9, "colorspace": 9, "color_range": 1, "options": options}
+    path = write(tmp_path / "a.mkv", codec, "yuv444p10le", size=(64, 64), times_ms=[0, 40], picture=picture, **ways)
+    with pytest.warns(ExportWarning, match=rf"HDR \({name}\): its tones are mapped to SDR"):
+        clip = open_clip(path)
+    assert (clip.colour.matrix, clip.colour.primaries, clip.colour.transfer) == (1, 1, 1)
+    first, second = (frame.rgb[32, 8::16].astype(int) for frame in clip.frames())
+    np.testing.assert_array_equal(first, second)
+    assert np.ptp(first, axis=1).max() <= 2
+    for level, (least, most) in zip(first[:, 1], expected, strict=True):
+        assert least <= level <= most, first[:, 1]
+
+
+def test_hdr_that_this_ffmpeg_cannot_convert_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    from modnet_export.images.video import hdr
+
+    monkeypatch.setattr(hdr, "_MAPPING", "no_such_option=1")
+    path = write(tmp_path / "a.mkv", pixel_format="yuv420p10le", color_trc=16, color_primaries=9, colorspace=9)
+    with pytest.raises(ExportError, match=r"HDR \(PQ\), which this FFmpeg cannot convert(.|\n)*tonemap"):
         open_clip(path)
 
 
