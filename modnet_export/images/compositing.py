@@ -14,11 +14,13 @@ from converters.errors import ExportError
 from modnet_export.images.foreground import estimate_colours
 from modnet_export.images.frames import Bytes
 from modnet_export.images.imaging import Pixels, read_image, resize, scaled_size
+from modnet_export.record.contract import ForegroundColours
 
 TRANSPARENT = "transparent"
 _BLUR = "blur"
 _DEFAULT_SIGMA = 0.02  # of the longer side
 _WIDEST_SIGMA = 64.0  # pixels
+_FOREGROUND = ForegroundColours()
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,11 @@ def fused_colours(image: Pixels, matte: Pixels, coarse: tuple[int, int]) -> Pixe
 
 def coarse_colours(image: Pixels, matte: Pixels) -> tuple[Pixels, Pixels]:
     """The means of ``fused_colours``: the foreground's and the background's colours at the size of a small image."""
-    longer = max(matte.shape)
-    wide, narrow = longer // 6, max(longer // 80, 1)
-    foreground, background = _means(image, matte**8, wide), _means(image, (1 - matte) ** 8, wide)
+    longer, (first, second) = max(matte.shape), _FOREGROUND.powers
+    wide, narrow = longer // _FOREGROUND.radius_divisors[0], max(longer // _FOREGROUND.radius_divisors[1], 1)
+    foreground, background = _means(image, matte**first, wide), _means(image, (1 - matte) ** first, wide)
     foreground = fused(image, matte, foreground, background)
-    return _means(foreground, matte**4, narrow), _means(background, (1 - matte) ** 4, narrow)
+    return _means(foreground, matte**second, narrow), _means(background, (1 - matte) ** second, narrow)
 
 
 def _means(colours: Pixels, weight: Pixels, radius: int) -> Pixels:

@@ -13,14 +13,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from converters.eight_bit import from_bytes
 from converters.errors import ExportError, needs, reason
 from modnet_export.record.choices import Fit
-from modnet_export.record.contract import SIZE_MULTIPLE
+from modnet_export.record.contract import PADDING, SIZE_MULTIPLE
 
 Pixels = npt.NDArray[np.float32]
 
 _HEIF = (".heic", ".heif")
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *_HEIF})
-# Mid-grey is 0 after the network's normalisation to [-1, 1], and 0 is what its own padding adds.
-_LETTERBOX_VALUE = 0.5
 _RELEASED_SIDE = 512
 
 
@@ -194,7 +192,7 @@ def fit_image(image: Pixels, size: tuple[int, int], fit: Fit) -> tuple[Pixels, P
     scale = min(rows / height, columns / width)
     inner_rows, inner_columns = map(min, scaled_size(height, width, scale), size)
     top, left = (rows - inner_rows) // 2, (columns - inner_columns) // 2
-    canvas = np.full((1, rows, columns, 3), _LETTERBOX_VALUE, np.float32)
+    canvas = np.full((1, rows, columns, 3), PADDING, np.float32)
     canvas[0, top : top + inner_rows, left : left + inner_columns] = resize(image, inner_rows, inner_columns)
     return canvas, Placement(height, width, top, left, inner_rows, inner_columns)
 

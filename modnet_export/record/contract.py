@@ -28,6 +28,9 @@ OPSET = 18
 SOURCE_KEY, VERSION_KEY = "io.modnet.source.sha256", "io.modnet.version"
 """In the metadata of a Core ML package: the SHA-256 of the source, and the version of this tool."""
 
+PADDING = 0.5
+"""What fills up a letterbox: mid-grey is 0 after the network's normalisation, and 0 is what its own padding adds."""
+
 LAYOUTS: dict[Format, Layout] = {"onnx": "NCHW", "tflite": "NHWC", "coreml": "NCHW"}
 
 
@@ -53,6 +56,46 @@ class Size(Strict):
             expected=f"HEIGHTxWIDTH, both multiples of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LARGEST_SIDE}",
             next_step="try `size=512x512`, or `size=256x384` for a faster and coarser model",
         )
+
+
+class Preprocessing(Strict):
+    """What an app does with a picture before the network; docs/preprocessing.md has it in words and as code."""
+
+    orientation: Literal["upright"] = "upright"
+    colours: Literal["sRGB"] = "sRGB"
+    """As they are stored, full range, without alpha; ``contract`` says to which numbers, and in which layout."""
+    normalisation: Literal["inside the model"] = "inside the model"
+    fit: Literal["letterbox"] = "letterbox"
+    """Scaled to fit with the aspect ratio kept, in the middle of the input; an odd pixel is at the bottom and right."""
+    sides: Literal["round half to even"] = "round half to even"
+    padding: float = PADDING
+    """Beside the picture, where black is 0 and white is 1."""
+    shrinking: Literal["area"] = "area"
+    enlarging: Literal["bilinear"] = "bilinear"
+
+
+class ForegroundColours(Strict):
+    """Blur fusion (Forte, ICIP 2021), twice; ``images.compositing.fused_colours``."""
+
+    method: Literal["blur fusion"] = "blur fusion"
+    powers: tuple[int, int] = (8, 4)
+    """Of the matte as a weight, the first time and the second."""
+    radius_divisors: tuple[int, int] = (6, 80)
+    """A box has this part of the image's longer side as its radius."""
+
+
+class Postprocessing(Strict):
+    """What an app does with the matte after the network."""
+
+    crop: Literal["letterbox"] = "letterbox"
+    """The picture's part of the matte is cut out, and scaled to the picture's size."""
+    shrinking: Literal["area"] = "area"
+    enlarging: Literal["bilinear"] = "bilinear"
+    minimum: float = 0
+    maximum: float = 1
+    """The matte is clipped to these, last."""
+    foreground: ForegroundColours = ForegroundColours()
+    """How the foreground's own colours are estimated where the matte is soft."""
 
 
 _Dtype = Literal["float32", "float16", "uint8"]

@@ -12,7 +12,7 @@ from converters.budget import Point
 from converters.choices import CoreMlNorm, Tuning
 from converters.errors import CheckFailedError, ExportError
 from modnet_export.record.choices import Format, InputRange, Precision
-from modnet_export.record.contract import Contract, Size
+from modnet_export.record.contract import Contract, Postprocessing, Preprocessing, Size
 from modnet_export.record.files import FileFormat, read_versioned, sha256
 from modnet_export.record.measures import Measurement, Tolerance, check_measurements
 from modnet_export.record.recipes import Recipe, ancestor, recipe
@@ -143,6 +143,8 @@ class Manifest(Strict):
     schema_version: Literal[1] = 1
     source: SourceRecord
     size: Size
+    preprocessing: Preprocessing = Preprocessing()
+    postprocessing: Postprocessing = Postprocessing()
     reference: str
     """The engine that computed the reference mattes."""
     versions: dict[str, str]

@@ -92,6 +92,8 @@ def contract(exported: Manifest, models: Sequence[Artefact]) -> bytes:
         "source": exported.source.model_dump(include={"name", "sha256"}),
         "versions": {name: number for name, number in exported.versions.items() if name == "modnet-export"},
         "size": exported.size.model_dump(),
+        "preprocessing": exported.preprocessing.model_dump(),
+        "postprocessing": exported.postprocessing.model_dump(),
         "artefacts": [item.model_dump(include=kept) for item in models],
     }
     return (json.dumps(content, indent=2) + "\n").encode()
