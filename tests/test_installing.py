@@ -58,7 +58,7 @@ def test_without_an_index_pip_chooses(make):
 LARGE_MB = 30
 LARGE = {
     "torch", "sympy",  # which torch asks for
-    "numpy", "opencv-python-headless", "scipy", "scikit-image", "matplotlib", "fonttools",
+    "numpy", "opencv-python-headless", "scipy", "matplotlib", "fonttools",
     "onnx", "onnxruntime", "onnxsim", "ai-edge-litert",
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.long
 PACKAGES = ("modnet_export", "converters", "benchmarks")
 KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
 SWIFT = "ios_demo/MattingKit/Sources/MattingKit"
-ONLY_TESTS = {"pymatting", "numba", "llvmlite"}
+ONLY_TESTS = {"pymatting", "numba", "llvmlite", "skimage"}
 """What only tests import: no extra brings it."""
 PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
 
@@ -50,6 +50,16 @@ READ = (
     *(f"benchmarks/peers/run_{peer}.py" for peer in ("mnn", "ncnn")),
     *(f"{package}/py.typed" for package in PACKAGES),
 )
+
+EXPORT = """
+import sys
+from pathlib import Path
+from modnet_export.cli import main
+try:
+    main(["export", "--size", "64x96", "--precisions", "fp32", "--out", "models"])
+finally:
+    Path("imported").write_text(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +124,7 @@ def call(scripts, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(call) -> str:
-    call("modnet-export", "export", "--size", "64x96", "--precisions", "fp32", "--out", "models")
+    call("python", "-c", EXPORT)
     return "models"
 
 
@@ -155,6 +165,13 @@ def test_the_help_lists_the_commands(call):
 def test_it_exports_and_verifies(call, exported):
     result = json.loads(call("modnet-export", "verify", exported, "--json"))
     assert {item["artefact"] for item in result["links"]} >= {"modnet_fp32.onnx", "modnet_fp32.tflite"}
+
+
+def test_an_export_imports_nothing_that_it_does_not_need(call, exported):
+    """What only reports, downloads and phones need costs memory and seconds."""
+    imported = set((call.folder / "imported").read_text().split())
+    assert {"torch", "onnxruntime", "ai_edge_litert"} <= imported
+    assert not {"matplotlib", "jinja2", "huggingface_hub", "requests", "yaml"} & imported
 
 
 def test_it_cuts_a_portrait_out(call, exported):

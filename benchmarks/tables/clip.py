@@ -23,7 +23,7 @@ from modnet_export.images.video.writing import Look, writing
 
 _MOTION = Motion(frames=32, height=320, width=320, noise=0.02)
 _RATE = 12
-_PERSON, _PICTURE = 8, "rocket"
+_PERSON, _PICTURE = 8, "rocket.jpg"
 
 
 def _evening(side: int) -> Pixels:

@@ -21,7 +21,7 @@ from modnet_export.verifying.steadiness import Seen, steadiness
 _SIZE = Size(height=256, width=256)
 _FRAMES = 24
 # Three portraits before three pictures, in a camera that is good, usual and poor.
-_CLIPS = ((0, "rocket", 0.02), (4, "coffee", 0.04), (8, "chelsea", 0.06))
+_CLIPS = ((0, "rocket.jpg", 0.02), (4, "coffee.png", 0.04), (8, "chelsea.png", 0.06))
 
 
 class Recursive:

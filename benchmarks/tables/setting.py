@@ -17,8 +17,9 @@ from converters.runtimes.raw import open_raw
 from modnet_export import ExportRequest, Size, export
 from modnet_export.images.compositing import save_image
 from modnet_export.images.framing import FORMS, framed
+from modnet_export.images.imaging import read_image
 from modnet_export.images.inputs import Input, images
-from modnet_export.images.representative import backgrounds, portraits
+from modnet_export.images.representative import portraits
 from modnet_export.model import checkpoint
 from modnet_export.record import manifest
 from modnet_export.record.choices import Format, Precision
@@ -31,7 +32,8 @@ PORTRAITS = Path("tests/data/portraits")
 """The twelve that nothing is calibrated, searched or tuned on."""
 COUNT = 6 * len(FORMS)
 """How many framed portraits are judged: each form of six portraits, and all twelve portraits."""
-_PICTURES = ("camera", "immunohistochemistry", "coins", "hubble_deep_field")
+_PICTURES = ("camera.png", "ihc.png", "coins.png", "hubble_deep_field.jpg")
+"""Scikit-image's."""
 """What stands behind small persons: pictures that calibration has not seen."""
 _PRECISIONS: tuple[Precision, ...] = (
     "fp32", "fp16", "int8", "int8-mixed", "int8-weights", "int8-dynamic", "int4-weights", "palettized6", "palettized4",
@@ -41,12 +43,15 @@ _PRECISIONS: tuple[Precision, ...] = (
 def judging(folder: Path, portraits_folder: Path = PORTRAITS, count: int = COUNT) -> list[Path]:
     """The judging portraits, framed, as files of ``folder`` that are named by portrait and form."""
     folder.mkdir(parents=True, exist_ok=True)
+    from skimage import data
+
+    behind = [read_image(Path(data.data_dir) / name) for name in _PICTURES]
     people, names = portraits(portraits_folder), list(FORMS)
     paths = [
         folder / f"{index % len(people) + 1:02}-{names[index % len(names)].replace(' ', '-')}.png"
         for index in range(count)
     ]
-    for path, item in zip(paths, framed(people, backgrounds(_PICTURES), count), strict=True):
+    for path, item in zip(paths, framed(people, behind, count), strict=True):
         if not path.exists():  # what was measured of a file is known by its date
             save_image(path, item.photo)
     return paths

@@ -230,13 +230,11 @@ def resize(
     nearest_mode: str = "round_prefer_floor",
 ) -> Operand:
     x = _image(X)
-    require("mode", mode, ("linear", "nearest"))
-    require("antialias", antialias, (0,))
-    require("keep_aspect_ratio_policy", keep_aspect_ratio_policy, ("stretch",))
-    after, factors = semantics.resized_shape(_shape(x), scales, sizes, axes)
-    transform = semantics.sampling(coordinate_transformation_mode, after)
+    resizing = semantics.Resizing(
+        mode, antialias, keep_aspect_ratio_policy, coordinate_transformation_mode, nearest_mode
+    )
+    after, factors, transform = resizing.checked(_shape(x), scales, sizes, axes)
     if mode == "nearest":
-        semantics.check_nearest(transform, nearest_mode, factors)
         if any(factor != int(factor) for factor in factors):
             raise UnsupportedError(f"uses mode=nearest with factors {factors[2:]}; supported: whole factors")
         return mb.upsample_nearest_neighbor(

@@ -86,7 +86,34 @@ def check_ceil_mode(
         raise UnsupportedError("uses ceil_mode=1 with a window that leaves the image; supported: ceil_mode=0")
 
 
-def resized_shape(
+@dataclass(frozen=True)
+class Resizing:
+    """The attributes of a Resize."""
+
+    mode: str
+    antialias: int
+    keep_aspect_ratio_policy: str
+    coordinate_transformation_mode: str
+    nearest_mode: str
+
+    def checked(
+        self, before: Sequence[int], scales: Any, sizes: Any, axes: Sequence[int] | None
+    ) -> tuple[list[int], list[float], str]:
+        """The shape after it, the factors, each NCHW, and the coordinate transformation with its aliases resolved.
+
+        Raises UnsupportedError for what not every target computes alike.
+        """
+        require("mode", self.mode, ("linear", "nearest"))
+        require("antialias", self.antialias, (0,))
+        require("keep_aspect_ratio_policy", self.keep_aspect_ratio_policy, ("stretch",))
+        after, factors = _resized_shape(before, scales, sizes, axes)
+        transform = _sampling(self.coordinate_transformation_mode, after)
+        if self.mode == "nearest":
+            _check_nearest(transform, self.nearest_mode, factors)
+        return after, factors, transform
+
+
+def _resized_shape(
     before: Sequence[int], scales: Any, sizes: Any, axes: Sequence[int] | None
 ) -> tuple[list[int], list[float]]:
     """A 2-D Resize's shape and factors; only whole sizes, and only height and width (NCHW)."""
@@ -106,7 +133,7 @@ def resized_shape(
     return after, [new / old for new, old in zip(after, before, strict=True)]
 
 
-def sampling(transform: str, after: Sequence[int]) -> str:
+def _sampling(transform: str, after: Sequence[int]) -> str:
     """The coordinate transformation, with its aliases resolved."""
     if transform == "pytorch_half_pixel" and 1 not in after[2:]:
         transform = "half_pixel"
@@ -114,7 +141,7 @@ def sampling(transform: str, after: Sequence[int]) -> str:
     return transform
 
 
-def check_nearest(transform: str, nearest_mode: str, factors: Sequence[float]) -> None:
+def _check_nearest(transform: str, nearest_mode: str, factors: Sequence[float]) -> None:
     """Accept the nearest-neighbour forms that every target rounds alike."""
     whole = all(factor == int(factor) for factor in factors)
     if transform == "asymmetric":

@@ -23,15 +23,13 @@ from converters.onnx.registry import Registry, require
 from converters.onnx.semantics import (
     Pads,
     Pooling,
+    Resizing,
     check_ceil_mode,
-    check_nearest,
     clip_bounds,
     constant,
     pad_amounts,
     reduced_axes,
-    resized_shape,
     same_upper,
-    sampling,
     slice_ranges,
     split_lengths,
     window_pads,
@@ -346,16 +344,12 @@ def resize(
     nearest_mode: str = "round_prefer_floor",
 ) -> Operand:
     x = _map(X)
-    require("mode", mode, ("linear", "nearest"))
-    require("antialias", antialias, (0,))
-    require("keep_aspect_ratio_policy", keep_aspect_ratio_policy, ("stretch",))
-    after, factors = resized_shape([x.shape[axis] for axis in NCHW_FROM_NHWC], scales, sizes, axes)
-    transform = sampling(coordinate_transformation_mode, after)
+    resizing = Resizing(mode, antialias, keep_aspect_ratio_policy, coordinate_transformation_mode, nearest_mode)
+    after, _, transform = resizing.checked([x.shape[axis] for axis in NCHW_FROM_NHWC], scales, sizes, axes)
     places = {"alignCorners": transform == "align_corners", "halfPixelCenters": transform == "half_pixel"}
     if mode == "linear":
         name, made = "RESIZE_BILINEAR", options("ResizeBilinearOptions", **places)
     else:
-        check_nearest(transform, nearest_mode, factors)
         name, made = "RESIZE_NEAREST_NEIGHBOR", options("ResizeNearestNeighborOptions", **places)
     return op(name, nhwc_order(after), x, _integers(after[2:]), options=made)
 

@@ -20,6 +20,8 @@ Pixels = npt.NDArray[np.float32]
 _HEIF = (".heic", ".heif")
 SUFFIXES = frozenset({".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", *_HEIF})
 _RELEASED_SIDE = 512
+PICTURES = Path(__file__).parents[1] / "data" / "pictures"
+"""Pictures that are free to use; the README.md there says whose they are."""
 
 
 def _open_heif() -> None:
@@ -106,10 +108,8 @@ def list_images(paths: list[Path]) -> list[Path]:
 
 
 def demo_photo() -> Pixels:
-    """The built-in portrait: scikit-image's astronaut (NASA, public domain), 512 x 512 x 3 in [0, 1]."""
-    from skimage import data
-
-    return from_bytes(data.astronaut())
+    """The built-in portrait: the astronaut Eileen Collins (NASA, public domain), 512 x 512 x 3 in [0, 1]."""
+    return read_image(PICTURES / "astronaut.png")
 
 
 @dataclass(frozen=True)

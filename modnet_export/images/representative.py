@@ -12,7 +12,7 @@ import numpy as np
 from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError, ExportWarning, few
 from modnet_export.images.framing import FORMS, Portrait, framed, framed_twice
-from modnet_export.images.imaging import Pixels, list_images, read_image
+from modnet_export.images.imaging import PICTURES, Pixels, list_images, read_image
 from modnet_export.images.inputs import fit
 from modnet_export.record.contract import Size
 
@@ -24,7 +24,7 @@ _FRAMED_ONCE = 2 * len(FORMS)
 _SOME = 12
 BUILT_IN = "built-in portraits"
 _PORTRAITS = Path(__file__).parents[1] / "data" / "portraits"
-_BACKGROUNDS = ("chelsea", "coffee", "rocket", "brick", "grass", "gravel")
+_BACKGROUNDS = ("chelsea.png", "coffee.png", "rocket.jpg", "brick.png", "grass.png", "gravel.png")
 # An image with a smaller standard deviation than this is not a photograph.
 _CONSTANT = 1 / 255
 # A matte with a smaller mean than this shows nobody.
@@ -35,11 +35,8 @@ Matting = Callable[[Pixels], Pixels]
 
 
 def backgrounds(names: Sequence[str] = _BACKGROUNDS) -> list[Pixels]:
-    """Photographs and textures that come with scikit-image, all free to use: H x W x 3 in [0, 1]."""
-    from skimage import data
-
-    found = [from_bytes(getattr(data, name)()) for name in names]
-    return [pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2) for pixels in found]
+    """Photographs and textures that come with this package, all free to use: H x W x 3 in [0, 1]."""
+    return [read_image(PICTURES / name) for name in names]
 
 
 def portraits(folder: Path = _PORTRAITS) -> list[Portrait]:

@@ -44,11 +44,14 @@ class TorchReference:
         import torch
 
         from modnet_export.model.network import ContractNetwork
+        from modnet_export.model.strips import in_strips
 
         self.engine = f"PyTorch {torch.__version__}{', float64' if exact else ''}"
         self.modnet = load(source) if isinstance(source, Source) else source
         self._network = ContractNetwork(self.modnet).eval()
         self._exact = deepcopy(self._network).double() if exact else None
+        if self._exact is not None:
+            in_strips(self._exact)
         self._threads = threads
 
     def run(self, image_nhwc: Image) -> Image:

@@ -32,7 +32,6 @@ MEASURING = (
     "tflite-runtime",
     "numpy",
     "scipy",
-    "scikit-image",
     "opencv-python",
     "opencv-python-headless",
     "pillow",

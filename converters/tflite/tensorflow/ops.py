@@ -23,15 +23,13 @@ from converters.onnx.registry import Registry, require
 from converters.onnx.semantics import (
     Pads,
     Pooling,
+    Resizing,
     check_ceil_mode,
-    check_nearest,
     clip_bounds,
     constant,
     pad_amounts,
     reduced_axes,
-    resized_shape,
     same_upper,
-    sampling,
     slice_ranges,
     split_lengths,
     window_pads,
@@ -292,15 +290,11 @@ def resize(
     nearest_mode: str = "round_prefer_floor",
 ) -> Operand:
     x = _activation(X)
-    require("mode", mode, ("linear", "nearest"))
-    require("antialias", antialias, (0,))
-    require("keep_aspect_ratio_policy", keep_aspect_ratio_policy, ("stretch",))
-    after, factors = resized_shape(nchw_shape(x), scales, sizes, axes)
-    transform = sampling(coordinate_transformation_mode, after)
+    resizing = Resizing(mode, antialias, keep_aspect_ratio_policy, coordinate_transformation_mode, nearest_mode)
+    after, _, transform = resizing.checked(nchw_shape(x), scales, sizes, axes)
     corners, half_pixel = transform == "align_corners", transform == "half_pixel"
     if mode == "linear":
         return tf.raw_ops.ResizeBilinear(images=x, size=after[2:], align_corners=corners, half_pixel_centers=half_pixel)
-    check_nearest(transform, nearest_mode, factors)
     return tf.raw_ops.ResizeNearestNeighbor(images=x, size=after[2:], half_pixel_centers=half_pixel)
 
 

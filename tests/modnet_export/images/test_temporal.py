@@ -12,7 +12,7 @@ from PIL import Image
 
 from converters.eight_bit import from_bytes, to_bytes
 from modnet_export.images.foreground import estimate_colours
-from modnet_export.images.imaging import demo_photo, fit_image, resize
+from modnet_export.images.imaging import PICTURES, demo_photo, fit_image, read_image, resize
 from modnet_export.images.temporal import (
     FOLLOWED,
     THRESHOLD,
@@ -152,10 +152,8 @@ def test_a_mean_along_the_motion_by_its_formula():
 
 def video(photo, truth, quality: int, noise: float, frames: int = 40):
     """The built-in portrait, moving over another photograph, as a bad camera sees it; and its true mattes."""
-    from skimage import data
-
     foreground, _ = estimate_colours(photo, truth)
-    behind = resize((data.coffee() / 255).astype(np.float32), 640, 512)
+    behind = resize(read_image(PICTURES / "coffee.png"), 640, 512)
     rng = np.random.default_rng(0)
     for index in range(frames):
         moved = np.array([[1, 0, 0.7 * index - 20], [0, 1, 10 + 6 * np.sin(index / 5)]], np.float32)
