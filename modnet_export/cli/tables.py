@@ -152,10 +152,12 @@ def say_verification(result: Verification) -> None:
         verdict = "survives fp16" if safety.passed else "[bold red]does not survive fp16[/]"
         say(
             f"{escape(safety.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
-            f"in {top.op} {escape(top.tensor)}; "
+            f"in {top.op} {escape(top.tensor)}; {_sums(safety)}"
             f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}, "
             f"{number(safety.worst_mad, 'not finite')} on {escape(safety.worst_input)}."
         )
+        if safety.loses:
+            say("  An app can ask LiteRT's GPU accelerator for float32 sums: the precision FP16_WITH_FP32_ACCUM.")
     for read in result.assumed:
         say(f"{escape(read.artefact)}, held to the limits of {read.precision}, was read as")
         say(f"  in   {escape(read.image)}: {escape(read.code)}")
