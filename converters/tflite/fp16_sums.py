@@ -89,8 +89,8 @@ def _sums(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
     """Some sums exactly and in fp16, and the largest partial one.
 
-    ``windows``: P x h x w x C. What is multiplied is rounded to fp16 first; a product is added before it is rounded, as a
-    fused multiply-add does.
+    ``windows``: P x h x w x C. What is multiplied is rounded to fp16 first; a product is added before it is rounded,
+    as a fused multiply-add does.
     """
     rows = convolution.rows.astype(np.float16).astype(np.float32)
     chosen = rng.permutation(len(rows))[:_CHANNELS]

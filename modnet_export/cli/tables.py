@@ -6,7 +6,7 @@ from modnet_export.record.manifest import Manifest
 from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import escape, number, say, show, table
 from modnet_export.terminal.options import spelled
-from modnet_export.verifying.result import Verification
+from modnet_export.verifying.result import Fp16Safety, Verification
 
 
 def say_manifest(manifest: Manifest) -> None:
@@ -103,6 +103,15 @@ def _say_between_frames(result: Verification) -> None:
             "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
             "picture's motion; MAD is from the mattes as they are. `matte` takes flow, apps the one-frame delay."
         )
+
+
+def _sums(safety: Fp16Safety) -> str:
+    """What the least exact convolution loses where it adds up in fp16, as a part of a sentence."""
+    if not safety.sums:
+        return ""
+    worst = safety.sums[0]
+    most = f"{worst.op} {escape(worst.tensor)} of {worst.terms} terms"
+    return f"in fp16 sums, {most} loses most, {worst.relative_error:.2%}; "
 
 
 def say_verification(result: Verification) -> None:

@@ -14,7 +14,7 @@ from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.reading import ForeignModel
 from modnet_export.verifying.links import Judged
 from modnet_export.verifying.parity import Sample
-from modnet_export.verifying.result import Fp16Safety, Fp16Sum, Fp16Tensor
+from modnet_export.verifying.result import LARGEST_SUM_ERROR, Fp16Safety, Fp16Sum, Fp16Tensor
 
 _SHOWN = 10
 _LARGEST = 1e38
@@ -33,7 +33,7 @@ def examine(path: Path, artefact: Judged, inputs: Iterable[Sample], theirs: Fore
     convolution's sums, in fp16 themselves, may lose more than a hundredth. ``theirs`` is the model where somebody else
     converted it.
     """
-    from converters.tflite.fp16_safety import FP16_MAX, LARGEST_SUM_ERROR, numbers, round_activations
+    from converters.tflite.fp16_safety import FP16_MAX, numbers, round_activations
     from converters.tflite.interpreter import interpreter
 
     data = path.read_bytes()

@@ -134,6 +134,11 @@ class Fp16Tensor(Strict):
     what: Literal["element", "sum"]
 
 
+LARGEST_SUM_ERROR = 0.01
+"""What a convolution's sums may lose. One of 1.8 %, of 32,000 terms, moved the portrait matting network's matte by a
+mean of 2.6e-4."""
+
+
 class Fp16Sum(Strict):
     """What a convolution loses where it adds up in fp16, as a GPU does unless FP16_WITH_FP32_ACCUM is asked for."""
 
@@ -165,13 +170,13 @@ class Fp16Safety(Strict):
 
     @property
     def loses(self) -> bool:
-        """Whether a convolution's sums lose more than a hundredth (converters.tflite.fp16_safety.LARGEST_SUM_ERROR)."""
-        return bool(self.sums) and self.sums[0].relative_error > 0.01
+        """Whether a convolution's sums lose more than they may."""
+        return bool(self.sums) and self.sums[0].relative_error > LARGEST_SUM_ERROR
 
     @model_validator(mode="after")
     def _verdict_has_its_grounds(self) -> Fp16Safety:
         if self.passed and (self.overflows or self.loses or self.worst_mad is None):
-            raise ValueError("a graph that overflows, whose sums lose too much, or whose matte is not finite, does not survive fp16")
+            raise ValueError("a graph that overflows, loses sums, or whose matte is not finite, does not survive fp16")
         return self
 
 
@@ -340,7 +345,8 @@ class Verification(Strict):
                 moved = "not finite" if item.worst_mad is None else f"off by a mean of {item.worst_mad:.1e}"
                 where = f"{item.overflows[0].op} {item.overflows[0].tensor} first" if item.overflows else ""
                 if not where and item.loses:
-                    where = f"{item.sums[0].op} {item.sums[0].tensor} loses {item.sums[0].relative_error:.1%} of its sums"
+                    worst = item.sums[0]
+                    where = f"{worst.op} {worst.tensor} loses {worst.relative_error:.1%} of its sums"
                 yield f"{item.artefact} does not survive fp16: {where or f'its matte of {item.worst_input} is {moved}'}"
         for worse in self.regressions:
             yield f"{worse.link}: {worse.measure} {worse}"
