@@ -37,7 +37,7 @@ def hardware() -> bool:
 
 
 def find() -> tuple[Path, Path] | None:
-    """SwiftShader's driver and the Vulkan loader of ``install``, the system or Playwright's Chromium; None: not here."""
+    """SwiftShader's driver and the Vulkan loader, of ``install``, the system or Playwright; None: not here."""
     places = [folder()] if "MODNET_EXPORT_GPU_EMULATION" in os.environ else [folder(), *_SYSTEM, *_of_playwright()]
     found = [next((place / name for place in places if (place / name).exists()), None) for name in (_DRIVER, _LOADER)]
     return None if found[0] is None or found[1] is None else (found[0], found[1])
