@@ -37,7 +37,7 @@ def _half(tensor: Tensor) -> int:
 
 
 def _activations(op: Op) -> tuple[Tensor, ...]:
-    return (*op.moving, *op.outputs)
+    return tuple(item for item in (*op.inputs, *op.outputs) if not item.constant)
 
 
 _RULES: tuple[Rule[Op], ...] = (

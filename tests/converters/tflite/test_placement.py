@@ -7,8 +7,9 @@ import pytest
 
 from converters.diagnose.inspection import inspect
 from converters.tflite import builder as fb
+from converters.tflite.moments import collect
 from converters.tflite.placement import ACCELERATORS, ML_DRIFT, XNNPACK_FP32, estimate
-from converters.tflite.weights import fp16_weights
+from converters.tflite.weights import fp16_weights, int8_weights
 from tests.converters.tflite.networks import small_network, tflite
 from tests.graphs import model, node
 
@@ -101,6 +102,14 @@ def test_the_estimate_for_xnnpack_is_what_xnnpack_takes(data, tmp_path):
     path.write_bytes(data)
     seen, estimated = inspect(path), estimate(data, XNNPACK_FP32)
     assert (estimated.possible, estimated.partitions) == (seen.delegated_ops, seen.partitions)
+
+
+def test_weights_with_a_scale_for_each_channel_are_taken():
+    """As LiteRT's accelerator was seen to do with int8-weights, int8-mixed and int8 files of the whole network."""
+    data = graph(node("Conv", "x large", "c"), node("Abs", "c", "y"))
+    images = [np.zeros((1, 16, 16, 8), np.float32)] * 2
+    found = estimate(int8_weights(data, collect(data, images), "float"), ML_DRIFT)
+    assert (found.possible, found.ops, found.launches) == (2, 2, 1)
 
 
 def test_every_rule_and_every_list_names_its_source():
