@@ -135,8 +135,7 @@ class Fp16Tensor(Strict):
 
 
 LARGEST_SUM_ERROR = 0.01
-"""What a convolution's sums may lose. One of 1.8 %, of 32,000 terms, moved the portrait matting network's matte by a
-mean of 2.6e-4."""
+"""What a convolution's sums may lose. Sums of 32,000 products lost 3.5 %; the worst of the fp16 file now lose 0.5 %."""
 
 
 class Fp16Sum(Strict):
