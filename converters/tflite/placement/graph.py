@@ -83,7 +83,7 @@ def read(data: bytes) -> Graph:
     ops, unpacking = list[Op](), list[Op]()
     for op in graph.operators:
         inputs = tuple(tensor(int(index)) for index in op.inputs if index >= 0)
-        unpacks = all(item.constant for item in inputs)
+        unpacks = bool(inputs) and all(item.constant for item in inputs)
         if unpacks:
             for index in map(int, op.outputs):
                 tensors[index] = Tensor(index, tensor(index).shape, inputs[0].kind, True, inputs[0].scales)
