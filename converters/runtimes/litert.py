@@ -105,7 +105,8 @@ def _quiet_exit() -> None:
 class LiteRtGpu:
     """A TFLite model on LiteRT's GPU accelerator: a GPU with Vulkan, or its emulation in software.
 
-    fp32 models compute in fp32; others in the precision that the accelerator chooses, as in an app.
+    fp32 models compute in fp32; others in the precision that the accelerator chooses, as in an app. What it does not
+    take runs on the CPU, as in an app that asks for both; ``engine`` says so, and which ops published rules exclude.
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -121,11 +122,13 @@ class LiteRtGpu:
 
         # Not at the top: it needs ai-edge-litert, and tflite_runtime runs models on the CPU without it.
         from converters.tflite import builder as fb
+        from converters.tflite.placement import ML_DRIFT, estimate
 
-        device = _vulkan_device()
-        model = fb.read(path.read_bytes())
+        device, data = _vulkan_device(), path.read_bytes()
+        model = fb.read(data)
         whole = not any(tensor.type == fb.TensorType.FLOAT16 for tensor in model.subgraphs[0].tensors)
-        options = Options(hardware_accelerators=HardwareAccelerator.GPU, gpu_options=GpuOptions(enforce_f32=whole))
+        either = HardwareAccelerator.GPU | HardwareAccelerator.CPU
+        options = Options(hardware_accelerators=either, gpu_options=GpuOptions(enforce_f32=whole))
         with native_stderr(stdout=True):
             model = CompiledModel.from_file(str(path), options=options)
             self.fully_accelerated = bool(model.is_fully_accelerated())
@@ -137,7 +140,10 @@ class LiteRtGpu:
             del model
         weakref.finalize(self, _release, self._held)
         _quiet_exit()
-        share = "" if self.fully_accelerated else ", partly on the CPU"
+        share = ""
+        if not self.fully_accelerated:
+            reasons = "; ".join(f"{count}: {why}" for why, count in estimate(data, ML_DRIFT).excluded.items())
+            share = f", partly on the CPU ({reasons or 'no published rule says which ops'})"
         self.engine = f"LiteRT {version('ai-edge-litert')} GPU ({device}){share}"
 
     @property

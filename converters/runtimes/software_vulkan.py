@@ -37,10 +37,16 @@ def hardware() -> bool:
 
 
 def find() -> tuple[Path, Path] | None:
-    """SwiftShader's driver and the Vulkan loader, installed by ``install`` or by the system; None: not here."""
-    places = [folder()] if "MODNET_EXPORT_GPU_EMULATION" in os.environ else [folder(), *_SYSTEM]
+    """SwiftShader's driver and the Vulkan loader, of ``install``, the system or Playwright; None: not here."""
+    places = [folder()] if "MODNET_EXPORT_GPU_EMULATION" in os.environ else [folder(), *_SYSTEM, *_of_playwright()]
     found = [next((place / name for place in places if (place / name).exists()), None) for name in (_DRIVER, _LOADER)]
     return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def _of_playwright() -> list[Path]:
+    """Where Playwright keeps its browsers: what the preview's page is tested with."""
+    browsers = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    return sorted(browsers.glob("chromium*/chrome-linux*"), reverse=True)
 
 
 def activate() -> str:

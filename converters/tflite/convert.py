@@ -18,9 +18,9 @@ from converters.tflite.values import Value
 def convert(model: ir.Model, description: str = "", *, for_gpu: bool = False) -> bytes:
     """The fp32 flatbuffer of an ONNX model of static shapes, with one signature, ``serving_default``.
 
-    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. ``for_gpu``: ops are joined as a GPU computes them
-    best, which a CPU runs as well (``converters.tflite.fusion``). Raises UnsupportedModelError naming every op,
-    attribute and dynamic shape that has no lowering.
+    Inputs and outputs keep their ONNX names; those of rank 4 become NHWC. ``for_gpu``: ops are joined as a GPU
+    computes them best, which a CPU runs as well (``converters.tflite.fusion``). Raises UnsupportedModelError naming
+    every op, attribute and dynamic shape that has no lowering.
     """
     inputs = {
         str(value.name): Value(tuple(nhwc_order(static_shape(value) or ())), name=str(value.name))

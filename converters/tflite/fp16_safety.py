@@ -1,7 +1,8 @@
 """fp16 safety of a TFLite graph, without a GPU: its largest numbers, and a run rounded to fp16 after every op.
 
 A phone GPU's delegate computes in fp16, whose largest number is 65504. Beyond it can be an element of an activation, or
-a sum that an op adds up inside: a mean over a map adds thousands of terms before it divides.
+a sum inside a convolution (``converters.tflite.fp16_sums``, which also tells what such sums lose). What a mean adds up
+is in fp32 there.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import numpy.typing as npt
 
 from converters.progress import silent
 from converters.tflite import builder as fb
+from converters.tflite.fp16_sums import SumError, Sums
 from converters.tflite.interpreter import runs
 
 FP16_MAX = 65504.0
-_REDUCTIONS = ("MEAN", "SUM", "AVERAGE_POOL_2D")
+# Sampled sums of a few images tell as much as those of many.
+_IMAGES_OF_SUMS = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,17 @@ class Magnitude:
     """The name of the op's output."""
     largest: float
     what: Literal["element", "sum"]
-    """An element of the output, or a sum inside the op."""
+    """An element of the output, or a partial sum inside a convolution."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a graph's numbers ask of fp16, over some images."""
+
+    magnitudes: list[Magnitude]
+    """Of every activation and of every convolution's partial sums, in the order of the graph."""
+    sums: list[SumError]
+    """Of every convolution, in the order of the graph."""
 
 
 def round_activations(data: bytes) -> bytes:
@@ -76,40 +89,26 @@ def round_activations(data: bytes) -> bytes:
     return builder.write()
 
 
-def _sum(op: Any, operator: str, values: npt.NDArray[np.float32], axes: npt.NDArray[Any] | None) -> float:
-    """The largest sum of magnitudes that a reduction adds up; in no order of adding does a partial sum exceed it."""
-    magnitudes = np.abs(values.astype(np.float64))
-    if operator == "AVERAGE_POOL_2D":
-        options = op.builtinOptions
-        rows, columns = options.filterHeight, options.filterWidth
-        windows = np.lib.stride_tricks.sliding_window_view(magnitudes, (rows, columns), axis=(1, 2))
-        return float(windows[:, :: options.strideH, :: options.strideW].sum(axis=(-2, -1)).max())
-    along = None if axes is None else tuple(int(axis) % values.ndim for axis in axes.ravel())
-    return float(magnitudes.sum(axis=along).max())
+def numbers(data: bytes, images: Iterable[npt.NDArray[Any]]) -> Numbers:
+    """The largest magnitudes in a graph, and what its convolutions lose, over all ``images``.
 
-
-def magnitudes(data: bytes, images: Iterable[npt.NDArray[Any]]) -> list[Magnitude]:
-    """The largest magnitude of every activation and of every reduction's sum, in the order of the graph.
-
-    Over all ``images``, each as the model's input takes it; infinite where something is not a number.
+    Each image is as the model's input takes it; a magnitude is infinite where something is not a number.
     """
     model = fb.read(data)
     (graph,) = model.subgraphs
-    largest: dict[tuple[str, str, Literal["element", "sum"]], float] = {}
-    for loaded in runs(data, images, "looking for the largest numbers", silent):
+    largest: dict[tuple[str, str], float] = {}
+    sums = Sums(model)
+    for count, loaded in enumerate(runs(data, images, "looking for the largest numbers", silent)):
+        if count < _IMAGES_OF_SUMS:
+            sums.add(loaded)
         for op in graph.operators:
             if fb.reads_only_constants(model, graph, op):
                 continue
             operator, tensor = fb.op_name(model, op), graph.tensors[op.outputs[0]]
-            name = tensor.name.decode()
-            found: dict[Literal["element", "sum"], float] = {
-                "element": float(np.abs(fb.real_values(tensor, loaded.get_tensor(op.outputs[0]))).max())
-            }
-            if operator in _REDUCTIONS:
-                source = fb.real_values(graph.tensors[op.inputs[0]], loaded.get_tensor(op.inputs[0]))
-                axes = None if operator == "AVERAGE_POOL_2D" else fb.constant(model, graph.tensors[op.inputs[1]])
-                found["sum"] = _sum(op, operator, source, axes)
-            for what, value in found.items():
-                key = (operator, name, what)
-                largest[key] = max(largest.get(key, 0.0), value) if value == value else float("inf")
-    return [Magnitude(op, tensor, value, what) for (op, tensor, what), value in largest.items()]
+            key = (operator, tensor.name.decode())
+            value = float(np.abs(fb.real_values(tensor, loaded.get_tensor(op.outputs[0]))).max())
+            largest[key] = max(largest.get(key, 0.0), value) if value == value else float("inf")
+    found = [Magnitude(op, tensor, value, "element") for (op, tensor), value in largest.items()]
+    errors = sums.errors()
+    found += [Magnitude(item.op, item.tensor, item.largest, "sum") for item in errors]
+    return Numbers(found, errors)

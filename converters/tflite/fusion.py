@@ -27,17 +27,16 @@ def joined(values: Sequence[Value], outputs: Collection[Value], *, for_gpu: bool
     ``gain`` and ``shift`` are constants for the whole tensor or for each of its channels. An activation joins any op
     that can have one. ``values`` are in order; ``outputs`` have a reader that is not among them.
 
-    ``for_gpu``: what a GPU computes in one step, or in a wider one, is one op: MEAN(MEAN(x, width), height) is MEAN(x, both),
-    for its sums are accurate there; DIV(1, SQRT(x)) is RSQRT(x); MUL(x, x) is SQUARE(x), which joins the kernel before it.
+    ``for_gpu``: what a GPU computes in one step, or in a wider one, is one op: MEAN(MEAN(x, width), height) is MEAN(x,
+    both), for its sums are accurate there; DIV(1, SQRT(x)) is RSQRT(x); MUL(x, x) is SQUARE(x), which joins the kernel
+    before it.
     """
     readers = Counter(item for value in values for item in value.inputs if isinstance(item, Value))
     gone = set[Value]()
     for value in values:
         if for_gpu and value.op == "MUL" and value.inputs[0] is value.inputs[1]:
-            (x, _), activation = value.inputs, value.options.fusedActivationFunction
-            if activation == _ACTIVATION.NONE:
-                value.op, value.inputs, value.options = "SQUARE", (x,), None
-                readers[x] -= 1
+            value.op, value.inputs, value.options = "SQUARE", value.inputs[:1], None
+            readers.subtract(item for item in value.inputs if isinstance(item, Value))
         maps = [item for item in value.inputs if isinstance(item, Value)]
         if len(maps) != 1 or readers[maps[0]] > 1 or maps[0] in outputs:
             continue

@@ -47,10 +47,10 @@ class Accumulator:
     def add(self, loaded: Any, rng: np.random.Generator) -> None:
         """Take what the convolutions read in an interpreter's last run."""
         for item in self._convolutions:
-            patches = _patches(loaded.get_tensor(item.op.inputs[0])[0], item, rng)
-            second, mean = _sums(patches, item.depthwise)
+            seen = patches(loaded.get_tensor(item.op.inputs[0])[0], item, rng)
+            second, mean = _sums(seen, item.depthwise)
             before = self._sums.get(item.index, Moments(np.zeros_like(second), np.zeros_like(mean), 0))
-            self._sums[item.index] = Moments(before.second + second, before.mean + mean, before.samples + len(patches))
+            self._sums[item.index] = Moments(before.second + second, before.mean + mean, before.samples + len(seen))
 
     def moments(self) -> dict[int, Moments]:
         """By the convolution's place among the graph's ops."""
@@ -68,8 +68,10 @@ def collect(data: bytes, images: Sequence[npt.NDArray[Any]], progress: Progress 
     return found.moments()
 
 
-def _patches(image: npt.NDArray[np.float32], convolution: Convolution, rng: np.random.Generator) -> Array:
-    """Some of the patches that a convolution sees in an H x W x C map: N x h x w x C."""
+def patches(
+    image: npt.NDArray[np.float32], convolution: Convolution, rng: np.random.Generator, most: int = _POSITIONS
+) -> Array:
+    """Some of the patches that a convolution sees in an H x W x C map, ``most`` at most: N x h x w x C."""
     options = convolution.op.builtinOptions
     rows, columns = convolution.weight.shape[1:3]
     step = (int(options.strideH), int(options.strideW))
@@ -83,7 +85,7 @@ def _patches(image: npt.NDArray[np.float32], convolution: Convolution, rng: np.r
         (size - window) // stride + 1
         for size, window, stride in zip(image.shape[:2], (rows, columns), step, strict=True)
     ]
-    chosen = rng.permutation(counts[0] * counts[1])[:_POSITIONS]
+    chosen = rng.permutation(counts[0] * counts[1])[:most]
     top, left = (chosen // counts[1]) * step[0], (chosen % counts[1]) * step[1]
     y = top[:, None, None] + np.arange(rows)[None, :, None]
     x = left[:, None, None] + np.arange(columns)[None, None, :]

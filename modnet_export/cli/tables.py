@@ -6,7 +6,7 @@ from modnet_export.record.manifest import Manifest
 from modnet_export.record.measures import CONVENTIONS, MEASURES, TRUTH_MEASURES, narrow_heading
 from modnet_export.terminal.console import escape, number, say, show, table
 from modnet_export.terminal.options import spelled
-from modnet_export.verifying.result import Verification
+from modnet_export.verifying.result import Fp16Safety, Verification
 
 
 def say_manifest(manifest: Manifest) -> None:
@@ -105,6 +105,15 @@ def _say_between_frames(result: Verification) -> None:
         )
 
 
+def _sums(safety: Fp16Safety) -> str:
+    """What the least exact convolution loses where it adds up in fp16, as a part of a sentence."""
+    if not safety.sums:
+        return ""
+    worst = safety.sums[0]
+    most = f"{worst.op} {escape(worst.tensor)} of {worst.terms} terms"
+    return f"in fp16 sums, {most} loses most, {worst.relative_error:.2%}; "
+
+
 def say_verification(result: Verification) -> None:
     inputs = f"{len(result.inputs)} inputs" if len(result.inputs) != 1 else escape(result.inputs[0])
     say(f"[bold]MODNet {result.size} from '{escape(result.source.name)}' on {inputs}[/]")
@@ -152,10 +161,12 @@ def say_verification(result: Verification) -> None:
         verdict = "survives fp16" if safety.passed else "[bold red]does not survive fp16[/]"
         say(
             f"{escape(safety.artefact)} {verdict}: its largest {top.what} is {top.largest:.0f} (fp16 ends at 65504), "
-            f"in {top.op} {escape(top.tensor)}; "
+            f"in {top.op} {escape(top.tensor)}; {_sums(safety)}"
             f"rounded after every op, its matte moves by a mean of {number(safety.mad, 'not finite')}, "
             f"{number(safety.worst_mad, 'not finite')} on {escape(safety.worst_input)}."
         )
+        if safety.loses:
+            say("  An app can ask LiteRT's GPU accelerator for float32 sums: the precision FP16_WITH_FP32_ACCUM.")
     for read in result.assumed:
         say(f"{escape(read.artefact)}, held to the limits of {read.precision}, was read as")
         say(f"  in   {escape(read.image)}: {escape(read.code)}")

@@ -24,7 +24,9 @@ def junit(result: Verification) -> bytes:
         text = "" if agreement.passed else f"differ by {agreement.difference}, allowed {agreement.limit:g}"
         cases.append((agreement.artefact, agreement.ways, text))
     for safety in result.fp16_safety:
-        text = "" if safety.passed else json.dumps([item.model_dump() for item in safety.overflows[:5]])
+        text = (
+            "" if safety.passed else json.dumps([item.model_dump() for item in safety.overflows[:5] or safety.sums[:1]])
+        )
         cases.append((safety.artefact, "fp16 safety", text))
     for regression in result.regressions:
         cases.append((regression.link, f"baseline {regression.measure}", str(regression)))

@@ -130,8 +130,23 @@ class Fp16Tensor(Strict):
     op: str
     tensor: str
     largest: float = Field(ge=0)
-    """The largest magnitude of an element, or of a sum that a reduction adds up."""
+    """The largest magnitude of an element, or of a partial sum inside a convolution."""
     what: Literal["element", "sum"]
+
+
+LARGEST_SUM_ERROR = 0.01
+"""What a convolution's sums may lose. Sums of 32,000 products lost 3.5 %; the worst of the fp16 file now lose 0.5 %."""
+
+
+class Fp16Sum(Strict):
+    """What a convolution loses where it adds up in fp16, as a GPU does unless FP16_WITH_FP32_ACCUM is asked for."""
+
+    op: str
+    tensor: str
+    terms: int = Field(gt=0)
+    """How many products each sum has."""
+    relative_error: float = Field(ge=0)
+    """The root mean square of the sums' errors over that of the sums, of a sample of them."""
 
 
 class Fp16Safety(Strict):
@@ -143,6 +158,8 @@ class Fp16Safety(Strict):
     """The ten nearest to 65504, the worst first."""
     overflows: tuple[Fp16Tensor, ...]
     """All beyond it, in the order of the graph: the first one is where to look."""
+    sums: tuple[Fp16Sum, ...] = ()
+    """The ten convolutions whose sums lose most, the worst first."""
     mad: float | None = Field(ge=0)
     """Of the rounded run against the graph's own matte, the mean over all inputs; null where one is not finite."""
     worst_mad: float | None = Field(ge=0)
@@ -150,10 +167,15 @@ class Fp16Safety(Strict):
     worst_input: str
     passed: bool
 
+    @property
+    def loses(self) -> bool:
+        """Whether a convolution's sums lose more than they may."""
+        return bool(self.sums) and self.sums[0].relative_error > LARGEST_SUM_ERROR
+
     @model_validator(mode="after")
     def _verdict_has_its_grounds(self) -> Fp16Safety:
-        if self.passed and (self.overflows or self.worst_mad is None):
-            raise ValueError("a graph that overflows, or whose matte is not finite, does not survive fp16")
+        if self.passed and (self.overflows or self.loses or self.worst_mad is None):
+            raise ValueError("a graph that overflows, loses sums, or whose matte is not finite, does not survive fp16")
         return self
 
 
@@ -321,6 +343,9 @@ class Verification(Strict):
             if not item.passed:
                 moved = "not finite" if item.worst_mad is None else f"off by a mean of {item.worst_mad:.1e}"
                 where = f"{item.overflows[0].op} {item.overflows[0].tensor} first" if item.overflows else ""
+                if not where and item.loses:
+                    worst = item.sums[0]
+                    where = f"{worst.op} {worst.tensor} loses {worst.relative_error:.1%} of its sums"
                 yield f"{item.artefact} does not survive fp16: {where or f'its matte of {item.worst_input} is {moved}'}"
         for worse in self.regressions:
             yield f"{worse.link}: {worse.measure} {worse}"

@@ -25,14 +25,16 @@ def interpreter(data: bytes):
     return loaded
 
 
-def to_tflite(proto: onnx.ModelProto, *, tensorflow: bool = False) -> bytes:
+def to_tflite(proto: onnx.ModelProto, *, tensorflow: bool = False, for_gpu: bool = False) -> bytes:
     """By our own lowerings, or by the second converter."""
+    graph = ir.from_proto(proto)
     if tensorflow:
-        from converters.tflite.tensorflow.convert import convert
-    else:
-        from converters.tflite.convert import convert
+        from converters.tflite.tensorflow.convert import convert as through_tensorflow
 
-    return convert(ir.from_proto(proto))
+        return through_tensorflow(graph)
+    from converters.tflite.convert import convert
+
+    return convert(graph, for_gpu=for_gpu)
 
 
 def run_in_litert(

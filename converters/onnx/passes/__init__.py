@@ -29,8 +29,9 @@ def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
 
     ``cpu`` counts on fp32 sums and on memory traffic that costs less than multiplications; ``gpu``
     writes what a phone's GPU computes in fp16 (converters.onnx.passes.statistics) so that nothing overflows, long sums
-    in parts, and keeps the number of kernels and the memory traffic low; ``ane`` leaves norms as InstanceNormalization, for an engine whose own op for them
-    has wide sums (``converters.coreml.norms`` writes the others as ``gpu`` does).
+    in parts, and keeps the number of kernels and the memory traffic low; ``ane`` leaves norms as
+    InstanceNormalization, for an engine whose own op for them has wide sums (``converters.coreml.norms`` writes the
+    others with sums that fit fp16).
     """
     arithmetic: dict[Tuning, Arithmetic] = {"cpu": "fp32", "gpu": "fp16, means in fp32", "ane": "runtime's own"}
     last: dict[Tuning, list[ir.passes.InPlacePass]] = {

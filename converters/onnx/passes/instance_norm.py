@@ -17,14 +17,14 @@ from converters.onnx.passes.statistics import fp16_inverse_deviation, fp16_mean,
 
 Array = npt.NDArray[Any]
 Arithmetic = Literal["fp32", "fp16", "fp16, means in fp32", "runtime's own"]
-"""What a norm is written for: fp32 sums, fp16 sums, fp16 but for what a mean adds up, or an engine that has an op for the
-norm."""
-# Squares are taken of centred values times this. A square fits fp16 up to |c| = 1023, and the mean of squares is a normal
-# number of fp16 from a deviation of 0.031 on; the portrait matting network has 106 and 0.81. Being a power of two it rounds
-# nothing.
+"""What a norm is written for: fp32 sums, fp16 sums, fp16 but for what a mean adds up, or an engine that has an op for
+the norm."""
+# Squares are taken of centred values times this. A square fits fp16 up to |c| = 1023, and the mean of squares is a
+# normal number of fp16 from a deviation of 0.031 on; the portrait matting network has 106 and 0.81. Being a power of
+# two it rounds nothing.
 _PRESCALE = 0.25
-# A slice and two concatenations are three kernels, some 10 us each on a phone; a map's other half is read twice and written
-# once without them, at some 15 GB/s. Below so many elements of fp16 in one half the kernels cost more.
+# A slice and two concatenations are three kernels, some 10 us each on a phone; a map's other half is read twice and
+# written once without them, at some 15 GB/s. Below so many elements of fp16 in one half the kernels cost more.
 _WORTH_SLICING = 75_000
 
 
@@ -39,7 +39,7 @@ class Norm:
     shift: Array
 
 
-def _write(build: Builder, x: ir.Value, norm: Norm, arithmetic: Arithmetic) -> ir.Value:
+def write(build: Builder, x: ir.Value, norm: Norm, arithmetic: Arithmetic) -> ir.Value:
     """``x`` with some of its channels normalised and the others as they are."""
     writers = {
         "fp32": _write_fp32, "fp16": _write_fp16, "fp16, means in fp32": _write_wide_means, "runtime's own": _write_op,
@@ -116,28 +116,26 @@ def _write_fp16(build: Builder, x: ir.Value, norm: Norm) -> ir.Value:
 def _write_wide_means(build: Builder, x: ir.Value, norm: Norm) -> ir.Value:
     """Squares that fit fp16, and their means; where that is cheaper, of all channels, with the others masked out.
 
-    Algebra: with u = (x - mean) * s, 1 / sqrt(mean((x - mean)^2) + epsilon) = s / sqrt(mean(u^2) + epsilon * s^2). Masked
-    channels have mean 0 and s / sqrt(0 + s^2) = 1. The subtraction is written twice, as a GPU joins each to what follows.
+    Algebra: with u = (x - mean) * s, 1 / sqrt(mean((x - mean)^2) + epsilon) = s / sqrt(mean(u^2) + epsilon * s^2).
+    Masked channels have mean 0, u = 0 and s / sqrt(0 + s^2) = 1. The subtraction is written twice, as a GPU joins each
+    to what follows.
     """
     channels = shape(x)[1]
     partial = norm.stop - norm.start < channels
     slices = partial and (norm.stop - norm.start) * math.prod(shape(x)[2:]) > _WORTH_SLICING
     part = _sliced(build, x, norm) if slices else x
-    masks = partial and not slices
-    inside = build.constant(_per_channel(channels, norm, 1, 0)) if masks else None
-
-    def mean_of(value: ir.Value) -> ir.Value:
-        mean = wide_mean(build, value)
-        return mean if inside is None else build.op("Mul", mean, inside)
 
     def number(of_norm: Array | float, elsewhere: float) -> ir.Value:
-        if masks:
+        """A constant for the channels of ``part``."""
+        if partial and not slices:
             return build.constant(_per_channel(channels, norm, of_norm, elsewhere))
         return build.constant(np.reshape(of_norm, (1, -1, 1, 1)))
 
-    mean = mean_of(part)
-    u = build.op("Mul", build.op("Sub", part, mean), build.constant(_PRESCALE))
-    variance = mean_of(build.op("Mul", u, u, output=shape(part)))
+    mean = wide_mean(build, part)
+    if part is x and partial:
+        mean = build.op("Mul", mean, number(1, 0))
+    u = build.op("Mul", build.op("Sub", part, mean), number(_PRESCALE, 0))
+    variance = wide_mean(build, build.op("Mul", u, u, output=shape(part)))
     deviation = build.op("Sqrt", build.op("Add", variance, number(norm.epsilon * _PRESCALE**2, _PRESCALE**2)))
     gain = norm.gain * _PRESCALE if (norm.gain != 1).any() else _PRESCALE
     factor = build.op("Mul", build.op("Reciprocal", deviation), number(gain, _PRESCALE))
@@ -258,7 +256,7 @@ class FoldPartialInstanceNorm(RewritePass[_Partial]):
     def rewrite(self, match: _Partial, build: Builder) -> None:
         y = scaled_conv(build, match.conv, match.gain, match.shift)
         y.type, y.shape = match.concat.outputs[0].type, match.concat.outputs[0].shape
-        new = _write(build, y, match.instance, self.arithmetic)
+        new = write(build, y, match.instance, self.arithmetic)
         build.replace([match.conv, *match.parts, *match.norms, match.concat], new)
 
 
@@ -282,4 +280,4 @@ class WriteInstanceNorm(RewritePass[tuple[ir.Node, Norm]]):
         node, norm = match
         x = node.inputs[0]
         assert x is not None
-        build.replace([node], _write(build, x, norm, self.arithmetic))
+        build.replace([node], write(build, x, norm, self.arithmetic))

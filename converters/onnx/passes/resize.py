@@ -144,8 +144,8 @@ class ConvBeforeResize(RewritePass[_Enlarge]):
     Exact: a resize acts on each channel alone, so it commutes with the sum over channels of each
     tap; what is left of the k x k convolution is the sum of its shifted taps, zero-padded as before.
     The multiplications shrink by the enlargement's area; the k*k*O enlarged maps cost memory
-    traffic, so it is done only where the trade pays. No sum is longer than the input has channels: a GPU that adds in fp16
-    loses 1.8 % of a sum of 32,000.
+    traffic, so it is done only where the trade pays. No sum is longer than the input has channels: a GPU that adds in
+    fp16 loses 3.5 % of a sum of 32,000.
     """
 
     def __init__(self, taps: Literal["slices", "convolutions"] = "slices") -> None:

@@ -1,13 +1,13 @@
 """Normalisation statistics, written for the arithmetic that will compute them.
 
-On a CPU sums accumulate in fp32 and the plain two-pass form is exact enough and cheapest. Where every op's result is fp16,
-a total or a square of a map may not be larger than 65504 (litert-samples pull request 200 measured what happens otherwise on
-a Mali GPU: correlation 0.94 with the true matte). What adds up inside an op is a matter of its kernel:
+On a CPU sums accumulate in fp32 and the plain two-pass form is exact enough and cheapest. Where every op's result is
+fp16, a total or a square of a map may not be larger than 65504 (litert-samples pull request 200 measured what happens
+otherwise on a Mali GPU: correlation 0.94 with the true matte). What adds up inside an op is a matter of its kernel:
 
-- LiteRT's GPU accelerator and TFLite's older GPU delegate compute a MEAN in fp32 (google-ai-edge/ml-drift, ml_drift/common/
-  kernels/reduce.cc, GetAccumType): ``wide_mean``.
-- Core ML's kernels cannot be read: there every sum here (``fp16_mean``, ``fp16_inverse_deviation``) stays within the range of
-  its largest term, whatever the size and the values.
+- LiteRT's GPU accelerator and TFLite's older GPU delegate compute a MEAN in fp32 (google-ai-edge/ml-drift,
+  ml_drift/common/kernels/reduce.cc, GetAccumType): ``wide_mean``.
+- Core ML's kernels cannot be read: there every sum here (``fp16_mean``, ``fp16_inverse_deviation``) stays within the
+  range of its largest term, whatever the size and the values.
 """
 
 from __future__ import annotations

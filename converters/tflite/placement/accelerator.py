@@ -61,12 +61,20 @@ def estimate(data: bytes, accelerator: Accelerator) -> Placement:
     """What an accelerator takes of a flatbuffer's graph, and the work that is for it; see ``Placement``."""
     graph = read(data)
     reasons = [accelerator.excludes(op) for op in graph.ops]
+    unpacking = [reason for reason in map(accelerator.excludes, graph.unpacking) if reason is not None]
     parts = _partitions(graph, [reason is None for reason in reasons])
     launches = [
         launch for part in parts for launch in accelerator.join(part, graph.outputs | _read_elsewhere(graph, part))
     ]
     moved = sum(accelerator.size(item) for launch in launches for item in (*launch.reads, *launch.writes))
-    return Placement(accelerator.name, len(graph.ops), counted(reasons), len(parts), len(launches), moved)
+    return Placement(
+        accelerator.name,
+        len(reasons) + len(unpacking),
+        counted([*reasons, *unpacking]),
+        len(parts),
+        len(launches),
+        moved,
+    )
 
 
 def _partitions(graph: Graph, taken: Sequence[bool]) -> list[list[Op]]:

@@ -59,12 +59,14 @@ class Op:
 @dataclass(frozen=True)
 class Graph:
     ops: tuple[Op, ...]
+    unpacking: tuple[Op, ...]
+    """Those that compute no activation: DEQUANTIZE of a weight. An accelerator does so when it loads the model."""
     outputs: frozenset[int]
     """The indices of the tensors that the model gives."""
 
 
 def read(data: bytes) -> Graph:
-    """The ops of a flatbuffer's graph in order, but for those that unpack constants (DEQUANTIZE of a weight)."""
+    """The ops of a flatbuffer's graph, in order."""
     model = fb.read(data)
     graph = model.subgraphs[0]
     tensors: dict[int, Tensor] = {}
@@ -78,16 +80,16 @@ def read(data: bytes) -> Graph:
             tensors[index] = Tensor(index, shape, _TYPES[item.type], stored, 0 if scale is None else len(scale))
         return tensors[index]
 
-    ops = []
+    ops, unpacking = list[Op](), list[Op]()
     for op in graph.operators:
         inputs = tuple(tensor(int(index)) for index in op.inputs if index >= 0)
-        if op.inputs is not None and len(inputs) and all(item.constant for item in inputs):
+        unpacks = bool(inputs) and all(item.constant for item in inputs)
+        if unpacks:
             for index in map(int, op.outputs):
-                made = tensor(index)
-                tensors[index] = Tensor(index, made.shape, inputs[0].kind, True, inputs[0].scales)
-            continue
+                tensors[index] = Tensor(index, tensor(index).shape, inputs[0].kind, True, inputs[0].scales)
         second = fb.constant(model, graph.tensors[op.inputs[1]]) if len(op.inputs) > 1 and op.inputs[1] >= 0 else None
         version = int(model.operatorCodes[op.opcodeIndex].version)
         outputs = tuple(tensor(int(index)) for index in op.outputs)
-        ops.append(Op(fb.op_name(model, op), version, inputs, outputs, op.builtinOptions, second))
-    return Graph(tuple(ops), frozenset(map(int, graph.outputs)))
+        found = unpacking if unpacks else ops
+        found.append(Op(fb.op_name(model, op), version, inputs, outputs, op.builtinOptions, second))
+    return Graph(tuple(ops), tuple(unpacking), frozenset(map(int, graph.outputs)))

@@ -1,10 +1,10 @@
 """How ML Drift, and TFLite's older GPU delegate before it, join ops to kernels.
 
-Follows google-ai-edge/ml-drift, ml_drift/common: ``gpu_model_builder`` (one GPU operation for each op; a fused activation
-is one by itself, which is linked to its op whatever comes after, and is left out here), ``transformations/ir/
-transform.cc`` (``TryFusePad``, ``TryAbsorbProducer``, ``TryAbsorbConsumer``, ``TryRemoveNoop``) and ``merge_nodes.cc``
-(``MergeElementwiseNodes``, ``LinkNodes``). The older delegate's ``tflite/delegates/gpu/common/gpu_model.cc`` and
-``transformations/`` do the same.
+Follows google-ai-edge/ml-drift, ml_drift/common: ``gpu_model_builder`` (one GPU operation for each op; a fused
+activation is one by itself, which is linked to its op whatever comes after, and is left out here),
+``transformations/ir/transform.cc`` (``TryFusePad``, ``TryAbsorbProducer``, ``TryAbsorbConsumer``, ``TryRemoveNoop``)
+and ``merge_nodes.cc`` (``MergeElementwiseNodes``, ``LinkNodes``). The older delegate's
+``tflite/delegates/gpu/common/gpu_model.cc`` and ``transformations/`` do the same.
 """
 
 from __future__ import annotations

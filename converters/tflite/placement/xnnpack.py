@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from converters.placement import Rule
 from converters.tflite.placement.accelerator import Accelerator
 from converters.tflite.placement.graph import Op
 
 _SOURCE = "google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.cc"
-_REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN")
 # VisitNode; it looks at no versions.
 _OPERATORS = dict.fromkeys(
     (
@@ -32,10 +29,6 @@ def _pools_apart(op: Op) -> bool:
     )
 
 
-def _keeps_no_axes(op: Op) -> bool:
-    return op.name in _REDUCTIONS and op.value is not None and not np.asarray(op.value).size
-
-
 XNNPACK_FP32 = Accelerator(
     "xnnpack-fp32",
     "XNNPACK in float32",
@@ -43,7 +36,6 @@ XNNPACK_FP32 = Accelerator(
     f"{_SOURCE}, VisitNode",
     (
         Rule("a pool whose stride is above its window", f"{_SOURCE}, CheckPoolingParams", _pools_apart),
-        Rule("a reduction over no axis", f"{_SOURCE}, VisitReduceNode", _keeps_no_axes),
         Rule(
             "more than 6 axes",
             f"{_SOURCE}, XNN_MAX_TENSOR_DIMS",

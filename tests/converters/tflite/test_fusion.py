@@ -19,6 +19,8 @@ CONSTANTS = {
     "shift": RNG.standard_normal((4, 1, 1)),
     "two": np.array(2.0),
     "map": RNG.standard_normal((4, 4, 5)),
+    "one": np.array(1.0),
+    "axes": np.array([2, 3]),
     "six": np.array(6.0),
     "zero": np.array(0.0),
 }
@@ -35,8 +37,8 @@ def network(*nodes, outputs=("y",)):
     )
 
 
-def assert_becomes(proto, wanted):
-    data = to_tflite(proto)
+def assert_becomes(proto, wanted, *, for_gpu=False):
+    data = to_tflite(proto, for_gpu=for_gpu)
     assert operators(data) == wanted
     inputs = feeds(proto)
     for found, expected in zip(run_in_litert(proto, inputs, data), run(proto, inputs), strict=True):
@@ -115,3 +117,30 @@ def test_equal_constants_are_stored_once_and_every_tensor_has_a_name_of_its_own(
     assert len(set(names)) == len(names)
     assert {b"x", b"a", b"b", b"y", b"y/mean"} < set(names)
     assert len(names) == 8  # these, the factor, and the two axes
+
+
+SQUARED = node("Mul", "x x", "s")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "on_cpu", "on_gpu"),
+    [
+        ([node("ReduceMean", "x axes", "y")], ["MEAN", "MEAN"], ["MEAN"]),
+        ([SQUARED, node("Relu", "s", "y")], ["MUL"], ["SQUARE", "RELU"]),
+        ([SQUARED, node("Sqrt", "s", "r"), node("Div", "one r", "y")], ["MUL", "SQRT", "DIV"], ["SQUARE", "RSQRT"]),
+        (
+            [SQUARED, node("Sqrt", "s", "r"), node("Div", "two r", "y")],
+            ["MUL", "SQRT", "DIV"],
+            ["SQUARE", "SQRT", "DIV"],
+        ),
+        (
+            [SQUARED, node("Sqrt", "s", "r"), node("Div", "one r", "d"), node("Add", "d r", "y")],
+            ["MUL", "SQRT", "DIV", "ADD"],
+            ["SQUARE", "SQRT", "DIV", "ADD"],
+        ),
+    ],
+    ids=["mean", "square", "inverse root", "twice the inverse root", "a root that is read again"],
+)
+def test_what_a_gpu_computes_in_one_step_is_one_op_there(nodes, on_cpu, on_gpu):
+    assert_becomes(network(*nodes), on_cpu)
+    assert_becomes(network(*nodes), on_gpu, for_gpu=True)

@@ -7,13 +7,16 @@ import pytest
 
 from converters.diagnose.inspection import inspect
 from converters.tflite import builder as fb
+from converters.tflite.moments import collect
 from converters.tflite.placement import ACCELERATORS, ML_DRIFT, XNNPACK_FP32, estimate
+from converters.tflite.weights import fp16_weights, int8_weights
 from tests.converters.tflite.networks import small_network, tflite
 from tests.graphs import model, node
 
 RNG = np.random.default_rng(0)
 CONSTANTS = {
     "w": RNG.standard_normal((8, 8, 3, 3)),
+    "large": RNG.standard_normal((256, 8, 3, 3)),
     "b": RNG.standard_normal(8),
     "shift": RNG.standard_normal((1, 8, 1, 1)),
 }
@@ -63,7 +66,6 @@ def test_bytes_are_those_of_fp16_in_groups_of_four_channels():
 
 
 def test_an_op_of_a_newer_version_splits_the_graph_and_is_named():
-    """As DEQUANTIZE of version 5 once did: ML Drift takes up to 3."""
     builder = fb.Builder(fb.read(graph(CONV, node("Sqrt", "c", "s"), node("Abs", "s", "y"))))
     next(code for code in builder.model.operatorCodes if code.builtinCode == fb.BuiltinOperator.SQRT).version = 3
     found = estimate(builder.write(), ML_DRIFT)
@@ -71,7 +73,17 @@ def test_an_op_of_a_newer_version_splits_the_graph_and_is_named():
     ((reason, count),) = found.excluded.items()
     assert count == 1
     assert "SQRT of version 3, above 2" in reason
-    assert "support.cc" in reason
+    assert "model_builder.cc" in reason
+
+
+@pytest.mark.parametrize(("version", "taken"), [(3, True), (5, False)])
+def test_weights_that_only_a_newer_version_unpacks_are_named(version, taken):
+    builder = fb.Builder(fb.read(fp16_weights(graph(node("Conv", "x large", "y")))))
+    code = next(item for item in builder.model.operatorCodes if item.builtinCode == fb.BuiltinOperator.DEQUANTIZE)
+    code.version = version
+    found = estimate(builder.write(), ML_DRIFT)
+    assert (found.possible == found.ops) == taken
+    assert taken or "DEQUANTIZE of version 5, above 3" in next(iter(found.excluded))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +102,14 @@ def test_the_estimate_for_xnnpack_is_what_xnnpack_takes(data, tmp_path):
     path.write_bytes(data)
     seen, estimated = inspect(path), estimate(data, XNNPACK_FP32)
     assert (estimated.possible, estimated.partitions) == (seen.delegated_ops, seen.partitions)
+
+
+def test_weights_with_a_scale_for_each_channel_are_taken():
+    """As LiteRT's accelerator was seen to do with int8-weights, int8-mixed and int8 files of the whole network."""
+    data = graph(node("Conv", "x large", "c"), node("Abs", "c", "y"))
+    images = [np.zeros((1, 16, 16, 8), np.float32)] * 2
+    found = estimate(int8_weights(data, collect(data, images), "float"), ML_DRIFT)
+    assert (found.possible, found.ops, found.launches) == (2, 2, 1)
 
 
 def test_every_rule_and_every_list_names_its_source():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modnet_export import VerifyRequest, verify
@@ -12,6 +13,8 @@ from modnet_export.images import inputs
 from modnet_export.verifying import tasks
 from modnet_export.verifying.gpu import SENTENCES
 from modnet_export.verifying.workers import Workers
+from tests.converters.tflite.networks import tflite
+from tests.graphs import model, node
 
 FALLBACK = SENTENCES["wholly on the CPU"]
 
@@ -40,6 +43,45 @@ def test_gpu_accelerator_gives_the_references_matte(dist):
     assert all("GPU" in link.engine and "partly" not in link.engine for link in gpu)
     # It is not the CPU that answered.
     assert all(FALLBACK not in link.reason for link in gpu)
+
+
+@pytest.mark.gpu
+def test_what_the_accelerator_does_not_take_runs_on_the_cpu_and_is_named(tmp_path):
+    """BROADCAST_TO has no kernel there."""
+    from converters.runtimes import software_vulkan
+    from converters.runtimes.litert import LiteRt, LiteRtGpu
+
+    if software_vulkan.find() is None:
+        pytest.skip("no Vulkan device: make setup-gpu-emulation")
+    rng = np.random.default_rng(0)
+    nodes = [
+        node("Conv", "x w", "c", pads=[1, 1, 1, 1]),
+        node("ReduceMean", "c axes", "m"),
+        node("Expand", "m whole", "e"),
+        node("Add", "c e", "y"),
+    ]
+    constants = {"w": rng.standard_normal((1, 3, 3, 3)), "axes": np.array([2, 3]), "whole": np.array([1, 1, 16, 16])}
+    path = tmp_path / "partly.tflite"
+    path.write_bytes(tflite(model(nodes, inputs={"x": [1, 3, 16, 16]}, outputs=["y"], constants=constants)))
+    runtime, image_nhwc = LiteRtGpu(path), rng.uniform(0, 1, (1, 16, 16, 3)).astype(np.float32)
+    assert not runtime.fully_accelerated
+    assert "partly on the CPU (1: no BROADCAST_TO" in runtime.engine
+    np.testing.assert_allclose(runtime.run(image_nhwc), LiteRt(path).run(image_nhwc), atol=1e-4)
+
+
+def test_swiftshader_of_playwrights_chromium_is_found(tmp_path, monkeypatch):
+    from converters.runtimes import software_vulkan
+
+    monkeypatch.delenv("MODNET_EXPORT_GPU_EMULATION", raising=False)
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    monkeypatch.setattr(software_vulkan, "_SYSTEM", ())
+    monkeypatch.setattr(software_vulkan, "folder", lambda: tmp_path / "empty")
+    assert software_vulkan.find() is None
+    browser = tmp_path / "chromium-1200" / "chrome-linux"
+    browser.mkdir(parents=True)
+    for name in ("libvk_swiftshader.so", "libvulkan.so.1"):
+        (browser / name).touch()
+    assert software_vulkan.find() == (browser / "libvk_swiftshader.so", browser / "libvulkan.so.1")
 
 
 def test_silent_fallback_to_the_cpu_fails(dist, pretending):

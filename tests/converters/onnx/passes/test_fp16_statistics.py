@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from onnx import numpy_helper
 
-from converters.onnx.passes.instance_norm import WriteInstanceNorm
+from converters.onnx.passes.instance_norm import Norm, WriteInstanceNorm, write
+from converters.onnx.passes.rewrite import Builder, Names
 from converters.onnx.passes.statistics import CascadeMeans
-from tests.graphs import apply, model, node
+from tests.graphs import apply, model, node, ops
 
 HALF = np.float16
 
@@ -37,8 +39,8 @@ def _fp16_sequential_mean(x):
     return (total / HALF(flat.shape[2])).astype(HALF)[:, :, None, None]
 
 
-def run_fp16(proto, x):
-    """Evaluate with every tensor and every intermediate result rounded to fp16; records the largest magnitude."""
+def run_fp16(proto, x, mean=_fp16_sequential_mean):
+    """Evaluate with all tensors and intermediate results rounded to fp16; ``mean`` is the kernel of ReduceMean."""
     values = {item.name: numpy_helper.to_array(item) for item in proto.graph.initializer}
     values = {name: a.astype(HALF) if a.dtype == np.float32 else a for name, a in values.items()}
     values["x"] = x.astype(HALF)
@@ -51,9 +53,13 @@ def run_fp16(proto, x):
                 attributes = {a.name: list(a.ints) or a.i for a in item.attribute}
                 result = _fp16_conv(*inputs, attributes["strides"], attributes["pads"])
             elif item.op_type == "ReduceMean":
-                result = _fp16_sequential_mean(inputs[0])
+                result = mean(inputs[0])
             elif item.op_type == "ReduceMax":
                 result = inputs[0].max(axis=(2, 3), keepdims=True)
+            elif item.op_type == "Slice":
+                result = inputs[0][:, int(inputs[1][0]) : int(inputs[2][0])]
+            elif item.op_type == "Concat":
+                result = np.concatenate(inputs, axis=1)
             elif item.op_type == "Clip":
                 result = np.maximum(inputs[0], inputs[1])
             elif item.op_type in binary:
@@ -73,6 +79,16 @@ def instance_norm(x, arithmetic):
         constants={"gain": np.ones(channels, np.float32), "shift": np.zeros(channels, np.float32)},
     )
     return apply(WriteInstanceNorm(arithmetic), graph)[0]
+
+
+def partial_norm(size):
+    """Two channels normalised, two beside them."""
+    graph = ir.from_proto(model([node("Identity", "x", "y")], inputs={"x": [1, 4, *size]}, outputs=["y"], constants={}))
+    (old,) = graph.graph
+    build = Builder(old, Names(graph))
+    norm = Norm(0, 2, 1e-5, np.ones(2), np.zeros(2))
+    build.replace([old], write(build, old.inputs[0], norm, "fp16, means in fp32"))
+    return ir.to_proto(graph)
 
 
 def exact(x):
@@ -112,6 +128,43 @@ def test_fp16_writing_neither_overflows_nor_loses_the_variance(kind, size):
     tolerance = 0.1 if kind == "far from zero" else 0.02
     assert np.abs(found - expected).max() <= tolerance * max(scale, 1)
     assert abs(found.std() / expected.std() - 1) < 0.02
+
+
+def _gpu_mean(x):
+    """As ML Drift's kernel: summed in float32, the result in fp16."""
+    return x.astype(np.float32).mean(axis=(2, 3), keepdims=True)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("large", "one bright pixel")])
+def test_writing_for_wide_means_holds_up_to_a_thousand_from_the_mean(kind, size):
+    x = 4 * activations(kind, size) if kind == "half dark" else activations(kind, size)
+    found = run_fp16(instance_norm(x, "fp16, means in fp32"), x, _gpu_mean).astype(np.float64)
+    expected = exact(x)
+    # Of "small", the squares of the least values sink below fp16's smallest normal number.
+    tolerance = 0.1 if kind in ("far from zero", "small") else 0.01
+    assert np.abs(found - expected).max() <= tolerance * max(np.abs(expected).max(), 1)
+
+
+def test_writing_for_wide_means_needs_the_prescale(monkeypatch):
+    x = 100 * activations("half dark", (96, 160)) / 50
+    assert np.isfinite(run_fp16(instance_norm(x, "fp16, means in fp32"), x, _gpu_mean)).all()
+    monkeypatch.setattr("converters.onnx.passes.instance_norm._PRESCALE", 1.0)
+    assert np.square(x - x.mean((2, 3), keepdims=True)).max() > 65504
+    assert (run_fp16(instance_norm(x, "fp16, means in fp32"), x, _gpu_mean) == 0).any(axis=(2, 3)).all()
+
+
+@pytest.mark.parametrize("slices", [True, False])
+@pytest.mark.parametrize("size", [(96, 160), (37, 61)], ids=str)
+def test_channels_beside_the_norm_pass_by_bit_for_bit(size, slices, monkeypatch):
+    if slices:
+        monkeypatch.setattr("converters.onnx.passes.instance_norm._WORTH_SLICING", 0)
+    graph = partial_norm(size)
+    assert ("Slice" in ops(graph)) == slices
+    x = np.concatenate([activations("ordinary", size), activations("large", size)], axis=1)
+    found = run_fp16(graph, x, _gpu_mean)
+    np.testing.assert_array_equal(found[:, 2:], x[:, 2:].astype(HALF))
+    assert np.abs(found[:, :2] - exact(x[:, :2])).max() < 0.02
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "large", "far from zero"])

@@ -78,10 +78,12 @@ class TestConvBeforeResize:
         [((3, 5), (1, 2, 1, 2)), ((3, 3), (0, 0, 0, 0)), ((3, 3), (2, 0, 1, 3)), ((1, 1), (0, 0, 0, 0))],
         ids=str,
     )
-    def test_multiplies_at_the_small_size(self, kernel, pads):
+    @pytest.mark.parametrize("taps", ["slices", "convolutions"])
+    def test_multiplies_at_the_small_size(self, kernel, pads, taps):
         before = enlarged_conv(kernel=kernel, pads=pads)
-        after, modified = apply(ConvBeforeResize(), before)
+        after, modified = apply(ConvBeforeResize(taps), before)
         assert modified
+        assert taps == "slices" or ops(after) == ["Conv", "Resize", "Conv", "Conv", "Relu"]
         assert ops(after)[:2] == ["Conv", "Resize"]
         assert_equal_outputs(before, after, atol=1e-5)
 
