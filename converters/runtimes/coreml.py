@@ -40,9 +40,9 @@ class CoreMl:
         self._evaluator: Any = None
         self._predictor: Any = None
         if sys.platform == "darwin":
-            import coremltools as ct
+            from converters.runtimes.predicting import Predictor
 
-            self._predictor = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[compute_unit])
+            self._predictor = Predictor(path, compute_unit)
             self._engine = f"predicted by Core ML, {compute_unit}"
         else:
             import torch
