@@ -31,7 +31,7 @@ class CoreMl:
         from converters.coreml.package import Package
 
         package = Package(path)
-        description = package.spec.description
+        description = package.description
         self._takes_image, (height, width) = self._port(path, "input", list(description.input), 3)
         gives_image, _ = self._port(path, "output", list(description.output), 1)
         self._gives_bytes = gives_image and not gives_half_image(description.output[0])

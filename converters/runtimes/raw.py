@@ -197,7 +197,7 @@ class CoreMl:
         from converters.coreml.package import Package
 
         package = Package(path)
-        description = package.spec.description
+        description = package.description
         self.inputs, self.outputs = (
             [_coreml_port(item) for item in ports] for ports in (description.input, description.output)
         )
