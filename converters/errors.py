@@ -44,6 +44,10 @@ class CheckFailedError(ExportError):
     exit_code = 1
 
 
+class CrashedError(ExportError):
+    """An engine that runs in a process of its own ended that process."""
+
+
 # What ONNX Runtime writes before the reason: its own name, the file's, and the place in its source.
 _BEFORE_THE_REASON = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:)?(/onnxruntime_src/.*\) )?"

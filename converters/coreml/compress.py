@@ -8,8 +8,8 @@ from converters.coreml.quiet import ct, quiet
 
 Compression = Literal["int8", "palettized6", "palettized4"]
 
-# Weights with fewer elements stay fp16: early and depthwise weights are few and matter most (as in the fp16 TFLite).
-_SMALL = 16384
+SMALL = 16384
+"""Weights of up to so many elements stay fp16: early and depthwise ones are few and matter most, as in fp16 TFLite."""
 
 
 def compress(converted: Any, how: Compression) -> Any:
@@ -23,9 +23,9 @@ def compress(converted: Any, how: Compression) -> Any:
     with quiet():
         if how == "int8":
             linear = optimize.OpLinearQuantizerConfig(
-                mode="linear_symmetric", granularity="per_channel", weight_threshold=_SMALL
+                mode="linear_symmetric", granularity="per_channel", weight_threshold=SMALL
             )
             return optimize.linear_quantize_weights(converted, optimize.OptimizationConfig(global_config=linear))
         bits = 6 if how == "palettized6" else 4
-        palette = optimize.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=_SMALL)
+        palette = optimize.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=SMALL)
         return optimize.palettize_weights(converted, optimize.OptimizationConfig(global_config=palette))

@@ -1,15 +1,19 @@
-"""Weights rounded to fp16 so that a convolution's output changes least, instead of each weight.
+"""Weights rounded to fp16 or to int8 so that a convolution's output changes least, instead of each weight.
 
 An fp16 weight is off by up to 2^-11 of itself. In a depthwise filter whose weights nearly cancel, these errors are a
 wrong gain: of the portrait matting network's fp16 error nearly all came from 288 weights of its first depthwise
 convolution. Here one weight is rounded at a time, and those not yet rounded make up for it (Frantar et al., "GPTQ",
 ICLR 2023, algorithm 1). fp16's steps are finer for smaller weights: those come last. The bias is a weight of a constant
-input of 1. The same idea for integers: ``converters.tflite.rounding``.
+input of 1.
+
+Large weights may be integers instead, times one fp16 scale for each output channel, as coremltools stores them. The
+same idea for TFLite, whose scales are float32: ``converters.tflite.rounding``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +23,15 @@ from converters.onnx.passes.fold_batchnorm import conv_constants
 from converters.onnx.passes.rewrite import Builder, Names, attribute, attributes
 
 Array = npt.NDArray[np.float64]
+_Round = Callable[[int, Array], npt.NDArray[np.floating]]
+"""The column's number, and its values to be rounded."""
 # Directions that the data does not have cost a little too.
-_DAMPING = 1e-5
+_DAMPING, _INTEGER_DAMPING = 1e-5, 1e-2
 # For so few weights (a 3x3 depthwise filter and its bias) all combinations are tried.
 _SEARCHED = 10
+_LEVELS = 127
+# A scale below the largest weight's clips a few weights and rounds all others more finely.
+_SHRINKS = (1.0, 0.92, 0.84, 0.76)
 
 
 def _best_of_both(row: Array, moments: Array) -> Array:
@@ -31,7 +40,7 @@ def _best_of_both(row: Array, moments: Array) -> Array:
     other = np.nextafter(nearest, np.where(nearest > row, -np.inf, np.inf).astype(np.float16)).astype(np.float64)
     picked = np.arange(1 << len(row))[:, None] >> np.arange(len(row)) & 1
     change = np.where(picked, other, nearest.astype(np.float64)) - row
-    best = int(((change @ moments) * change).sum(axis=1).argmin())
+    best = int(_changes(change, moments).argmin())
     return np.asarray(row + change[best])
 
 
@@ -42,19 +51,75 @@ def rounded_rows(rows: Array, moments: Array) -> Array:
         return np.stack([_best_of_both(row, damped) for row in rows])
     steps = np.square(np.spacing(np.abs(rows).astype(np.float16)).astype(np.float64)).mean(axis=0)
     order = np.argsort(-steps * np.diagonal(damped), kind="stable")
+    return _one_by_one(rows, damped, order, lambda column, values: values.astype(np.float16))
+
+
+def _one_by_one(rows: Array, moments: Array, order: npt.NDArray[np.int64], rounded: _Round) -> Array:
+    """Columns rounded in this order, those that are left making up for each error."""
     left = rows[:, order].copy()
     # Upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
-    pass_on = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
+    pass_on = np.linalg.cholesky(np.linalg.inv(moments[np.ix_(order, order)])).T
     found = np.empty_like(rows)
     for k, column in enumerate(order):
-        found[:, column] = left[:, k].astype(np.float16)
+        found[:, column] = rounded(int(column), left[:, k])
         error = (left[:, k] - found[:, column]) / pass_on[k, k]
         left[:, k:] -= error[:, None] * pass_on[k, k:]
     return found
 
 
-def with_half_weights(graph: ir.Model, moments: Mapping[str, Array]) -> ir.Model:
-    """A copy whose convolutions (those with ``moments``, by name) hold weights and biases that fp16 holds exactly."""
+def integer_rows(rows: Array, moments: Array) -> Array:
+    """O x K weights with the bias as the last column: as int8 times a scale for each row, the bias as fp16.
+
+    coremltools finds integers and scales again in what is returned: the largest weight of every row is 127 steps.
+    """
+    bias = rows.shape[1] - 1
+    variances = (np.diagonal(moments) - moments[-1] ** 2)[:-1]
+    # The bias is free to make up for a mean.
+    damped = moments + np.diag(np.append(np.full(bias, _INTEGER_DAMPING * variances.mean() + 1e-12), 1e-12))
+    order = np.append(np.argsort(-np.diagonal(damped)[:-1], kind="stable"), bias)
+    largest = np.abs(rows[:, :-1]).max(axis=1, keepdims=True)
+
+    def tried(scale: Array) -> Array:
+        def rounded(column: int, values: Array) -> npt.NDArray[np.floating]:
+            return values.astype(np.float16) if column == bias else _on_grid(values, scale[:, 0])
+
+        return _one_by_one(rows, damped, order, rounded)
+
+    scale = _found_again(largest)
+    found = np.concatenate([_on_grid(rows[:, :-1], scale), rows[:, -1:]], axis=1)  # each weight by itself
+    found[:, -1] = (found[:, -1] + (rows - found) @ moments[:, -1]).astype(np.float16)
+    least = _changes(found - rows, damped)
+    for scale in [_found_again(largest * shrink) for shrink in _SHRINKS]:
+        other = tried(scale)
+        whole = np.abs(other[:, :-1]).max(axis=1) == _LEVELS * scale[:, 0]
+        changes = np.where(whole, _changes(other - rows, damped), np.inf)
+        found[changes < least] = other[changes < least]
+        least = np.minimum(least, changes)
+    return found
+
+
+def _changes(change: Array, moments: Array) -> Array:
+    """The mean square change of each output."""
+    return np.asarray(((change @ moments) * change).sum(axis=1))
+
+
+def _on_grid(weights: Array, scale: Array) -> Array:
+    return np.asarray(np.clip(np.rint(weights / scale), -_LEVELS, _LEVELS) * scale)
+
+
+def _found_again(largest: Array) -> Array:
+    """A scale near ``largest`` / 127 that coremltools' fp16 arithmetic finds again from a weight of 127 of it."""
+    scale = np.asarray(largest / _LEVELS).astype(np.float16)
+    for _ in range(3):
+        scale = np.asarray(np.float16(2) * (scale.astype(np.float64) * _LEVELS).astype(np.float16) / np.float16(254))
+    return np.where(scale == 0, 1.0, scale.astype(np.float64))
+
+
+def with_half_weights(graph: ir.Model, moments: Mapping[str, Array], *, integers_above: float = math.inf) -> ir.Model:
+    """A copy whose convolutions (those with ``moments``, by name) hold weights and biases that fp16 holds exactly.
+
+    Weights of more than ``integers_above`` elements are those that int8 holds.
+    """
     result = graph.clone()
     names = Names(result)
     for node in tuple(result.graph):
@@ -65,7 +130,8 @@ def with_half_weights(graph: ir.Model, moments: Mapping[str, Array]) -> ir.Model
         weight, bias = constants
         rows = np.concatenate([weight.reshape(len(weight), -1), bias[:, None]], axis=1, dtype=np.float64)
         parts = np.split(rows, int(attribute(node, "group", 1)))
-        whole = np.concatenate([rounded_rows(part, each) for part, each in zip(parts, found, strict=True)])
+        of_part = integer_rows if weight.size > integers_above else rounded_rows
+        whole = np.concatenate([of_part(part, each) for part, each in zip(parts, found, strict=True)])
         build = Builder(node, names)
         new = build.op(
             "Conv",

@@ -18,9 +18,9 @@ Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 # Patches that are looked at in the map of one image: neighbours say nearly the same.
 _POSITIONS = 512
-# Of a larger convolution each weight matters less: the first ten made nearly all of a matte's error. Moments of K x K
-# take most of the time.
-_LARGEST = 320
+FEW, MANY = 320, 1300
+"""Up to so many inputs of an output convolutions are observed, for fp16 and for int8. Moments of K x K take most of the
+time, and of fp16's error the first ten convolutions made nearly all."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,13 @@ class Observed:
     norms: dict[str, Extremes] = field(default_factory=dict)
 
 
-def observe(graph: ir.Model, images: Sequence[Image]) -> Observed:
-    """What the nodes of a graph read of images, each 1 x H x W x 3 in [0, 1]; run by ONNX Runtime."""
+def observe(graph: ir.Model, images: Sequence[Image], most: int = FEW) -> Observed:
+    """What the nodes of a graph read of images, each 1 x H x W x 3 in [0, 1]; run by ONNX Runtime.
+
+    ``most``: how many inputs an output of a convolution may have that is looked at.
+    """
     rng, sums, count, norms = np.random.default_rng(0), dict[str, Array](), dict[str, int](), dict[str, Extremes]()
-    convolutions = {str(node.name): node for node in graph.graph if _observable(node)}
+    convolutions = {str(node.name): node for node in graph.graph if _observable(node, most)}
     instance = {str(node.name): node for node in graph.graph if is_op(node, "InstanceNormalization")}
     for values in _runs(graph, [*convolutions.values(), *instance.values()], images):
         for name, node in instance.items():
@@ -75,12 +78,12 @@ def observe(graph: ir.Model, images: Sequence[Image]) -> Observed:
     return Observed(moments, norms)
 
 
-def _observable(node: ir.Node) -> bool:
+def _observable(node: ir.Node, most: int) -> bool:
     constants = conv_constants(node) if is_op(node, "Conv") else None
     return (
         constants is not None
         and constants[0].ndim == 4
-        and constants[0][0].size <= _LARGEST
+        and constants[0][0].size <= most
         and conv_padding(node) is not None
         and set(attribute(node, "dilations", (1, 1))) == {1}
     )

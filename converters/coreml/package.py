@@ -35,7 +35,7 @@ _TYPES: dict[str, npt.DTypeLike] = {
 
 
 class Package:
-    """A saved ``.mlpackage`` that holds an ML program.
+    """A saved ``.mlpackage`` that holds an ML program; of several functions the default one is read.
 
     Raises ExportError where a part is missing or damaged, or the specification is newer than ``NEWEST_SPECIFICATION``.
     """
@@ -59,6 +59,15 @@ class Package:
         if self.spec.WhichOneof("Type") != "mlProgram":
             raise self._broken(f"{path.name} holds a {self.spec.WhichOneof('Type')}", expected="an ML program")
         self._blobs: dict[str, bytes] = {}
+        # A package of several functions (iOS 18) has one that runs unless an app asks for another.
+        name = self.spec.description.defaultFunctionName or "main"
+        if name not in self.spec.mlProgram.functions:
+            raise self._broken(f"{path.name} has no function {name}", expected=f"a function {name}")
+        self._function = self.spec.mlProgram.functions[name]
+        self.description: Any = next(
+            (item for item in self.spec.description.functions if item.name == name), self.spec.description
+        )
+        """Inputs and outputs of the function that runs, as Xcode shows them."""
 
     def _broken(
         self, what: str, *, expected: str = "a whole .mlpackage", next_step: str = "export it again"
@@ -67,9 +76,8 @@ class Package:
 
     @property
     def operations(self) -> list[Any]:
-        """The operations of the main function, in order."""
-        function = self.spec.mlProgram.functions["main"]
-        return list(function.block_specializations[function.opset].operations)
+        """The operations of the function that runs, in order."""
+        return list(self._function.block_specializations[self._function.opset].operations)
 
     @property
     def weights(self) -> Path:
@@ -78,20 +86,19 @@ class Package:
 
     @property
     def inputs(self) -> list[Any]:
-        """The main function's inputs, with their types."""
-        return list(self.spec.mlProgram.functions["main"].inputs)
+        """That function's inputs, with their types."""
+        return list(self._function.inputs)
 
     @property
     def half_inputs(self) -> set[str]:
-        """The names of the main function's inputs that are fp16."""
+        """The names of its inputs that are fp16."""
         half = MIL_pb2.DataType.Value("FLOAT16")
         return {item.name for item in self.inputs if item.type.tensorType.dataType == half}
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the main function's outputs, in order."""
-        function = self.spec.mlProgram.functions["main"]
-        return list(function.block_specializations[function.opset].outputs)
+        """The names of its outputs, in order."""
+        return list(self._function.block_specializations[self._function.opset].outputs)
 
     def value(self, value: Any) -> Tensor | str:
         """A constant of the program, from the specification or from the weight file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from converters.choices import CoreMlNorms, CoreMlPorts
+from converters.coreml.compress import SMALL
 from converters.coreml.half import with_half_weights
 from converters.coreml.norms import NormChoice, choose, written
-from converters.coreml.observed import Image, observe
+from converters.coreml.observed import FEW, MANY, Image, observe
 from converters.coreml.pixels import takes_pixels
 
 
@@ -31,10 +33,16 @@ def for_ports(graph: ir.Model, ports: CoreMlPorts) -> ir.Model:
     return pixels
 
 
-def for_half(graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], norms: CoreMlNorms = "auto") -> Tuned:
-    """``graph`` (of an image in [0, 1]) for ``ports``, its norms and weights for fp16; ``images`` are 1 x H x W x 3."""
+def for_half(
+    graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], norms: CoreMlNorms = "auto", *, integers: bool = False
+) -> Tuned:
+    """``graph`` (of an image in [0, 1]) for ``ports``, its norms and weights for fp16; ``images`` are 1 x H x W x 3.
+
+    ``integers``: the weights that compression to int8 takes are such that it loses nothing.
+    """
     ready = for_ports(graph, ports)
     scale = np.float32(1 if ports == "multiarray" else 255)
-    observed = observe(ready, [image * scale for image in images])
+    observed = observe(ready, [image * scale for image in images], MANY if integers else FEW)
     choices = choose(ready, observed.norms, norms)
-    return Tuned(written(with_half_weights(ready, observed.moments), choices), choices)
+    rounded = with_half_weights(ready, observed.moments, integers_above=SMALL if integers else math.inf)
+    return Tuned(written(rounded, choices), choices)

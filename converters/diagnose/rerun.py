@@ -263,7 +263,7 @@ class CoreMlGraph(Graph):
 
         package = Package(path)
         self._evaluator = Evaluator(package)
-        description = package.spec.description
+        description = package.description
         self._port = description.input[0]
         self._pictures = {
             item.name

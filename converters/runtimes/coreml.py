@@ -31,7 +31,7 @@ class CoreMl:
         from converters.coreml.package import Package
 
         package = Package(path)
-        description = package.spec.description
+        description = package.description
         self._takes_image, (height, width) = self._port(path, "input", list(description.input), 3)
         gives_image, _ = self._port(path, "output", list(description.output), 1)
         self._gives_bytes = gives_image and not gives_half_image(description.output[0])
@@ -40,9 +40,9 @@ class CoreMl:
         self._evaluator: Any = None
         self._predictor: Any = None
         if sys.platform == "darwin":
-            import coremltools as ct
+            from converters.runtimes.predicting import Predictor
 
-            self._predictor = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[compute_unit])
+            self._predictor = Predictor(path, compute_unit)
             self._engine = f"predicted by Core ML, {compute_unit}"
         else:
             import torch

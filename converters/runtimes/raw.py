@@ -197,15 +197,15 @@ class CoreMl:
         from converters.coreml.package import Package
 
         package = Package(path)
-        description = package.spec.description
+        description = package.description
         self.inputs, self.outputs = (
             [_coreml_port(item) for item in ports] for ports in (description.input, description.output)
         )
         self._predicts = sys.platform == "darwin" and evaluator is None
         if self._predicts:
-            import coremltools as ct
+            from converters.runtimes.predicting import Predictor
 
-            self._model = ct.models.MLModel(str(path), compute_units=ct.ComputeUnit[compute_unit])
+            self._model = Predictor(path, compute_unit)
             self.engine = f"predicted by Core ML, {compute_unit}"
         else:
             import torch
@@ -237,8 +237,7 @@ class CoreMl:
         value: Any = port.stored(real)
         if port.dtype == "image":
             value = Picture.fromarray(value[0].transpose(1, 2, 0).astype(np.uint8))
-        found: dict[str, Any] = self._model.predict({port.name: value})
-        return found
+        return self._model.predict({port.name: value})
 
 
 def _coreml_port(port: Any) -> Port:

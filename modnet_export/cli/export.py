@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -31,9 +32,11 @@ class ExportOptions:
     ] = "demo"
     input_range: InputRangeOption = None
     size: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Height x width, multiples of 32. Default: the only one that your own .onnx takes, else 512x512."
+            help="Height x width, multiples of 32, or square, portrait-9x16, portrait-3x4, landscape-16x9, "
+            "landscape-4x3. May be repeated: each size gets a folder of its own in --out. Default: the only one that "
+            "your own .onnx takes, else 512x512."
         ),
     ] = None
     formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite"
@@ -94,8 +97,16 @@ class ExportOptions:
     out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist")
     as_json: JsonOption = False
 
-    def request(self) -> ExportRequest:
-        """Every option as its type; raises ExportError for one that is none, before anything long begins."""
+    def requests(self) -> list[ExportRequest]:
+        """A request for each size; raises ExportError for an option that is none, before anything long begins."""
+        sizes = list(dict.fromkeys(self._sizes()))
+        if len(sizes) == 1:
+            return [self._request(sizes[0], self.out)]
+        if self.pareto is not None:
+            raise ExportError("a plot shows models of one size", where="`pareto`", expected="`size` once")
+        return [self._request(size, self.out / str(size)) for size in sizes]
+
+    def _request(self, size: Size, out: Path) -> ExportRequest:
         from converters.budget import Budget
         from modnet_export.exporting.request import ExportRequest
         from modnet_export.record.files import writable_file
@@ -105,7 +116,7 @@ class ExportOptions:
         request = ExportRequest(
             checkpoint=self.checkpoint,
             input_range=self.input_range,
-            size=self._size(),
+            size=size,
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,
@@ -121,7 +132,7 @@ class ExportOptions:
             tolerances=ToleranceChanges.parse(self.tolerance or ()),
             keep_failing=self.keep_failing,
             pareto_points=0 if self.pareto is None else 9,
-            out=self.out,
+            out=out,
         )
         if (self.budget or self.pareto) and not request.searched:
             raise ExportError(
@@ -131,18 +142,18 @@ class ExportOptions:
             )
         return request
 
-    def _size(self) -> Size:
+    def _sizes(self) -> list[Size]:
         from modnet_export.model import checkpoint
         from modnet_export.model.onnx_ports import ports, read_onnx
         from modnet_export.record.contract import Size
 
-        if self.size is not None:
-            return Size.parse(self.size)
+        if self.size:
+            return [Size.parse(text) for text in self.size]
         source = checkpoint.resolve(self.checkpoint)
         own = None
         if source.kind == "onnx":
             own = ports(read_onnx(source.path, checked=False), source.path, self.input_range).size
-        return Size.parse("512x512" if own is None else "x".join(map(str, own)))
+        return [Size.parse("512x512" if own is None else "x".join(map(str, own)))]
 
 
 def export(options: ExportOptions) -> None:
@@ -150,20 +161,28 @@ def export(options: ExportOptions) -> None:
     from modnet_export.cli.tables import say_manifest
     from modnet_export.exporting import run
 
-    request = options.request()
+    requests = options.requests()
+    if len(requests) > 1:  # no size may be found wrong after the minutes of another one
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each export says it again
+            for request in requests:
+                request.check()
     with stages() as progress:
-        manifest = run.export(request, progress)
+        manifests = [run.export(request, progress) for request in requests]
     if options.pareto is not None:
-        _draw(options.pareto, manifest)
+        _draw(options.pareto, manifests[0])
     if options.as_json:
-        say_json(manifest.model_dump_json(indent=2))
-    else:
-        say_manifest(manifest)
-        passed = sum(item.passed for item in manifest.artefacts)
-        say(f"\nWrote {escape(str(options.out))}/ with {passed} verified models and manifest.json.")
-    run.require_parity(manifest.artefacts, {item.input for each in manifest.artefacts for item in each.parity})
+        texts = [item.model_dump_json(indent=2) for item in manifests]
+        say_json(texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
+    for request, manifest in zip(requests, manifests, strict=True):
+        if not options.as_json:
+            say_manifest(manifest)
+            passed = sum(item.passed for item in manifest.artefacts)
+            say(f"\nWrote {escape(str(request.out))}/ with {passed} verified models and manifest.json.")
+    for manifest in manifests:
+        run.require_parity(manifest.artefacts, {item.input for each in manifest.artefacts for item in each.parity})
     if not options.as_json:
-        _say_next(options.out, manifest)
+        _say_next(requests[0].out, manifests[0])
 
 
 def _say_next(out: Path, manifest: Manifest) -> None:

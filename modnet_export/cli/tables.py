@@ -20,6 +20,9 @@ def say_manifest(manifest: Manifest) -> None:
     for heading in ("artefact", "for", "MB", "input", largest, mean, psnr, "verdict"):
         shown.add_column(heading, justify="left" if heading in ("artefact", "for", "input") else "right")
     for artefact in manifest.artefacts:
+        if not artefact.parity:  # its engine crashed
+            size_mb = f"{artefact.bytes / 1e6:.1f}"
+            shown.add_row(artefact.file, artefact.tuning or "any", size_mb, *("-",) * 4, "[bold red]CRASHED[/]")
         for index, item in enumerate(artefact.parity):
             finite = item.max_abs_difference is not None
             shown.add_row(
@@ -46,7 +49,7 @@ def say_manifest(manifest: Manifest) -> None:
     _say_norms(manifest)
     say(f"Absolute differences of mattes in [0, 1] from the reference ({escape(manifest.reference)}), PSNR in dB.")
     say(f"Allowed: {_limits(manifest)}.")
-    for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml"}:
+    for engine in {item.engine: None for item in manifest.artefacts if item.format == "coreml" and item.parity}:
         say(f"Core ML packages were {engine}.")
 
 

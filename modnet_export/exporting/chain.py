@@ -40,6 +40,7 @@ class Chain:
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
+        self._halves: dict[bool, Tuned] = {}
 
     @property
     def calibration(self) -> str | None:
@@ -117,7 +118,7 @@ class Chain:
         from converters.coreml.tuned import for_ports
 
         tuning, ports = row.tuned(self._request.tune) or "cpu", self._request.coreml_io
-        tuned = self._tuned if tuning == "ane" and row.precision != "fp32" else None
+        tuned = self._tuned(integers=row.precision == "int8") if tuning == "ane" and row.precision != "fp32" else None
         convert(
             for_ports(self._graph(tuning), ports) if tuned is None else tuned.graph,
             precision=cast("CoreMlPrecision", row.precision),  # the recipes name only what it has
@@ -139,17 +140,21 @@ class Chain:
         """What a package says of its weights: of a user's own, what the user says."""
         return asked if asked is not None else known if self._request.checkpoint in checkpoint.names() else ""
 
-    @cached_property
-    def _tuned(self) -> Tuned:
+    def _tuned(self, *, integers: bool) -> Tuned:
         from converters.coreml.tuned import for_half
 
-        self._progress("measuring norms and weights for fp16")
-        images = representative.some(self._calibration.images())
-        return for_half(self._graph("ane"), self._request.coreml_io, images, self._request.coreml_norms)
+        if integers not in self._halves:
+            self._progress(f"measuring norms and weights for {'int8' if integers else 'fp16'}")
+            images = representative.some(self._calibration.images())
+            self._halves[integers] = for_half(
+                self._graph("ane"), self._request.coreml_io, images, self._request.coreml_norms, integers=integers
+            )
+        return self._halves[integers]
 
     def norms(self, row: Recipe) -> tuple[NormRecord, ...]:
         """How the norms of an artefact that was written are computed, where that was a choice."""
-        if "_tuned" not in self.__dict__ or row.format != "coreml" or row.precision == "fp32":
+        tuned = self._halves.get(row.precision == "int8")
+        if tuned is None or row.format != "coreml" or row.precision == "fp32":
             return ()
         return tuple(
             NormRecord(
@@ -161,7 +166,7 @@ class Chain:
                 form=item.form,
                 why=item.why,
             )
-            for item in self._tuned.norms
+            for item in tuned.norms
         )
 
     def _matting(self) -> Matting:

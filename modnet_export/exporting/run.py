@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from converters.budget import Budget
-from converters.errors import CheckFailedError, ExportError
+from converters.errors import CheckFailedError, CrashedError, ExportError, ExportWarning
 from converters.progress import Progress, silent
 from converters.runtimes import open_runtime
 from modnet_export.exporting.chain import Chain
@@ -20,6 +21,7 @@ from modnet_export.record import manifest
 from modnet_export.record.contract import OPSET
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
 from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, PlacementRecord, SourceRecord
+from modnet_export.record.measures import Measurement
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
 from modnet_export.verifying.gates import decided
@@ -83,8 +85,16 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
 def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, inputs: Sequence[Sample]) -> Artefact:
     """The record of an artefact that was just written, with its parity."""
     path = folder / row.file
-    tuning, runtime, searched = row.tuned(request.tune), open_runtime(path), chain.searches.get(row.file)
+    tuning, searched = row.tuned(request.tune), chain.searches.get(row.file)
     limits = request.tolerance(row, None if searched is None else Budget.parse(searched.budget))
+    parity: tuple[Measurement, ...] = ()
+    try:
+        runtime = open_runtime(path)
+        engine = runtime.engine
+        parity = measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits)
+    except CrashedError as error:  # the other artefacts have their rows
+        engine = error.what
+        warnings.warn(str(error), ExportWarning, stacklevel=2)
     return Artefact(
         file=row.file,
         format=row.format,
@@ -96,8 +106,8 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         sha256=sha256(path),
         contract=request.contract(row),
         tolerance=limits,
-        engine=runtime.engine,
-        parity=measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits),
+        engine=engine,
+        parity=parity,
         search=searched,
         norms=chain.norms(row),
         placement=_placement(path) if row.format == "tflite" else (),

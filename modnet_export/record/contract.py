@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SIZE_MULTIPLE = 32
+PRESETS = {
+    "square": (512, 512),
+    "portrait-9x16": (512, 288),
+    "portrait-3x4": (512, 384),
+    "landscape-16x9": (288, 512),
+    "landscape-4x3": (384, 512),
+}
+"""Heights and widths by the names that ``Size.parse`` knows: the shapes of cameras, exactly, none longer than 512."""
 LARGEST_SIDE = 4096
 """The side of the largest image that every Vulkan device takes (maxImageDimension2D)."""
 INPUT_NAME = "image"
@@ -45,7 +53,10 @@ class Size(Strict):
 
     @classmethod
     def parse(cls, text: str) -> Size:
-        """From ``HxW`` or one number for a square; raises ExportError."""
+        """From ``HxW``, one number for a square, or a name in ``PRESETS``; raises ExportError."""
+        if text.lower() in PRESETS:
+            height, width = PRESETS[text.lower()]
+            return cls(height=height, width=width)
         parts = text.lower().split("x")
         if 1 <= len(parts) <= 2 and all(part.isascii() and part.isdecimal() and len(part) < 10 for part in parts):
             with suppress(ValidationError):
@@ -53,7 +64,8 @@ class Size(Strict):
         raise ExportError(
             f"'{text}' is not a size that MODNet can run at",
             where="`size`",
-            expected=f"HEIGHTxWIDTH, both multiples of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LARGEST_SIDE}",
+            expected=f"HEIGHTxWIDTH, both multiples of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {LARGEST_SIDE}, "
+            f"or {', '.join(PRESETS)}",
             next_step="try `size=512x512`, or `size=256x384` for a faster and coarser model",
         )
 

@@ -170,7 +170,13 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
             before = None
             continue
         fitted = chunk.cache.get(item)
-        matte_nhwc = runtime.run(fitted.image_nhwc)
+        try:
+            matte_nhwc = runtime.run(fitted.image_nhwc)
+        except ExportError as error:  # an engine that crashed: the other inputs have theirs
+            if item in chunk.asked:
+                rows.append(Row(candidate.identity, item.key, error=str(error)))
+            before = None
+            continue
         predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
         if item in chunk.asked:
             noise = fitted.sample(item.name).noise

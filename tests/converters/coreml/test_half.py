@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from converters.coreml.half import rounded_rows, with_half_weights
+from converters.coreml.half import integer_rows, rounded_rows, with_half_weights
 from converters.coreml.observed import observe
 from converters.onnx.graph import constant
 from tests.graphs import model, node, run
@@ -79,3 +79,24 @@ def test_moments_are_those_of_the_patches(network):
     patches = torch.nn.functional.unfold(torch.from_numpy(image.transpose(0, 3, 1, 2)), 3, padding=1, stride=2)[0].T
     patches = np.concatenate([patches.double().numpy(), np.ones((len(patches), 1))], axis=1)
     np.testing.assert_allclose(moments[0], patches.T @ patches / len(patches), rtol=1e-6)
+
+
+def test_integers_are_found_again_by_coremltools_and_change_the_output_less():
+    """Weights of all sizes: fp16 scales of small ones have few bits."""
+    from coremltools.optimize.coreml._quantization_passes import linear_quantize_weights
+
+    rng = np.random.default_rng(5)
+    x = np.append(1 + rng.standard_normal((500, 1)) + 0.2 * rng.standard_normal((500, 40)), np.ones((500, 1)), axis=1)
+    moments, rows = x.T @ x / len(x), rng.standard_normal((64, 41)) * np.logspace(-3, 1, 64)[:, None]
+    found = integer_rows(rows, moments)
+    found_weights = found[:, :-1].astype(np.float16)
+    stored = linear_quantize_weights.blockwise_compress(found_weights, 8, "LINEAR_SYMMETRIC", True, [1, 0])
+    np.testing.assert_allclose(linear_quantize_weights.decompress(stored), found[:, :-1], rtol=2**-10)
+    np.testing.assert_array_equal(np.abs(stored.data).max(axis=1), 127)
+    nearest = linear_quantize_weights.blockwise_compress(
+        rows[:, :-1].astype(np.float16), 8, "LINEAR_SYMMETRIC", True, [1, 0]
+    )
+    plain = np.append(linear_quantize_weights.decompress(nearest), rows[:, -1:], axis=1)
+    for one in range(0, 64, 8):
+        part = slice(one, one + 8)
+        assert error(rows[part], found[part], moments) < 0.2 * error(rows[part], plain[part], moments)

@@ -6,6 +6,8 @@ import json
 from datetime import date, timedelta
 from importlib.metadata import version
 
+import numpy as np
+import onnx_ir as ir
 import pytest
 from coremltools.converters import _converters_entry
 
@@ -13,9 +15,11 @@ from converters.coreml.convert import convert
 from converters.coreml.package import NEWEST_SPECIFICATION, Package
 from converters.coreml.quiet import ct, quiet
 from converters.coreml.tuned import for_ports
+from converters.diagnose.inspection import inspect
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
 from tests.converters.coreml.conftest import META
+from tests.graphs import model, node, run
 
 
 def test_metadata_and_ports_are_documented(packages):
@@ -116,3 +120,36 @@ def test_manifest_of_something_else_is_refused(copy):
     (copy / "Manifest.json").write_text(json.dumps({"itemInfoEntries": []}))
     with pytest.raises(ExportError, match=r"cannot read broken\.mlpackage"):
         open_runtime(copy)
+
+
+def test_package_of_several_functions_is_read_by_its_default_one(tmp_path):
+    """As coremltools joins packages of two sizes, with shared weights (iOS 18)."""
+    rng = np.random.default_rng(0)
+    weights = {"wide": rng.standard_normal((64, 3, 1, 1)), "last": rng.standard_normal((1, 64, 1, 1))}
+    functions = ct.utils.MultiFunctionDescriptor()
+    for height, width in ((32, 64), (64, 32)):
+        nodes = [node("Conv", "image wide", "a"), node("Relu", "a", "b"), node("Conv", "b last", "matte")]
+        shapes = {"inputs": {"image": [1, 3, height, width]}, "outputs": ["matte"]}
+        each, single = model(nodes, **shapes, constants=weights), tmp_path / f"{height}.mlpackage"
+        options = {"precision": "fp32", "target": "iOS18", "ports": "multiarray"}
+        convert(ir.from_proto(each), metadata=META, package=single, **options)
+        functions.add_function(str(single), "main", f"size_{height}")
+    functions.default_function_name = "size_64"
+    several = tmp_path / "several.mlpackage"
+    with quiet():
+        ct.utils.save_multifunction(functions, str(several))
+    image = rng.random((1, 64, 32, 3), np.float32)
+    runtime = open_runtime(several)
+    assert runtime.size == (64, 32)
+    (wanted,) = run(each, {"image": image.transpose(0, 3, 1, 2)})
+    np.testing.assert_allclose(runtime.run(image)[..., 0], wanted[:, 0], atol=1e-5)
+    assert inspect(several).inputs == inspect(single).inputs
+
+
+def test_package_without_the_function_that_it_names_is_refused(copy):
+    path = copy / "Data/com.apple.CoreML/model.mlmodel"
+    spec = Package(copy).spec
+    spec.description.defaultFunctionName = "other"
+    path.write_bytes(spec.SerializeToString())
+    with pytest.raises(ExportError, match="has no function other"):
+        Package(copy)

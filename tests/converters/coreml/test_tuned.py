@@ -7,8 +7,10 @@ from collections import Counter
 import numpy as np
 import onnx_ir as ir
 import pytest
+import torch
 
 from converters.coreml.convert import convert
+from converters.coreml.interpreter import Evaluator
 from converters.coreml.norms import choose, written
 from converters.coreml.observed import Extremes, observe
 from converters.coreml.package import Package
@@ -185,3 +187,38 @@ def test_worst_order_swallows_what_fp16_cannot_add():
 
     assert worst_sum(torch.tensor([0.5, 2048.0, 0.5])) == 2048
     assert worst_sum(torch.tensor([3.0, 4.0])) == 7
+
+
+def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_path):
+    rng = np.random.default_rng(6)
+    shapes = {"first": (160, 3, 1, 1), "large": (160, 160, 1, 1), "last": (1, 160, 1, 1)}
+    proto = model(
+        [
+            node("Conv", "image first", "a"),
+            node("Relu", "a", "b"),
+            node("Conv", "b large bias", "c"),
+            node("Conv", "c last", "matte"),
+        ],
+        inputs={"image": [1, 3, 32, 48]},
+        outputs=["matte"],
+        constants={name: rng.standard_normal(shape) / 12 for name, shape in shapes.items()} | {"bias": np.ones(160)},
+    )
+    images = [rng.random((1, 32, 48, 3), np.float32) for _ in range(2)]
+    image = {"image": images[0].transpose(0, 3, 1, 2)}
+    (wanted,), errors = run(proto, image), {}
+    for integers in (False, True):
+        tuned, package = (
+            for_half(ir.from_proto(proto), "multiarray", images, integers=integers),
+            tmp_path / f"{integers}",
+        )
+        convert(
+            tuned.graph, precision="int8", target="iOS16", ports="multiarray", metadata=META, package=package,
+            wide_statistics=False,
+        )  # fmt: skip
+        (matte,) = run(ir.to_proto(tuned.graph), image)
+        found = Evaluator(Package(package)).run({"image": torch.from_numpy(image["image"].copy())})["matte"].numpy()
+        errors[integers] = np.abs(found - wanted).mean()
+        lost = np.abs(found - matte).mean()
+    assert [name for name, _ in kinds(package)].count("constexpr_affine_dequantize") == 1
+    assert lost < 2 * np.abs(wanted).mean() * 2**-10
+    assert errors[True] < 0.7 * errors[False]  # fp16 activations err as well

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from converters.runtimes import open_runtime
 from modnet_export.record.contract import Size
 
 MODELS = ["modnet_fp32.onnx", "modnet_opt_fp32.onnx", "modnet_fp32.tflite", "modnet_fp16.tflite"]
@@ -302,15 +303,39 @@ def test_the_size_is_the_only_one_that_a_users_own_model_takes(dist, modnet, tmp
 
     dynamic_onnx = tmp_path / "dynamic.onnx"
     onnx.save(official("opset11_official", modnet), dynamic_onnx)
-    sizes = [ExportOptions(str(path)).request().size for path in (dist / "modnet_fp32.onnx", dynamic_onnx)]
+    sizes = [ExportOptions(str(path)).requests()[0].size for path in (dist / "modnet_fp32.onnx", dynamic_onnx)]
     assert sizes == [Size(height=96, width=128), Size(height=512, width=512)]
-    assert ExportOptions(str(dynamic_onnx), size="96x128").request().size == sizes[0]
+    assert ExportOptions(str(dynamic_onnx), size=["96x128"]).requests()[0].size == sizes[0]
+
+
+def test_each_size_gets_a_folder_of_its_own(run, tmp_path):
+    """Whole exports: what takes a folder takes each of them."""
+    out = tmp_path / "dist"
+    arguments = ("export", "--formats", "onnx", "--precisions", "fp32", "--out", str(out), "--json")
+    code, stdout, _ = run(*arguments, "--size", "64x32", "--size", "32x64", "--size", "64x32")
+    assert code == 0
+    assert [(item["size"]["height"], item["size"]["width"]) for item in json.loads(stdout)] == [(64, 32), (32, 64)]
+    assert {path.name for path in out.iterdir()} == {"64x32", "32x64"}
+    for folder in out.iterdir():
+        assert "x".join(map(str, open_runtime(folder / "modnet_fp32.onnx").size)) == folder.name
+
+
+def test_wrong_second_size_is_refused_before_the_first_is_exported(run, tmp_path):
+    out = tmp_path / "dist"
+    (out / "64x32").mkdir(parents=True)
+    (out / "64x32/mine").touch()
+    code, _, err = run("export", "--out", str(out), "--size", "32x64", "--size", "64x33")
+    assert (code, list(out.iterdir())) == (2, [out / "64x32"])
+    assert "'64x33' is not a size" in err
+    code, _, err = run("export", "--out", str(out), "--size", "32x64", "--size", "64x32", "--pareto", "a.png")
+    assert code == 2
+    assert "--pareto" in err
 
 
 def test_a_budget_is_taken_where_a_search_runs_for_onnx():
     from modnet_export.cli.export import ExportOptions
 
-    request = ExportOptions(formats="onnx", precisions="int8", budget="mad<=0.002").request()
+    request = ExportOptions(formats="onnx", precisions="int8", budget="mad<=0.002").requests()[0]
     assert [row.file for row in request.searched] == ["modnet_int8.onnx"]
 
 

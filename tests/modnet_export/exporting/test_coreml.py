@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from converters.errors import ExportWarning
+from converters.errors import CheckFailedError, CrashedError, ExportWarning
 from modnet_export import ExportRequest, Size
+from modnet_export.exporting import run
 from modnet_export.exporting.chain import Chain
 from modnet_export.record import manifest
 
@@ -51,3 +53,27 @@ def test_users_weights_carry_what_the_user_says_alone():
 def test_large_package_is_warned_of(side, warned, tmp_path, recwarn):
     ExportRequest(size=Size(height=64, width=side), formats=("coreml",), out=Path(tmp_path, "dist")).check()
     assert any(issubclass(item.category, ExportWarning) for item in recwarn) == warned
+
+
+def test_crash_of_core_ml_is_a_row_and_the_others_have_theirs(folder, monkeypatch, capsys):
+    """As on a Mac, whose Core ML ends the process that it runs in."""
+    from modnet_export.cli.tables import say_manifest
+
+    def crashing(path):
+        raise CrashedError(f"Core ML crashed with {path.name} on ALL, signal 11")
+
+    monkeypatch.setattr(run, "open_runtime", crashing)
+    whole = manifest.load(folder)
+    request = ExportRequest(size=whole.size, formats=("coreml",), precisions=("fp16",))
+    (row,) = request.recipes()
+    chain = SimpleNamespace(searches={}, norms=lambda row: ())
+    with pytest.warns(ExportWarning, match="signal 11"):
+        crashed = run._verified(row, request, chain, folder, [])
+    assert not crashed.passed
+    others = tuple(item for item in whole.artefacts if item.file != row.file)
+    say_manifest(whole.model_copy(update={"artefacts": (*others, crashed)}))
+    assert "CRASHED" in capsys.readouterr().out
+    with pytest.raises(
+        CheckFailedError, match=r"1 of \d artefact.*\n  modnet_fp16.mlpackage: 1 of 1 inputs have no result"
+    ):
+        run.require_parity([*others, crashed], ["photo"])

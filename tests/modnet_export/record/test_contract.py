@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from converters.errors import ExportError
-from modnet_export.record.contract import Contract, Size
+from modnet_export.record.contract import PRESETS, Contract, Size
 from modnet_export.record.recipes import recipe
 
 
@@ -12,6 +12,15 @@ from modnet_export.record.recipes import recipe
 def test_size_is_parsed(text):
     size = Size.parse(text)
     assert f"{size}" in (f"{text}x{text}", text.lower())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_has_the_shape_that_its_name_says(name):
+    size = Size.parse(name.upper())
+    across, down = map(int, name.rpartition("-")[2].split("x")) if "-" in name else (1, 1)
+    assert size.width * down == size.height * across
+    assert max(size.width, size.height) == 512
+    assert (size.height > size.width) == name.startswith("portrait")
 
 
 @pytest.mark.parametrize(

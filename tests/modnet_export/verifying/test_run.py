@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from converters.errors import ExportError
+from converters.errors import CrashedError, ExportError
 from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
 from modnet_export.cli.tables import say_verification
 from modnet_export.images.inputs import builtin
@@ -56,6 +56,26 @@ def test_artefact_that_cannot_be_opened_is_not_run_and_fails(dist, monkeypatch):
     assert [link.verdict for link in result.links] == ["not run", "not run", "passed", "passed"]
     assert "no engine today" in result.links[0].reason
     assert not result.passed
+
+
+def test_crash_on_one_input_is_a_row_and_the_other_input_has_its_own(dist, monkeypatch):
+    class Crashing:
+        def __init__(self, path, **options):
+            self._real, self._crashes = real(path, **options), path.name == "modnet_fp32.onnx"
+            self.engine, self.size = self._real.engine, self._real.size
+
+        def run(self, image_nhwc):
+            if self._crashes:
+                self._crashes = False
+                raise CrashedError("Core ML crashed, signal 11")
+            return self._real.run(image_nhwc)
+
+    real = tasks.open_runtime
+    monkeypatch.setattr(tasks, "open_runtime", Crashing)
+    first, second, *_ = verify(VerifyRequest(dist)).links
+    assert (first.verdict, len(first.measurements)) == ("not run", 1)
+    assert "signal 11" in first.reason
+    assert (second.verdict, len(second.measurements)) == ("passed", 2)
 
 
 def test_folder_with_nothing_for_a_delegate_is_refused(tmp_path):

@@ -8,7 +8,35 @@ from PIL import Image
 
 from . import utils
 
-__all__ = ["CompiledMLModel", "utils"]
+__all__ = ["CompiledMLModel", "MLModel", "utils"]
+
+
+class MLModel:  # coremltools/models/model.py
+    """FAKE_ANSWERS is a folder with the image.npy that must come, as pixels or as a multi-array, and its matte.npy.
+
+    FAKE_CRASH: "load UNIT" or "predict UNIT" ends the process, FAKE_ERROR is raised by ``predict``.
+    """
+
+    def __init__(self, path, compute_units):
+        from coremltools import ComputeUnit
+
+        assert Path(path, "Manifest.json").exists()
+        self.unit, self.answers = ComputeUnit(compute_units).name, Path(os.environ["FAKE_ANSWERS"])
+        print("Core ML talks on the standard output", flush=True)
+        self._may_crash("load")
+
+    def _may_crash(self, where):
+        if os.environ.get("FAKE_CRASH") == f"{where} {self.unit}":
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+    def predict(self, data):
+        self._may_crash("predict")
+        if "FAKE_ERROR" in os.environ:
+            raise RuntimeError(os.environ["FAKE_ERROR"])
+        (value,) = data.values()
+        matte = np.load(self.answers / "matte.npy")
+        np.testing.assert_array_equal(np.asarray(value), np.load(self.answers / "image.npy"))
+        return {"matte": Image.fromarray(matte) if isinstance(value, Image.Image) else matte}
 
 
 class CompiledMLModel:  # coremltools/models/_compiled_model.py
