@@ -46,8 +46,8 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
     begun: dict[Subject, Run] = {}
     for subject in subjects:
         conditions = {**session.conditions, **plan.conditions(subject), "a sample is": sample}
-        if subject.delegate == "gpu" and not in_app:
-            conditions["precision"] = "fp16 allowed"  # by both tools' flags or defaults; an app decides itself
+        if subject.delegate == "gpu":
+            conditions |= session.settings.gpu.conditions(None if session.tool is None else session.tool.kind)
         begun[subject] = session.record.begun(subject, conditions)
     for together in [begun] if plan.sustained_minutes is None else [{key: run} for key, run in begun.items()]:
         _in_turn(session, plan, together, timing)
@@ -106,7 +106,7 @@ def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, tim
     if throttled and not warm and not sustained and dropped < _DROPPED:
         return replace(before, after={**before.after, "dropped_blocks": dropped + 1})
     marks = {*taken.marks, *session.marks, *warm, *throttled, *_capped(state), *session.unpinned()}
-    if plan.samples and not session.takes_images:
+    if plan.samples and not session.takes_image(subject):
         marks.add("matte not compared")
     more: dict[str, str | int | float] = {"dropped_blocks": dropped} if dropped else {}
     if sustained:

@@ -58,7 +58,10 @@ def test_samples_of_an_app_are_single_runs(phones, run):
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")
     assert "--es delegate cpu" in calls[0]
     assert "--ei threads 1 --ei runs 2 --ei seconds 0 --ei height 96 --ei width 128" in calls[0]
-    assert re.search(f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/image ", calls[0])
+    assert re.search(
+        f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/\\w+/image.raw ", calls[0]
+    )
+    assert len([path for path in device.pushed if "image.raw" in path]) == 1
     assert (one.end_to_end_ms, one.cold_start_ms) == ((40.0,) * 5, (800.5,) * 5)
     assert one.pss_bytes == (90_000_000,) * 5
     # Beside what adb's shell reads.
