@@ -61,6 +61,7 @@ def _by_run_model(session: DeviceSession, tool: str, subject: Subject, image: st
     answer = session.call(["sh", "-c", 'exec "$@" > "$0" 2>&1', log, *command], session.settings.block_timeout_s)
     values = f"{log}.values"
     said = session.device.shell(["sh", "-c", _SPLIT, log, values], check=False, seconds=120).out
+    session.keep(subject, said)
     if answer.code:
         lines = [line for line in said.splitlines() if line.startswith("E")] or said.strip().splitlines() or ["nothing"]
         raise ExportError(f"run_model ended with {answer.code}; it printed: {lines[-1][:300]}", where=subject.name)

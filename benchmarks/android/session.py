@@ -30,7 +30,7 @@ from modnet_export.record.files import scratch_folder, sha256
 _CLOCKS = (
     '(rm -f "$0.gpu"; while kill -0 $p; do taskset -p $p > "$0.mask"; '
     f'cat {facts.GPU_CLOCKS} >> "$0.gpu"; '
-    'read -r up idle < /proc/uptime; printf "%s " "$up"; '
+    'read -r up idle < /proc/uptime; printf "%s " "${up:-0}"; '
     "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq | tr '\\n' ' '; echo; "
     'sleep 1; done) > "$0.clocks" 2> /dev/null < /dev/null &'
 )
@@ -125,7 +125,7 @@ class DeviceSession:
         gpu = [int(word) for word in self.device.text(["cat", f"{self.process_file}.gpu"]).split() if word.isdecimal()]
         found = {"gpu_clock_in_block_hz": f"{sum(gpu) / len(gpu):.0f}"} if gpu else {}
         text = self.device.text(["cat", f"{self.process_file}.clocks"])
-        rows = [(float(up), khz.split()) for up, khz in re.findall(r"^([\d.]+) ((?:\d+ ?)+)$", text, re.MULTILINE)]
+        rows = [(float(up), khz.split()) for up, khz in re.findall(r"^([\d.]+) ([\d ]+)$", text, re.MULTILINE)]
         if not rows or len({len(khz) for _, khz in rows}) > 1:
             return found, ()
         means = (sum(map(int, column)) / len(column) for column in zip(*(khz for _, khz in rows), strict=True))
@@ -151,7 +151,7 @@ class DeviceSession:
             command += npu_arguments(self.files.folder)
         answer = self.call([*command, *more], self.settings.block_timeout_s + timing.seconds + timing.warmup_s)
         text = f"{answer.out}\n{answer.err}\n{self._log()}"
-        self._keep(subject, text)
+        self.keep(subject, text)
         if answer.code:
             lines = [line for line in text.splitlines() if "error" in line.lower()] or text.strip().splitlines()
             raise ExportError(
@@ -172,7 +172,7 @@ class DeviceSession:
         script = 'logcat -d -v brief --pid "$(cat "$0")"'
         return self.device.text(["sh", "-c", script, self.process_file])
 
-    def _keep(self, subject: Subject, text: str) -> None:
+    def keep(self, subject: Subject, text: str) -> None:
         """Keep all that a process printed in the folder for logs, one file for each run."""
         if self.settings.logs is None:
             return

@@ -214,3 +214,17 @@ def test_which_build_of_the_app_measured_is_a_condition(phones, run):
     (one,) = run(device, app=ACTIVITY, runs=1).runs
     assert one.conditions["app version"] == "27"
     assert one.conditions["apk"] == hashlib.sha256(b"an app").hexdigest()[:12]
+
+
+def test_every_part_of_an_app_counts(phones, run):
+    """One that came as a bundle has its native libraries in an APK of their own, as ``pm path`` lists them."""
+    device = phones()
+    install(device, MEASURED)
+    (device.folder / "sdcard").mkdir()
+    for name in ("base.apk", "split_config.arm64_v8a.apk"):
+        (device.folder / "sdcard" / name).write_bytes(name.encode())
+    phone.program(device.folder, "pm", 'for f in "$FAKE_DEVICE"/sdcard/*.apk; do echo "package:$f"; done')
+    (before,) = run(device, app=ACTIVITY, runs=1).runs
+    (device.folder / "sdcard/split_config.arm64_v8a.apk").write_bytes(b"another LiteRT")
+    (after,) = run(device, app=ACTIVITY, runs=1).runs
+    assert before.conditions["apk"] != after.conditions["apk"]

@@ -85,7 +85,8 @@ def test_half_a_matte_is_a_failure_and_the_latency_stays(phones, tmp_path, subje
 def by_run_model(device, tmp_path, subject, sample, *, gpu=None, form="litert", **options):
     script = benchmark_model.script(tmp_path / "benchmark_model", form=form)
     runner = run_model.script(tmp_path / "run_model", **options)
-    settings = AndroidSettings(benchmark_model=script, run_model=runner, memory=False, blocks=1, gpu=gpu or Gpu())
+    chosen = {"memory": False, "blocks": 1, "gpu": gpu or Gpu(), "logs": tmp_path / "logs"}
+    settings = AndroidSettings(benchmark_model=script, run_model=runner, **chosen)
     plan = Plan((subject,), sample.image_nhwc, runs=2, samples=(sample,))
     return session.measure([AdbTarget(device.serial, settings)], plan, Record())
 
@@ -100,6 +101,9 @@ def test_the_matte_of_litert_s_compiled_model_is_compared_by_its_run_model(phone
     (asked,) = [json.loads(line) for line in (device.folder / "run_model.log").read_text().splitlines()]
     # A third of the matte's values each: beginning, middle and end are all of it.
     assert "--sample_size=4098" in asked
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "Model run completed" in log.read_text()
+    assert "    7: " not in log.read_text()
     assert left_behind(device) == []
 
 
