@@ -66,13 +66,13 @@ def _by_run_model(session: DeviceSession, tool: str, subject: Subject, image: st
         lines = [line for line in said.splitlines() if line.startswith("E")] or said.strip().splitlines() or ["nothing"]
         raise ExportError(f"run_model ended with {answer.code}; it printed: {lines[-1][:300]}", where=subject.name)
     require_delegated(said, subject.delegate)
-    found = np.full(count, np.nan)
+    found, told = np.zeros(count), np.zeros(count, bool)  # a value may be "nan", as fp16 makes them
     for index, value in re.findall(r"^(\d+): (\S+)$", session.pulled(values).decode(errors="replace"), re.MULTILINE):
         if int(index) < count:
-            found[int(index)] = float(value)
-    if np.isnan(found).any():
+            found[int(index)], told[int(index)] = float(value), True
+    if not told.all():
         raise ExportError(
-            f"run_model told {count - int(np.isnan(found).sum())} of the matte's {count} values",
+            f"run_model told {told.sum()} of the matte's {count} values",
             where=subject.name,
             next_step="take a newer run_model",
         )
@@ -86,10 +86,8 @@ def _matte(session: DeviceSession, subject: Subject, image_nhwc: Image) -> Image
         _, found = app.drive(session, subject, image_nhwc, Timing(1))
         raw, tool = found or b"", "app"
     elif session.tool is not None and session.tool.run_model is not None:
-        raw, tool = (
-            _by_run_model(session, session.tool.run_model, subject, session.pushed(subject, image_nhwc)),
-            "run_model",
-        )
+        sent, tool = session.pushed(subject, image_nhwc), "run_model"
+        raw = _by_run_model(session, session.tool.run_model, subject, sent)
     else:
         got = f"{session.files.folder}/matte"
         sent = session.pushed(subject, image_nhwc)

@@ -129,10 +129,12 @@ def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, ti
     """A run with one block more, which began ``at_s`` seconds after the measurement."""
     if session.settings.app is not None:
         result, _ = app.drive(session, subject, plan.image_nhwc, timing)
+        # What was taken in one go has one time: comparisons take it for one turn. A sustained load has one go only.
+        since_s = (plan.sustained_minutes is not None and result.at_s) or (0.0,) * len(result.samples_ms)
         return replace(
             before,
             samples_ms=(*before.samples_ms, *result.samples_ms),
-            at_s=(*before.at_s, *(at_s + since for since in result.at_s or [0.0] * len(result.samples_ms))),
+            at_s=(*before.at_s, *(at_s + since for since in since_s)),
             trace=(*before.trace, *(replace(moment, at_s=at_s + moment.at_s) for moment in result.trace)),
             warmup_ms=(*before.warmup_ms, *result.warmup_ms),
             init_ms=before.init_ms or result.init_ms,

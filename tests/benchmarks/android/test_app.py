@@ -49,10 +49,12 @@ def install(device, result, matte=b""):
 @pytest.mark.long
 def test_samples_of_an_app_are_single_runs(phones, run):
     device = phones()
-    more = {"end_to_end_ms": [40.0], "cold_start_ms": 800.5, "pss_bytes": 90_000_000}
+    more = {"at_s": [0.0, 0.02], "end_to_end_ms": [40.0], "cold_start_ms": 800.5, "pss_bytes": 90_000_000}
     install(device, {**MEASURED, **more, "before": {"thermal_status": 1}, "after": {"thermal_status": 2}})
     (one,) = run(device, app=ACTIVITY).runs
     assert one.samples_ms == (10.0, 11.0) * 5
+    assert one.at_s[::2] == one.at_s[1::2]  # those of one start are one turn
+    assert len(set(one.at_s)) == 5
     assert (one.conditions["tool"], one.conditions["a sample is"]) == (str(ACTIVITY), "one run")
     calls = (device.folder / "am.log").read_text().splitlines()
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")

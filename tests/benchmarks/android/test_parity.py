@@ -118,6 +118,11 @@ def test_its_matte_of_a_gpu_is_compared_in_the_precision_that_is_measured(phones
     )
 
 
+def test_a_matte_of_nan_is_judged_and_not_taken_for_missing(phones, tmp_path, subject, sample):
+    (found,) = by_run_model(phones(), tmp_path, subject, sample, overflows=True).parity
+    assert (found.passed, found.mad) == (False, None)
+
+
 @pytest.mark.parametrize(
     ("delegate", "options", "message"),
     [
