@@ -84,6 +84,7 @@ class BenchOptions:
     run_model: Annotated[
         list[Path] | None,
         typer.Option(
+            metavar="FILE",
             help="LiteRT's run_model, which gives the matte that LiteRT's benchmark_model does not; one for each ABI.",
             rich_help_panel=_ANDROID,
         ),
