@@ -35,7 +35,7 @@ def parse(
             target = QemuTarget(which or None)
         elif kind == "adb" or (kind == "emulator" and which):
             if settings.app is None and settings.benchmark_model is None:
-                settings = replace(settings, benchmark_model=tool.find(benchmark_model))
+                settings = replace(settings, benchmark_model=tool.find_all(benchmark_model))
             if kind == "adb":
                 target = AdbTarget(which or None, settings)
             else:

@@ -76,13 +76,19 @@ def parse(text: str, delegate: Delegate = "cpu") -> Block:
             expected="a line 'Inference timings in us: ...' or 'Inference (avg): ...'",
             next_step=_BY_HAND,
         )
-    if delegate in _NAMES and not block.delegated and "be completely executed by the delegate" not in text:
+    require_delegated(text, delegate)
+    return block
+
+
+def require_delegated(text: str, delegate: Delegate) -> None:
+    """Raise ExportError where nothing ran on a wanted delegate, by the log of a tool of LiteRT's."""
+    whole = "be completely executed by the delegate" in text
+    if delegate in _NAMES and not _delegated(text, delegate) and not whole:
         raise ExportError(
-            f"nothing ran on the {delegate}: benchmark_model's log has no node that it took",
+            f"nothing ran on the {delegate}: the tool's log has no node that it took",
             expected="a line 'Replacing ... node(s) with delegate'",
             next_step=f"the log of this block tells why; measure without the `delegates={delegate}`",
         )
-    return block
 
 
 _BY_HAND = "run it by hand on the device to see all that it prints"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def read(path: Path) -> Program | None:
         ) from error
     aligned = [segment[-1] for segment in segments if segment[0] == _LOAD]
     return Program(_ABIS.get(machine, f"machine {machine}"), min(aligned, default=1))
+
+
+def abi(path: Path) -> str | None:
+    """The ABI of a program or library; None for a script. Raises ExportError for anything else."""
+    program = read(path)
+    return None if program is None else program.abi
+
+
+def for_abis(paths: Sequence[Path], abis: str) -> Path:
+    """Of several builds of one program, that for the ABI which a device prefers; the first where none is for it."""
+    order = abis.split(",")
+
+    def rank(path: Path) -> int:
+        own = abi(path)
+        return 0 if own is None else order.index(own) if own in order else len(order)
+
+    return min(paths, key=rank)
 
 
 def require_runs(path: Path, abis: str, page_bytes: int | None, device: str) -> None:

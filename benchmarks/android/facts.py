@@ -180,12 +180,16 @@ def locked(device: Device) -> str | None:
 
 
 def app_version(device: Device, package: str) -> dict[str, str]:
-    """What tells one build of an installed app from another: its version and its APK's hash, as far as it is told."""
+    """What tells one build of an installed app from another: its version and its APK's hash, as far as it is told.
+
+    Of an app that came as a bundle, all of its APKs count: native libraries lie in another one than the code.
+    """
     version = re.search(
         r"versionCode=(\d+)", device.text(["sh", "-c", f"dumpsys package {package} | grep versionCode"])
     )
-    apk = device.text(["pm", "path", package]).splitlines()[:1]
-    digest = device.text(["sha256sum", apk[0].removeprefix("package:")]).split(" ")[0] if apk else ""
+    apks = [line.removeprefix("package:") for line in device.text(["pm", "path", package]).splitlines()]
+    hashes = [line.split(" ")[0] for line in device.text(["sha256sum", *apks]).splitlines()] if apks else []
+    digest = hashlib.sha256(" ".join(hashes).encode()).hexdigest() if len(hashes) > 1 else "".join(hashes)
     return {"app version": version[1] if version else "unknown", "apk": digest[:12] or "unknown"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.choices import Delegate
+from benchmarks.choices import Delegate, GpuBackend, GpuPrecision
 from converters.errors import ExportError
 
 Kind = Literal["tflite", "litert"]
@@ -24,6 +24,38 @@ class Timing:
     """Whether the tool reads its memory again and again meanwhile, which takes time from the model."""
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """How the GPU is to compute; None: by the API that the tool prefers."""
+
+    backend: GpuBackend | None = None
+    precision: GpuPrecision = "auto"
+
+    def conditions(self, which: Kind | None) -> dict[str, str]:
+        """What runs on a GPU differ in; ``which`` tool, None: an app, which decides itself."""
+        if which is None:
+            return {}
+        # TFLite's tool can only allow fp16, not ask for it.
+        allowed = self.precision == "auto" or (self.precision, which) == ("fp16", "tflite")
+        found: dict[str, str] = {"precision": "fp16 allowed" if allowed else str(self.precision)}
+        return found | ({"asked for": self.backend} if self.backend else {})
+
+    def flags(self, which: Kind) -> dict[str, object]:
+        """The flags of a tool that make it so."""
+        api = self.backend if which == "litert" else _TFLITE_BACKENDS.get(self.backend)
+        found: dict[str, object] = {"gpu_backend": api} if api else {}
+        if which == "tflite":
+            found["gpu_precision_loss_allowed"] = self.precision != "fp32"
+        elif self.precision != "auto":
+            found["gpu-precision"] = self.precision
+        return found
+
+
+_TFLITE_BACKENDS: Mapping[GpuBackend | None, str] = {"opencl": "cl", "opengl": "gl"}
+APIS: Mapping[GpuBackend, str] = {"opencl": "OpenCL", "opengl": "OpenGL", "webgpu": "WebGPU"}
+"""What ``benchmark_model.parse`` calls them."""
+
+
 def kind(usage: str) -> Kind:
     """Which tool prints this with ``--help``; raises ExportError for neither of them."""
     if "dispatch_library_path" in usage:
@@ -38,8 +70,10 @@ def kind(usage: str) -> Kind:
     )
 
 
-def refused(which: Kind, delegate: Delegate, *, libraries: bool = False) -> str | None:
+def refused(which: Kind, delegate: Delegate, *, libraries: bool = False, gpu: Gpu = Gpu()) -> str | None:
     """Why a tool cannot run a model in this way; None where it can. ``libraries``: whether any lie beside it."""
+    if delegate == "gpu" and which == "tflite" and gpu.backend == "webgpu":
+        return "TFLite's benchmark_model has no WebGPU: take LiteRT's"
     if delegate == "npu" and which == "tflite":
         return "TFLite's benchmark_model has no NPU: take LiteRT's"
     if delegate == "npu" and not libraries:
@@ -51,7 +85,9 @@ def refused(which: Kind, delegate: Delegate, *, libraries: bool = False) -> str 
     return None
 
 
-def arguments(which: Kind, tool: str, model: str, delegate: Delegate, threads: int, timing: Timing) -> list[str]:
+def arguments(
+    which: Kind, tool: str, model: str, delegate: Delegate, threads: int, timing: Timing, gpu: Gpu = Gpu()
+) -> list[str]:
     """The command line for one process."""
     flags: dict[str, object] = {
         "graph": model,
@@ -64,6 +100,8 @@ def arguments(which: Kind, tool: str, model: str, delegate: Delegate, threads: i
         "report_peak_memory_footprint": timing.memory,
     }
     flags |= _LITERT[delegate] if which == "litert" else _TFLITE[delegate]
+    if delegate == "gpu":
+        flags |= gpu.flags(which)
     return [tool, *(f"--{name}={_flag(value)}" for name, value in flags.items())]
 
 
@@ -71,7 +109,7 @@ _TFLITE: Mapping[Delegate, Mapping[str, object]] = {
     "cpu": {"use_xnnpack": True},
     "builtin": {"use_xnnpack": False},
     # What the delegate leaves over goes to XNNPACK unless that is switched off: as in an app.
-    "gpu": {"use_gpu": True, "gpu_precision_loss_allowed": True},
+    "gpu": {"use_gpu": True},
     "nnapi": {"use_nnapi": True},
 }
 _LITERT: Mapping[Delegate, Mapping[str, object]] = {
@@ -88,6 +126,11 @@ def _flag(value: object) -> str:
 def npu_arguments(folder: str) -> list[str]:
     """Where LiteRT's tool finds the vendor's libraries: to run a model, and to compile it on the device."""
     return [f"--dispatch_library_path={folder}", f"--compiler_plugin_library_path={folder}"]
+
+
+def run_model_npu_arguments(folder: str) -> list[str]:
+    """The same for LiteRT's ``run_model``."""
+    return [f"--dispatch_library_dir={folder}", f"--compiler_plugin_library_dir={folder}"]
 
 
 def parity_arguments(port: str, shape: Sequence[int], image: str, matte: str) -> list[str]:
@@ -107,3 +150,20 @@ def profile_arguments(file: str) -> list[str]:
         "--op_profiling_output_mode=csv",
         f"--op_profiling_output_file={file}",
     ]
+
+
+RUN_MODEL_SIGN = "input_dir"
+"""The flag that tells a ``run_model`` that takes an image from the older ones, in its ``--help``."""
+
+
+def run_model_arguments(tool: str, model: str, delegate: Delegate, folder: str, gpu: Gpu) -> list[str]:
+    """Let LiteRT's ``run_model`` (litert/tools/run_model.cc) run on the ``.raw`` files of a folder, named by input."""
+    flags = {
+        "graph": model,
+        "input_dir": folder,
+        "accelerator": delegate if delegate == "cpu" else f"{delegate},cpu",
+        "gpu_precision": gpu.precision,
+        "print_tensors": "true",
+        "compare_numerical": "true",
+    }
+    return [tool, *(f"--{name}={value}" for name, value in flags.items())]

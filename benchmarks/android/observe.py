@@ -48,7 +48,7 @@ def observe(session: DeviceSession, plan: Plan, subject: Subject) -> None:
         )
         if sampled is not None:
             record.keep(run := sampled)
-    if plan.profile and not session.takes_images:
+    if plan.profile and not session.tells_ops:
         record.fail(subject, "LiteRT's benchmark_model has no profile of single ops: take TFLite's", "profile")
     elif plan.profile:
         record.progress(f"profiling {subject.name}")

@@ -46,8 +46,8 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
     begun: dict[Subject, Run] = {}
     for subject in subjects:
         conditions = {**session.conditions, **plan.conditions(subject), "a sample is": sample}
-        if subject.delegate == "gpu" and not in_app:
-            conditions["precision"] = "fp16 allowed"  # by both tools' flags or defaults; an app decides itself
+        if subject.delegate == "gpu":
+            conditions |= session.settings.gpu.conditions(None if session.tool is None else session.tool.kind)
         begun[subject] = session.record.begun(subject, conditions)
     for together in [begun] if plan.sustained_minutes is None else [{key: run} for key, run in begun.items()]:
         _in_turn(session, plan, together, timing)
@@ -106,7 +106,7 @@ def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, tim
     if throttled and not warm and not sustained and dropped < _DROPPED:
         return replace(before, after={**before.after, "dropped_blocks": dropped + 1})
     marks = {*taken.marks, *session.marks, *warm, *throttled, *_capped(state), *session.unpinned()}
-    if plan.samples and not session.takes_images:
+    if plan.samples and not session.takes_image(subject):
         marks.add("matte not compared")
     more: dict[str, str | int | float] = {"dropped_blocks": dropped} if dropped else {}
     if sustained:
@@ -129,10 +129,12 @@ def _taken(session: DeviceSession, plan: Plan, subject: Subject, before: Run, ti
     """A run with one block more, which began ``at_s`` seconds after the measurement."""
     if session.settings.app is not None:
         result, _ = app.drive(session, subject, plan.image_nhwc, timing)
+        # What was taken in one go has one time: comparisons take it for one turn. A sustained load has one go only.
+        since_s = (plan.sustained_minutes is not None and result.at_s) or (0.0,) * len(result.samples_ms)
         return replace(
             before,
             samples_ms=(*before.samples_ms, *result.samples_ms),
-            at_s=(*before.at_s, *(at_s + since for since in result.at_s or [0.0] * len(result.samples_ms))),
+            at_s=(*before.at_s, *(at_s + since for since in since_s)),
             trace=(*before.trace, *(replace(moment, at_s=at_s + moment.at_s) for moment in result.trace)),
             warmup_ms=(*before.warmup_ms, *result.warmup_ms),
             init_ms=before.init_ms or result.init_ms,

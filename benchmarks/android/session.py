@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,9 +13,9 @@ from typing import TypeVar
 from benchmarks.android import facts
 from benchmarks.android.adb import Answer, Device
 from benchmarks.android.benchmark_model import parse
-from benchmarks.android.elf import require_runs
+from benchmarks.android.elf import abi, for_abis, require_runs
 from benchmarks.android.files import FOLDER, DeviceFiles
-from benchmarks.android.flags import Kind, Timing, arguments, kind, npu_arguments
+from benchmarks.android.flags import APIS, RUN_MODEL_SIGN, Kind, Timing, arguments, kind, npu_arguments
 from benchmarks.android.modes import awake, fixed_performance, maker_s_mode, require_undisturbed
 from benchmarks.android.settings import AndroidSettings
 from benchmarks.errors import DeviceGoneError
@@ -29,7 +30,7 @@ from modnet_export.record.files import scratch_folder, sha256
 _CLOCKS = (
     '(rm -f "$0.gpu"; while kill -0 $p; do taskset -p $p > "$0.mask"; '
     f'cat {facts.GPU_CLOCKS} >> "$0.gpu"; '
-    'read -r up idle < /proc/uptime; printf "%s " "$up"; '
+    'read -r up idle < /proc/uptime; printf "%s " "${up:-0}"; '
     "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq | tr '\\n' ' '; echo; "
     'sleep 1; done) > "$0.clocks" 2> /dev/null < /dev/null &'
 )
@@ -53,6 +54,8 @@ class Tool:
     kind: Kind
     environment: tuple[str, ...] = ()
     """``NAME=VALUE`` of each variable that it is started with."""
+    run_model: str | None = None
+    """LiteRT's ``run_model`` beside it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class DeviceSession:
     tool: Tool | None
     """None where an app measures."""
     _models: dict[str, str] = field(default_factory=dict)
+    _images: set[str] = field(default_factory=set)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -82,9 +86,18 @@ class DeviceSession:
         return tuple(mark for mark, holds in known.items() if holds)
 
     @property
-    def takes_images(self) -> bool:
-        """Whether a model can be run on a given image here, and timed op by op: LiteRT's tool can do neither."""
-        return self.tool is None or self.tool.kind == "tflite"
+    def tells_ops(self) -> bool:
+        """Whether a model can be timed op by op here: LiteRT's tool cannot do it."""
+        return self.tool is not None and self.tool.kind == "tflite"
+
+    def takes_image(self, subject: Subject) -> bool:
+        """Whether a model can be run on a given image here: LiteRT's tool needs ``run_model`` for it.
+
+        That one chooses the GPU's API itself.
+        """
+        if self.tool is None or self.tool.kind == "tflite":
+            return True
+        return self.tool.run_model is not None and (subject.delegate != "gpu" or self.settings.gpu.backend is None)
 
     @property
     def state(self) -> dict[str, str]:
@@ -112,7 +125,7 @@ class DeviceSession:
         gpu = [int(word) for word in self.device.text(["cat", f"{self.process_file}.gpu"]).split() if word.isdecimal()]
         found = {"gpu_clock_in_block_hz": f"{sum(gpu) / len(gpu):.0f}"} if gpu else {}
         text = self.device.text(["cat", f"{self.process_file}.clocks"])
-        rows = [(float(up), khz.split()) for up, khz in re.findall(r"^([\d.]+) ((?:\d+ ?)+)$", text, re.MULTILINE)]
+        rows = [(float(up), khz.split()) for up, khz in re.findall(r"^([\d.]+) ([\d ]+)$", text, re.MULTILINE)]
         if not rows or len({len(khz) for _, khz in rows}) > 1:
             return found, ()
         means = (sum(map(int, column)) / len(column) for column in zip(*(khz for _, khz in rows), strict=True))
@@ -132,28 +145,34 @@ class DeviceSession:
         """
         assert self.tool is not None
         model, tool = self.model(subject), self.tool
-        command = arguments(tool.kind, tool.path, model, subject.delegate, subject.threads, timing)
+        gpu = self.settings.gpu
+        command = arguments(tool.kind, tool.path, model, subject.delegate, subject.threads, timing, gpu)
         if subject.delegate == "npu":
             command += npu_arguments(self.files.folder)
-        if tool.environment:
-            command = ["env", *tool.environment, *command]
-        answer = self._call([*command, *more], self.settings.block_timeout_s + timing.seconds + timing.warmup_s)
+        answer = self.call([*command, *more], self.settings.block_timeout_s + timing.seconds + timing.warmup_s)
         text = f"{answer.out}\n{answer.err}\n{self._log()}"
-        self._keep(subject, text)
+        self.keep(subject, text)
         if answer.code:
             lines = [line for line in text.splitlines() if "error" in line.lower()] or text.strip().splitlines()
             raise ExportError(
                 f"benchmark_model ended with {answer.code}: {lines[-1][:300] if lines else 'it printed nothing'}",
                 where=f"{subject.name} on {self.device.serial}",
             )
-        return parse(text, subject.delegate)
+        block = parse(text, subject.delegate)
+        if gpu.backend and block.api and block.api != APIS[gpu.backend]:
+            raise ExportError(
+                f"{APIS[gpu.backend]} was asked for, and it ran on {block.api}",
+                where="`gpu_backend`",
+                next_step="take another one; with LiteRT's tool its accelerator is a library beside it (`push`)",
+            )
+        return block
 
     def _log(self) -> str:
         """What the tool's process wrote to Android's log, where the device gives it."""
         script = 'logcat -d -v brief --pid "$(cat "$0")"'
         return self.device.text(["sh", "-c", script, self.process_file])
 
-    def _keep(self, subject: Subject, text: str) -> None:
+    def keep(self, subject: Subject, text: str) -> None:
         """Keep all that a process printed in the folder for logs, one file for each run."""
         if self.settings.logs is None:
             return
@@ -161,13 +180,17 @@ class DeviceSession:
         with (self.settings.logs / f"{plain(self.record.run_name(subject))}.log").open("a", encoding="utf-8") as file:
             file.write(f"{text.strip()}\n\n")
 
-    def _call(self, command: Sequence[str], seconds: float) -> Answer:
-        """Run the tool and keep the number of its process, so that it can be ended; a hung one is ended here."""
+    def call(self, command: Sequence[str], seconds: float) -> Answer:
+        """Run a tool and keep the number of its process, so that it can be ended; a hung one is ended here."""
         # "$@" hands the arguments on as they are. adb ends with 255 as well where the device goes away: only our own
         # last line says that the tool came to its end.
         script = f'"$@" & p=$!; echo $p > "$0"; {_CLOCKS} wait $p; code=$?; echo; echo "{_END}$code"; exit $code'
-        pinned = ["taskset", f"{self._mask:x}"] if self.cores else []
-        whole = ["sh", "-c", script, self.process_file, *pinned, *command]
+        environment = self.tool.environment if self.tool else ()
+        before = [
+            *(["taskset", f"{self._mask:x}"] if self.cores else []),
+            *(["env", *environment] if environment else []),
+        ]
+        whole = ["sh", "-c", script, self.process_file, *before, *command]
         try:
             answer = self.device.shell(whole, seconds=seconds, check=False)
             if answer.code == _GONE and _END not in answer.out:
@@ -216,12 +239,20 @@ class DeviceSession:
         return None
 
     def pushed(self, subject: Subject, image_nhwc: Image) -> str:
-        """The path on the device of an image, 1 x H x W x 3 in [0, 1], as the subject's input takes it."""
-        remote = f"{self.files.folder}/image"
-        with scratch_folder() as folder:
-            local = folder / "image"
-            local.write_bytes(subject.contract.image.encoded(image_nhwc).tobytes())
-            self.device.push(local, remote)
+        """The path on the device of an image, 1 x H x W x 3 in [0, 1], as the subject's input takes it; sent once.
+
+        It is called like the input, ``.raw``, in a folder of its own.
+        """
+        data = subject.contract.image.encoded(image_nhwc).tobytes()
+        digest = hashlib.sha256(data).hexdigest()
+        remote = f"{self.files.folder}/{digest[:16]}/{plain(subject.contract.image.name)}.raw"
+        if remote not in self._images:
+            with scratch_folder() as folder:
+                local = folder / "image"
+                local.write_bytes(data)
+                self.device.shell(["mkdir", "-p", remote.rpartition("/")[0]])
+                self.device.push(local, remote)
+            self._images.add(remote)
         return remote
 
     def pulled(self, remote: str) -> bytes:
@@ -253,13 +284,10 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
         tool = None
         if settings.app is not None:
             conditions |= {"tool": str(settings.app), **facts.app_version(device, settings.app.package)}
-        elif settings.benchmark_model is not None:
+        elif settings.benchmark_model:
             record.progress("pushing benchmark_model")
-            tool = _pushed(settings.benchmark_model, settings, device, files, properties, str(conditions["page size"]))
-            conditions["tool"] = f"{_MAKERS[tool.kind]} benchmark_model {sha256(settings.benchmark_model)[:12]}"
-            if settings.push or settings.environment:
-                pushed = [f"{item.name} {sha256(item)[:12]}" for item in settings.push]
-                conditions["with"] = ", ".join([*pushed, *settings.environment])
+            tool, described = _pushed(settings, device, files, properties, str(conditions["page size"]))
+            conditions |= described
         else:
             raise ExportError(
                 "measuring on Android needs benchmark_model, or an app that measures",
@@ -284,26 +312,50 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
 
 
 def _pushed(
-    program: Path,
-    settings: AndroidSettings,
-    device: Device,
-    files: DeviceFiles,
-    properties: Mapping[str, str],
-    page: str,
-) -> Tool:
-    """benchmark_model and the libraries beside it, on the device. Raises ExportError for those of another ABI.
+    settings: AndroidSettings, device: Device, files: DeviceFiles, properties: Mapping[str, str], page: str
+) -> tuple[Tool, dict[str, str]]:
+    """benchmark_model and what lies beside it, on the device, and the conditions that they are.
 
-    ``page`` is the size of a page of the device's memory, as it tells it.
+    ``page`` is the size of a page of the device's memory, as it tells it. Raises ExportError where nothing was built
+    for its ABI and pages.
     """
     abis = properties.get("ro.product.cpu.abilist") or properties.get("ro.product.cpu.abi", "")
-    for item in (program, *settings.push):
+    programs = [
+        for_abis(items, abis) for items in map(_several, (settings.benchmark_model, settings.run_model)) if items
+    ]
+    # With tools for several ABIs there are libraries for several, by the same names.
+    alike = len(_several(settings.benchmark_model)) == 1
+    libraries = [item for item in settings.push if alike or abi(item) in (None, abi(programs[0]))]
+    for item in (*programs, *libraries):
         require_runs(item, abis, int(page) if page.isdecimal() else None, device.serial)
-    for item in settings.push:
+    for item in libraries:
         device.push(item, f"{files.folder}/{item.name}")
-    path = files.push(program, sha256(program), "755")
-    environment = (*((f"LD_LIBRARY_PATH={files.folder}",) if settings.push else ()), *settings.environment)
-    usage = device.shell(["env", *environment, path, "--help"], check=False)
-    return Tool(path, kind(f"{usage.out}\n{usage.err}"), environment)
+    path, *others = (files.push(item, sha256(item), "755") for item in programs)
+    environment = (*((f"LD_LIBRARY_PATH={files.folder}",) if libraries else ()), *settings.environment)
+
+    def usage(program: str) -> str:
+        answer = device.shell(["env", *environment, program, "--help"], check=False)
+        return f"{answer.out}\n{answer.err}"
+
+    tool = Tool(path, kind(usage(path)), environment, *others)
+    if tool.run_model and tool.kind == "tflite":
+        raise ExportError(
+            "TFLite's benchmark_model gives the matte itself", where="`run_model`", next_step="leave `run_model` out"
+        )
+    if tool.run_model and RUN_MODEL_SIGN not in usage(tool.run_model):
+        raise ExportError(
+            f"{programs[1].name} cannot be given an image: it does not list the flag {RUN_MODEL_SIGN}",
+            where="`run_model`",
+            expected="run_model of LiteRT's sources of 2026 or later",
+        )
+    described = {"tool": f"{_MAKERS[tool.kind]} benchmark_model {sha256(programs[0])[:12]}"}
+    if beside := [*(f"{item.name} {sha256(item)[:12]}" for item in libraries), *settings.environment]:
+        described["with"] = ", ".join(beside)
+    return tool, described
+
+
+def _several(paths: Path | tuple[Path, ...] | None) -> tuple[Path, ...]:
+    return paths if isinstance(paths, tuple) else () if paths is None else (paths,)
 
 
 def _pinned(device: Device, settings: AndroidSettings, clusters: facts.Clusters) -> list[int]:

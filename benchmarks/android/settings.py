@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.android.flags import Gpu
 from converters.errors import ExportError
 
 _ACTIVITY = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+/\.?[A-Za-z]\w*(\.[A-Za-z]\w*)*")
@@ -38,14 +39,18 @@ class Activity:
 class AndroidSettings:
     """How to measure on a device. Raises ExportError for settings that cannot be used together."""
 
-    benchmark_model: Path | None = None
-    """LiteRT's native tool for the device's ABI; needed unless ``app`` measures."""
+    benchmark_model: Path | tuple[Path, ...] | None = None
+    """LiteRT's native tool; needed unless ``app`` measures. Of several, a device gets the one for its ABI."""
+    run_model: Path | tuple[Path, ...] | None = None
+    """LiteRT's tool of that name, beside its benchmark_model, which gives no matte."""
     app: Activity | None = None
     """Measures inside an app instead."""
     push: tuple[Path, ...] = ()
     """Libraries to put beside it, where it is told to look for them."""
     environment: tuple[str, ...] = ()
     """``NAME=VALUE``: with which it is started."""
+    gpu: Gpu = field(default_factory=Gpu)
+    """How benchmark_model is to compute on a GPU."""
     cores: str = "all"
     """What benchmark_model is pinned to: ``all``, ``big``, ``little``, ``mid``, ``prime``, or a mask such as 0xf0."""
     fixed_performance: bool = False
@@ -84,7 +89,7 @@ class AndroidSettings:
                 raise ExportError(f"'{variable}' sets no variable", where="`env`", expected="NAME=VALUE")
         if self.app is None:
             return
-        if self.benchmark_model is not None:
+        if self.benchmark_model or self.run_model:
             raise ExportError(
                 "an app measures without benchmark_model",
                 where="`benchmark_model` and `app`",

@@ -66,7 +66,9 @@ class AdbTarget:
         if 0 < session.core_count < subject.threads:
             reason = f"{subject.threads} threads would share {session.core_count} core(s)"
         elif session.tool is not None:
-            reason = refused(session.tool.kind, subject.delegate, libraries=bool(self.settings.push))
+            reason = refused(
+                session.tool.kind, subject.delegate, libraries=bool(self.settings.push), gpu=self.settings.gpu
+            )
         else:
             reason = "an app cannot choose LiteRT's built-in kernels" if subject.delegate == "builtin" else None
         if reason is not None:

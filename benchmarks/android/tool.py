@@ -12,6 +12,12 @@ from modnet_export.record.files import cache, sha256
 RELEASE = "https://storage.googleapis.com/litert/binaries/2.2.0/android_arm64/benchmark_model"
 
 
+def find_all(text: str | None) -> tuple[Path, ...]:
+    """The tools that a user names for several ABIs, separated by commas; see ``find``."""
+    whole = text is None or Path(text).is_file()
+    return tuple(map(find, [text] if whole or text is None else text.split(",")))
+
+
 def find(text: str | None) -> Path:
     """The tool that a user names: by a path, or by a link with its hash, ``https://...#sha256=HEX``, as pip writes it.
 

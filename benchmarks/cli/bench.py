@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from benchmarks.choices import Delegate
+from benchmarks.choices import Delegate, GpuBackend, GpuPrecision
 from converters.errors import ExportError
 from modnet_export.terminal.console import number, say_json
 from modnet_export.terminal.models import ModelsArgument, foreign_models
-from modnet_export.terminal.options import JsonOption, choices, command, numbers
+from modnet_export.terminal.options import JsonOption, choices, command, numbers, one_of
 
 if TYPE_CHECKING:
     from benchmarks.run import BenchRequest
@@ -75,8 +75,17 @@ class BenchOptions:
         str | None,
         typer.Option(
             metavar="FILE|URL",
-            help="LiteRT's native tool for the device: a file, or a link with its hash, https://...#sha256=HEX.",
+            help="LiteRT's native tool for the device: a file, or a link with its hash, https://...#sha256=HEX. For "
+            "devices of several ABIs: several, separated by commas.",
             envvar=_TOOL_VARIABLE,
+            rich_help_panel=_ANDROID,
+        ),
+    ] = None
+    run_model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="LiteRT's run_model, which gives the matte that LiteRT's benchmark_model does not; one for each ABI.",
             rich_help_panel=_ANDROID,
         ),
     ] = None
@@ -98,6 +107,13 @@ class BenchOptions:
             metavar="NAME=VALUE", help="A variable to start benchmark_model with; repeatable.", rich_help_panel=_ANDROID
         ),
     ] = None
+    gpu_backend: Annotated[
+        str | None,
+        typer.Option(metavar="opencl|opengl|webgpu", help="The GPU's API; fails otherwise.", rich_help_panel=_ANDROID),
+    ] = None
+    gpu_precision: Annotated[
+        str, typer.Option(metavar="auto|fp16|fp32", help="What a GPU computes in.", rich_help_panel=_ANDROID)
+    ] = "auto"
     cores: Annotated[
         str,
         typer.Option(
@@ -144,6 +160,7 @@ class BenchOptions:
     def request(self) -> BenchRequest:
         """Every option as its type. Raises ExportError for what is not valid, or has no use on these targets."""
         from benchmarks import targets
+        from benchmarks.android.flags import Gpu
         from benchmarks.android.settings import Activity, AndroidSettings
         from benchmarks.run import BenchRequest
         from modnet_export.record.contract import Size
@@ -153,6 +170,11 @@ class BenchOptions:
             app=None if self.app is None else Activity.parse(self.app),
             push=tuple(self.push or ()),
             environment=tuple(self.env or ()),
+            run_model=tuple(self.run_model or ()) or None,
+            gpu=Gpu(
+                None if self.gpu_backend is None else one_of(self.gpu_backend, "gpu_backend", get_args(GpuBackend)),
+                one_of(self.gpu_precision, "gpu_precision", get_args(GpuPrecision)),
+            ),
             cores=self.cores,
             fixed_performance=self.fixed_performance,
             memory=self.memory,
@@ -205,8 +227,11 @@ class BenchOptions:
         if not emulators:
             self._refuse("boot_timeout", "an emulator")
         if self.app is not None:
-            for setting in ("benchmark_model", "push", "env"):
+            for setting in ("benchmark_model", "run_model", "push", "env", "gpu_backend", "gpu_precision"):
                 self._refuse(setting, "one without `app`: an app measures by itself")
+        if "gpu" not in self.delegates.split(","):
+            for setting in ("gpu_backend", "gpu_precision"):
+                self._refuse(setting, "the `delegates=gpu`")
         if self.sustained is not None:
             self._refuse("cool_timeout", "a measurement with pauses, so without `sustained`")
 
@@ -227,9 +252,12 @@ class BenchOptions:
 _ON_ANY = ("artefacts", "threads", "delegates", "runs", "duration", "sustained", "profile", "energy")
 _ON_ANDROID = (
     "benchmark_model",
+    "run_model",
     "app",
     "push",
     "env",
+    "gpu_backend",
+    "gpu_precision",
     "cores",
     "fixed_performance",
     "memory",

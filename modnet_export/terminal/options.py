@@ -101,6 +101,14 @@ def choices(text: str, setting: str, allowed: tuple[C, ...]) -> tuple[C, ...]:
     return tuple(word for word in allowed if word in words)
 
 
+def one_of(text: str, setting: str, allowed: tuple[C, ...]) -> C:
+    """One of the allowed words; raises ExportError."""
+    found = next((word for word in allowed if word == text), None)
+    if found is None:
+        raise ExportError(f"'{text}' is not a choice", where=f"`{setting}`", expected=f"one of {', '.join(allowed)}")
+    return found
+
+
 def numbers(text: str, setting: str) -> list[int]:
     """Comma-separated whole numbers from 1 to ``MOST``; raises ExportError."""
     words = [word.strip() for word in text.split(",")]

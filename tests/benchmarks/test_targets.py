@@ -52,7 +52,14 @@ def test_the_tool_is_looked_for_only_where_it_is_needed(tmp_path):
     tool = tmp_path / "benchmark_model"
     tool.touch()
     (found,) = parse("adb", settings=bare, benchmark_model=str(tool))
-    assert found.settings.benchmark_model == tool
+    assert found.settings.benchmark_model == (tool,)
+    other = tmp_path / "of,another,ABI"
+    other.touch()
+    (found,) = parse("adb", settings=bare, benchmark_model=str(other))
+    assert found.settings.benchmark_model == (other,)
+    other = other.rename(tmp_path / "other")
+    (found,) = parse("adb", settings=bare, benchmark_model=f"{tool},{other}")
+    assert found.settings.benchmark_model == (tool, other)
     with pytest.raises(ExportError, match="needs benchmark_model"):
         parse("adb", settings=bare)
     parse("host", "qemu-arm64", settings=bare)

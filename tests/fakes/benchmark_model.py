@@ -20,8 +20,8 @@ _COMMON = (
 FLAGS = {
     "tflite": f"{_COMMON} use_xnnpack use_nnapi gpu_precision_loss_allowed gpu_backend input_layer input_layer_shape "
     "input_layer_value_files output_filepath enable_op_profiling op_profiling_output_mode op_profiling_output_file",
-    "litert": f"{_COMMON} use_cpu use_npu dispatch_library_path compiler_plugin_library_path gpu_backend allow_fp16 "
-    "use_profiler result_file_path model_runtime_info_output_file",
+    "litert": f"{_COMMON} use_cpu use_npu dispatch_library_path compiler_plugin_library_path gpu_backend gpu-precision "
+    "gpu_low_priority use_profiler result_file_path model_runtime_info_output_file",
 }
 _TEXT = """#!{python}
 import json, os, sys, time
@@ -101,6 +101,9 @@ if wanted:
     a, b = settings.get("delegated", (216, 216))
     names = {{"use_gpu": "LITERT_CL" if litert else "TfLiteGpuDelegateV2", "use_npu": "DispatchDelegate",
              "use_nnapi": "TfLiteNnapiDelegate"}}
+    apis = {{"gl": "OpenGL", "opengl": "OpenGL", "webgpu": "WebGPU"}}
+    api = apis.get(flags.get("gpu_backend"), "OpenCL")
+    if litert: names["use_gpu"] = {{"OpenCL": "LITERT_CL", "OpenGL": "LITERT_GL", "WebGPU": "LITERT_WEBGPU"}}[api]
     gpu = names[wanted[0]]
     if a == 0:
         err("INFO: [auto_registration.cc:59] GPU accelerator could not be dynamically loaded and registered")
@@ -110,7 +113,7 @@ if wanted:
             err("ERROR: Can not open OpenCL library on this device - undefined symbol: clGetCommandBufferInfoKHR")
             err("ERROR: Falling back to OpenGL")
         elif wanted == ["use_gpu"]:
-            err("INFO: Initialized OpenCL-based API.")
+            err("INFO: Initialized " + api + "-based API.")
     if a < b: replacing(b - a, b if a == 0 else b - a + 1, "TfLiteXNNPackDelegate")
 if litert:
     def info(line, text): err("INFO: [benchmark_litert_model.h:%d] %s" % (line, comma(text)))

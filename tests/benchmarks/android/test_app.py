@@ -49,16 +49,21 @@ def install(device, result, matte=b""):
 @pytest.mark.long
 def test_samples_of_an_app_are_single_runs(phones, run):
     device = phones()
-    more = {"end_to_end_ms": [40.0], "cold_start_ms": 800.5, "pss_bytes": 90_000_000}
+    more = {"at_s": [0.0, 0.02], "end_to_end_ms": [40.0], "cold_start_ms": 800.5, "pss_bytes": 90_000_000}
     install(device, {**MEASURED, **more, "before": {"thermal_status": 1}, "after": {"thermal_status": 2}})
     (one,) = run(device, app=ACTIVITY).runs
     assert one.samples_ms == (10.0, 11.0) * 5
+    assert one.at_s[::2] == one.at_s[1::2]  # those of one start are one turn
+    assert len(set(one.at_s)) == 5
     assert (one.conditions["tool"], one.conditions["a sample is"]) == (str(ACTIVITY), "one run")
     calls = (device.folder / "am.log").read_text().splitlines()
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")
     assert "--es delegate cpu" in calls[0]
     assert "--ei threads 1 --ei runs 2 --ei seconds 0 --ei height 96 --ei width 128" in calls[0]
-    assert re.search(f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/image ", calls[0])
+    assert re.search(
+        f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/\\w+/image.raw ", calls[0]
+    )
+    assert len([path for path in device.pushed if "image.raw" in path]) == 1
     assert (one.end_to_end_ms, one.cold_start_ms) == ((40.0,) * 5, (800.5,) * 5)
     assert one.pss_bytes == (90_000_000,) * 5
     # Beside what adb's shell reads.
@@ -211,3 +216,17 @@ def test_which_build_of_the_app_measured_is_a_condition(phones, run):
     (one,) = run(device, app=ACTIVITY, runs=1).runs
     assert one.conditions["app version"] == "27"
     assert one.conditions["apk"] == hashlib.sha256(b"an app").hexdigest()[:12]
+
+
+def test_every_part_of_an_app_counts(phones, run):
+    """One that came as a bundle has its native libraries in an APK of their own, as ``pm path`` lists them."""
+    device = phones()
+    install(device, MEASURED)
+    (device.folder / "sdcard").mkdir()
+    for name in ("base.apk", "split_config.arm64_v8a.apk"):
+        (device.folder / "sdcard" / name).write_bytes(name.encode())
+    phone.program(device.folder, "pm", 'for f in "$FAKE_DEVICE"/sdcard/*.apk; do echo "package:$f"; done')
+    (before,) = run(device, app=ACTIVITY, runs=1).runs
+    (device.folder / "sdcard/split_config.arm64_v8a.apk").write_bytes(b"another LiteRT")
+    (after,) = run(device, app=ACTIVITY, runs=1).runs
+    assert before.conditions["apk"] != after.conditions["apk"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmarks.android.target import AdbTarget
 from benchmarks.plan import Plan
 from benchmarks.record import Record
 from converters.errors import ExportError
+from modnet_export.record.files import sha256
 from tests.benchmarks.android.conftest import IMAGE
 from tests.fakes.phone import asked
 
@@ -42,6 +44,47 @@ def test_a_tool_for_another_abi_is_not_pushed(phones, model):
     with pytest.raises(ExportError, match=r"is for .*, 127.0.0.1:\d+ runs riscv64"):
         session.measure([target], Plan((model,), IMAGE), Record())
     assert device.pushed == []
+
+
+def _built(path, machine):
+    """An ELF file's header for a machine, 64 bits wide, with one segment for pages of 16 KiB."""
+    path.parent.mkdir(exist_ok=True)
+    head = (
+        b"\x7fELF\x02\x01" + bytes(10) + struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    )
+    path.write_bytes(head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 0, 0, 1 << 14))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("abis", "chosen"), [("arm64-v8a,armeabi-v7a", 183), ("armeabi-v7a", 40), ("x86_64,x86,arm64-v8a", 62)]
+)
+def test_of_several_tools_a_device_gets_the_one_that_it_prefers(tmp_path, abis, chosen):
+    tools = {machine: _built(tmp_path / f"{machine}", machine) for machine in (40, 62, 183)}
+    assert elf.for_abis(tuple(tools.values()), abis) == tools[chosen]
+
+
+def test_where_none_of_several_tools_runs_nothing_is_pushed(phones, model, tmp_path):
+    device = phones(properties={"ro.product.cpu.abilist": "riscv64"})
+    tools = tuple(_built(tmp_path / f"{machine}", machine) for machine in (40, 183))
+    with pytest.raises(ExportError, match=r"40 is for armeabi-v7a, 127.0.0.1:\d+ runs riscv64"):
+        session.measure(
+            [AdbTarget(device.serial, AndroidSettings(benchmark_model=tools))], Plan((model,), IMAGE), Record()
+        )
+    assert device.pushed == []
+
+
+def test_with_tools_for_several_abis_only_the_libraries_beside_the_chosen_one_are_pushed(phones, model, tmp_path):
+    """The header alone does not start: what was pushed until then is looked at."""
+    device = phones(properties={"ro.product.cpu.abilist": "arm64-v8a"})
+    tools = tuple(_built(tmp_path / f"{machine}", machine) for machine in (40, 183))
+    libraries = tuple(_built(tmp_path / f"of{machine}" / "libA.so", machine) for machine in (40, 183))
+    settings = AndroidSettings(benchmark_model=tools, push=libraries)
+    with pytest.raises(ExportError, match="no benchmark_model"):
+        session.measure([AdbTarget(device.serial, settings)], Plan((model,), IMAGE), Record())
+    sent = [path for path in device.pushed if not path.endswith("libA.so.part")]
+    assert [sha256(tools[1]) in path for path in sent] == [True]
+    assert len(device.pushed) == 2
 
 
 def test_libraries_are_pushed_beside_the_tool_and_are_a_condition(phones, run, tmp_path):

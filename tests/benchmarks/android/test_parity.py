@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from functools import partialmethod
 
 import pytest
 
 from benchmarks import session
+from benchmarks.android.flags import Gpu
 from benchmarks.android.settings import AndroidSettings
 from benchmarks.android.target import AdbTarget
 from benchmarks.formats import load
 from benchmarks.plan import Plan, Subject
 from benchmarks.record import Record
+from converters.errors import ExportError
 from modnet_export.cli import main
 from modnet_export.images import inputs
 from modnet_export.record import manifest
 from modnet_export.record.files import sha256
 from modnet_export.verifying.parity import Sample
-from tests.fakes import benchmark_model
+from tests.fakes import benchmark_model, run_model
 from tests.fakes.phone import left_behind
 
 
@@ -76,6 +80,78 @@ def test_half_a_matte_is_a_failure_and_the_latency_stays(phones, tmp_path, subje
     result = checked(phones(), tmp_path, subject, sample, half_output=True)
     assert "gave 24576 bytes" in result.failures[0].reason
     assert result.runs[0].samples_ms
+
+
+def by_run_model(device, tmp_path, subject, sample, *, gpu=None, form="litert", **options):
+    script = benchmark_model.script(tmp_path / "benchmark_model", form=form)
+    runner = run_model.script(tmp_path / "run_model", **options)
+    chosen = {"memory": False, "blocks": 1, "gpu": gpu or Gpu(), "logs": tmp_path / "logs"}
+    settings = AndroidSettings(benchmark_model=script, run_model=runner, **chosen)
+    plan = Plan((subject,), sample.image_nhwc, runs=2, samples=(sample,))
+    return session.measure([AdbTarget(device.serial, settings)], plan, Record())
+
+
+def test_the_matte_of_litert_s_compiled_model_is_compared_by_its_run_model(phones, tmp_path, subject, sample):
+    device = phones()
+    result = by_run_model(device, tmp_path, subject, sample)
+    (found,) = result.parity
+    assert found.passed
+    assert found.max_abs_difference < 1e-5
+    assert result.runs[0].marks == ()
+    (asked,) = [json.loads(line) for line in (device.folder / "run_model.log").read_text().splitlines()]
+    # A third of the matte's values each: beginning, middle and end are all of it.
+    assert "--sample_size=4098" in asked
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "Model run completed" in log.read_text()
+    assert "    7: " not in log.read_text()
+    assert left_behind(device) == []
+
+
+def test_its_matte_of_a_gpu_is_compared_in_the_precision_that_is_measured(phones, tmp_path, subject, sample):
+    device = phones()
+    (found,) = by_run_model(
+        device, tmp_path, replace(subject, delegate="gpu"), sample, gpu=Gpu(precision="fp32")
+    ).parity
+    assert found.passed
+    assert {"--accelerator=gpu,cpu", "--gpu_precision=fp32"} <= set(
+        json.loads((device.folder / "run_model.log").read_text())
+    )
+
+
+def test_a_matte_of_nan_is_judged_and_not_taken_for_missing(phones, tmp_path, subject, sample):
+    (found,) = by_run_model(phones(), tmp_path, subject, sample, overflows=True).parity
+    assert (found.passed, found.mad) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("delegate", "options", "message"),
+    [
+        ("gpu", {"delegated": 0}, "nothing ran on the gpu"),
+        ("cpu", {"cut": True}, "told 8193 of the matte's 12288 values"),
+        ("cpu", {"fails": "Failed to find input file image.raw."}, "ended with 1; it printed: .*Failed to find input"),
+    ],
+)
+def test_a_run_model_that_says_no_matte_is_a_failure(phones, tmp_path, subject, sample, delegate, options, message):
+    result = by_run_model(phones(), tmp_path, replace(subject, delegate=delegate), sample, **options)
+    assert result.parity == ()
+    assert re.search(message, result.failures[0].reason)
+    assert result.runs[0].samples_ms
+
+
+def test_an_api_that_run_model_cannot_choose_leaves_the_matte_uncompared(phones, tmp_path, subject, sample):
+    gpu = replace(subject, delegate="gpu")
+    result = by_run_model(phones(), tmp_path, gpu, sample, gpu=Gpu(backend="webgpu"))
+    assert (result.parity, result.runs[0].marks) == ((), ("matte not compared",))
+    assert result.runs[0].conditions["ran on"] == "WebGPU"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"takes_images": False}, "cannot be given an image"), ({"form": "current"}, "gives the matte itself")],
+)
+def test_a_run_model_of_no_use_is_refused(phones, tmp_path, subject, sample, options, message):
+    with pytest.raises(ExportError, match=message):
+        by_run_model(phones(), tmp_path, subject, sample, **options)
 
 
 def test_the_command_line_does_all_of_it(phones, tmp_path, dist, capsys, monkeypatch):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.android.flags import Gpu
 from benchmarks.cli.tables import say_bench
 from benchmarks.comparing import comparable
 from benchmarks.record import Record
@@ -102,6 +103,40 @@ def test_another_api_than_asked_for_is_a_condition(phones, run, model, tmp_path)
     assert one.conditions["ran on"] == "OpenGL"
     # What a run finds out for itself is no reason not to go on with it.
     run(device, tool_options={"opengl": True}, **{**options, "record": Record.continued(tmp_path / "b.json")})
+
+
+@pytest.mark.parametrize(
+    ("form", "gpu", "flags", "conditions"),
+    [
+        ("current", Gpu(), ["--gpu_precision_loss_allowed=true"], ("fp16 allowed", None, "OpenCL")),
+        (
+            "current",
+            Gpu("opengl", "fp32"),
+            ["--gpu_precision_loss_allowed=false", "--gpu_backend=gl"],
+            ("fp32", "opengl", "OpenGL"),
+        ),
+        ("litert", Gpu(), [], ("fp16 allowed", None, "OpenCL")),
+        (
+            "litert",
+            Gpu("webgpu", "fp16"),
+            ["--gpu-precision=fp16", "--gpu_backend=webgpu"],
+            ("fp16", "webgpu", "WebGPU"),
+        ),
+    ],
+)
+def test_a_gpu_computes_as_it_is_asked_to(phones, run, model, form, gpu, flags, conditions):
+    device = phones()
+    (one,) = run(device, subjects=[replace(model, delegate="gpu")], form=form, gpu=gpu, blocks=1).runs
+    assert {flag for flag in asked(device)[0] if re.match("--gpu[_-](precision|backend)", flag)} == set(flags)
+    assert (one.conditions["precision"], one.conditions.get("asked for"), one.conditions["ran on"]) == conditions
+
+
+def test_a_gpu_that_another_api_reached_is_a_failure(phones, run, model):
+    gpu, device = replace(model, delegate="gpu"), phones()
+    result = run(device, subjects=[gpu], gpu=Gpu("opencl"), tool_options={"opengl": True}, blocks=1)
+    assert "OpenCL was asked for, and it ran on OpenGL" in result.failures[0].reason
+    result = run(device, subjects=[gpu], gpu=Gpu("webgpu"), blocks=1)
+    assert "no WebGPU" in result.failures[0].reason
 
 
 def test_litert_s_own_tool_is_asked_for_what_it_can(phones, run, model):

@@ -48,6 +48,9 @@ def test_mistakes_are_one_clear_error(call, dist, arguments, message):
 
 ON_ANDROID = {
     "benchmark_model": ["--benchmark-model", "tool"],
+    "run_model": ["--run-model", "tool"],
+    "gpu_backend": ["--gpu-backend", "opencl"],
+    "gpu_precision": ["--gpu-precision", "fp32"],
     "app": ["--app", "p.q/.R"],
     "push": ["--push", "pyproject.toml"],
     "env": ["--env", "A=b"],
@@ -98,6 +101,8 @@ def test_an_option_for_android_is_refused_without_an_android_device(call, dist, 
         (["--boot-timeout", 7, "--target", "adb", "--app", "p.q/.R"], "an emulator"),
         (["--cool-timeout", 7, "--target", "emulator:x", "--app", "p.q/.R"], "an emulator does not get warm"),
         (["--cool-timeout", 7, "--sustained", 1, "--target", "adb", "--app", "p.q/.R"], "without --sustained"),
+        (["--gpu-backend", "webgpu", "--target", "adb", "--benchmark-model", "pyproject.toml"], "--delegate gpu"),
+        (["--gpu-precision", "fp8", "--target", "adb", "--delegate", "gpu"], "expected: one of auto, fp16, fp32"),
         (["--duration", 1, "--sustained", 1], "--duration and --sustained both say how long"),
     ],
 )
