@@ -101,7 +101,7 @@ def _say_between_frames(result: Verification) -> None:
         show(shown)
         say(
             "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
-            "picture's motion; MAD is from the mattes as they are. `matte` takes flow, apps the one-frame delay."
+            f"picture's motion; MAD is from {result.steadied_from}. `matte` takes flow, apps the one-frame delay."
         )
 
 
