@@ -23,7 +23,7 @@ VideoOption = Annotated[
 TruthOption = Annotated[
     Path | None,
     typer.Option(
-        help="True mattes: a dataset's folder (PPM-100, P3M, AIM), or those of --images, or one for each frame of --video."
+        help="True mattes: a dataset's folder (PPM-100, P3M, AIM), those of --images, or one for each frame of --video."
     ),
 ]
 ConvertedOption = Annotated[

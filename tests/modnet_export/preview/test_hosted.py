@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -53,5 +54,6 @@ class Held(dict):
 def test_the_first_model_and_the_photo_are_fetched_while_litertjs_is(opened, dist, runtime):
     pages = Held(site.site(dist, runtime))
     with serving(pages) as server:
-        opened(server)
-    assert pages.came
+        page = opened(server)
+        assert pages.came
+        expect(page.locator("#network")).to_have_text(re.compile(r"\d"))  # of the second run
