@@ -116,7 +116,7 @@ def test_every_control_is_reached_and_works_by_keyboard(opened, dist):
     page.keyboard.press("Space")
     assert not page.locator("#mirror").is_checked()
     focus(page, "backend")
-    page.keyboard.press("End")
+    page.keyboard.press("ArrowDown")
     expect(page.locator("#runs")).to_contain_text("1 thread")
     focus(page, "record")
     page.keyboard.press("Enter")

@@ -1,8 +1,4 @@
-#if canImport(Darwin)
-    import Darwin
-#else
-    import Foundation
-#endif
+import Foundation
 
 /// The mattes of a video without flicker and without a delay: a running mean along the motion of the picture, which follows
 /// it better than `OneFrameDelay`, where an app knows that motion (Vision's `VNGenerateOpticalFlowRequest` finds it).
@@ -69,7 +65,9 @@ private struct Grid {
     }
 
     /// Means over 7 x 7 pixels, mirrored at the borders without repeating them.
-    func windowed(_ values: [Float]) -> [Float] { means(means(values, step: 1, count: width), step: width, count: height) }
+    func windowed(_ values: [Float]) -> [Float] {
+        means(means(values, step: 1, count: width), step: width, count: height)
+    }
 
     private func means(_ values: [Float], step: Int, count: Int) -> [Float] {
         values.indices.map { i in
