@@ -22,7 +22,9 @@ VideoOption = Annotated[
 ]
 TruthOption = Annotated[
     Path | None,
-    typer.Option(help="True mattes, as a dataset's folder (PPM-100, P3M, AIM) or, with --images, beside the photos."),
+    typer.Option(
+        help="True mattes: a dataset's folder (PPM-100, P3M, AIM), those of --images, or one for each frame of --video."
+    ),
 ]
 ConvertedOption = Annotated[
     str | None,
@@ -50,13 +52,13 @@ def chosen(images: Path | None, video: Path | None, ground_truth: Path | None) -
 
     if ground_truth is not None and video is None:
         return tuple(inputs.ground_truth(ground_truth, images))
-    if video is not None and images is None and ground_truth is None:
-        return tuple(inputs.video(video))
+    if video is not None and images is None:
+        return tuple(inputs.video(video, ground_truth))
     if video is not None:
         raise ExportError(
-            "a video cannot be combined with other inputs",
+            "a video cannot be combined with images",
             where="`video`",
-            expected="`images`, `ground_truth` with `images`, or `video`",
+            expected="`images` or `video`, each with `ground_truth` or without",
         )
     return () if images is None else tuple(inputs.images([images]))
 

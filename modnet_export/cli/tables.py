@@ -100,11 +100,11 @@ def _say_between_frames(result: Verification) -> None:
     if result.steadiness:
         shown = table(["against flicker"], ["flicker", "mean (MAD)"])
         for way in result.steadiness:
-            shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.1e}")
+            shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.2e}")
         show(shown)
         say(
             "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
-            "picture's motion; MAD is from the mattes as they are. `matte` takes flow, apps the one-frame delay."
+            f"picture's motion; MAD is from {result.steadied_from}. `matte` takes flow, apps the one-frame delay."
         )
 
 

@@ -99,13 +99,27 @@ def images(paths: Sequence[Path]) -> list[Input]:
     return [Input(path.name if names[path.name] == 1 else path.as_posix(), path=path) for path in found]
 
 
-def video(path: Path) -> list[Input]:
-    """The frames of a video file, or of a folder in the order of their names; raises ExportError without any."""
+def video(path: Path, truth: Path | None = None) -> list[Input]:
+    """The frames of a video file, or of a folder in the order of their names; raises ExportError without any.
+
+    ``truth`` is a folder with one true matte for each frame, in the order of their names; raises ExportError otherwise.
+    """
     if path.is_dir():
         frames = images([path])
     else:
         frames = [Input(f"{path.name}#{index}", "frame", path, index) for index in range(count_frames(path))]
-    return [replace(frame, follows=index > 0) for index, frame in enumerate(frames)]
+    mattes = [None] * len(frames) if truth is None else list_images([truth])
+    if len(mattes) != len(frames):
+        raise ExportError(
+            f"{path.name} has {len(frames)} frames, {truth} {len(mattes)} true mattes",
+            where="`ground_truth`",
+            expected="a folder with one matte for each frame, in the order of their names",
+            next_step="write a video's mattes as numbered files, for example: ffmpeg -i MATTES.mp4 mattes/%06d.png",
+        )
+    return [
+        replace(frame, follows=index > 0, truth=matte)
+        for index, (frame, matte) in enumerate(zip(frames, mattes, strict=True))
+    ]
 
 
 def read_frames_of(frames: Sequence[Input]) -> Iterator[tuple[Input, Pixels]]:

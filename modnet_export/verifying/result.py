@@ -269,7 +269,9 @@ class Steadiness(Strict):
     flicker: float = Field(ge=0)
     """mean |p_t - warp(p_(t-1))|, along the motion of the picture."""
     mad: float = Field(ge=0)
-    """Mean distance from the mattes as the network gives them: what smears or lags has more of it."""
+    """Mean distance from the true mattes, or from those that the network gives: what smears or lags has more of it."""
+    true: bool = False
+    """Whether ``mad`` is from true mattes."""
 
 
 class Verification(Strict):
@@ -318,6 +320,11 @@ class Verification(Strict):
             if twice is not None:
                 raise ValueError(f"the {what} '{twice}' is there twice")
         return self
+
+    @property
+    def steadied_from(self) -> str:
+        """What the MAD of ``steadiness`` is from."""
+        return "the true mattes" if any(way.true for way in self.steadiness) else "the mattes as they are"
 
     @property
     def passed(self) -> bool:

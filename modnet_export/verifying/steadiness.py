@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modnet_export.images.imaging import Pixels
+from modnet_export.images.imaging import Pixels, resize
 from modnet_export.images.inputs import Input
 from modnet_export.images.temporal import STEADIERS, Steadier, flow, grey_of, warped
 from modnet_export.verifying.parity import Sample
@@ -90,10 +90,25 @@ def _finish(running: Mapping[Any, _Way]) -> None:
 def of_reference(inputs: Sequence[Input], sample: Callable[[Input], Sample]) -> tuple[Steadiness, ...]:
     """Every way on the reference's mattes of a video; nothing where no input follows another.
 
-    There is no true matte: the error is the distance from the mattes as they are.
+    The error is the distance from the true mattes, where every input has one, else from the mattes as they are.
     """
     if not any(item.follows for item in inputs):
         return ()
-    seen = ((sample(item), item.follows) for item in inputs)
-    found = steadiness(Seen(one, one.shown(one.matte_nhwc), follows) for one, follows in seen)
-    return tuple(Steadiness(temporal=name, flicker=flicker, mad=mad) for name, (flicker, mad) in found.items())
+    true = all(item.truth is not None for item in inputs)
+
+    def seen(item: Input) -> Seen:
+        one = sample(item)
+        return Seen(one, _truth(item, one) if true else one.shown(one.matte_nhwc), item.follows)
+
+    found = steadiness(map(seen, inputs))
+    return tuple(
+        Steadiness(temporal=name, flicker=flicker, mad=mad, true=true) for name, (flicker, mad) in found.items()
+    )
+
+
+def _truth(item: Input, sample: Sample) -> Pixels:
+    """The true matte at the size at which the model sees the frame."""
+    assert sample.placement is not None
+    truth = item.read_truth((sample.placement.height, sample.placement.width))
+    assert truth is not None
+    return resize(truth, sample.placement.inner_height, sample.placement.inner_width)

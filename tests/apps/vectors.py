@@ -10,6 +10,7 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 _FIELDS = {
     "letterbox": "top", "frames": "upright", "packing": "packed", "restoring": "restored",
     "foreground": "foreground", "compositing": "composite", "delay": "shown",
+    "steadying": "steadied",
 }  # fmt: skip
 
 

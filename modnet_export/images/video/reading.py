@@ -138,7 +138,7 @@ class Clip:
     def _decoded(self, seek_s: Fraction | None) -> Iterator[tuple[Any, Fraction]]:
         last: Fraction | None = None
         with opened(self.path) as container:
-            stream = container.streams.video[0]
+            stream = _pictures(container)
             stream.thread_type = "AUTO"
             if seek_s is not None:
                 container.seek(int((self.origin_s + seek_s) / stream.time_base), stream=stream)
@@ -221,9 +221,9 @@ def open_clip(path: Path) -> Clip:
     video, without any frame, or in HDR that this FFmpeg cannot convert.
     """
     with opened(path) as container:
-        if not container.streams.video:
+        stream = _pictures(container)
+        if stream is None:
             raise _no_pictures(path, "there is only sound" if container.streams.audio else "no stream of pictures")
-        stream = container.streams.video[0]
         try:
             first = next(container.decode(stream), None)
         except _ffmpeg_error() as error:
@@ -254,6 +254,14 @@ def open_clip(path: Path) -> Clip:
             duration_s=_duration_s(container, stream),
             origin_s=max(Fraction(0), min(began, default=Fraction(0))),
         )
+
+
+def _pictures(container: Any) -> Any:
+    """The first stream of pictures; None where there is none. The cover of a sound file is no video."""
+    from av.stream import Disposition
+
+    streams = container.streams.video
+    return next((stream for stream in streams if not stream.disposition & Disposition.attached_pic), None)
 
 
 def _no_pictures(path: Path, why: str) -> ExportError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -81,7 +82,9 @@ def test_axe_finds_nothing(opened, dist):
 
 def test_every_control_is_reached_and_works_by_keyboard(opened, dist):
     page = opened(dist)
-    film(page)
+    focus(page, "camera")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rate")).to_have_text(re.compile(r"\d"), timeout=60_000)
     page.select_option("#second", index=1)
     settled(page)
     # Of a group of radio buttons, Tab reaches the chosen one; the arrows lead to the others.
@@ -97,6 +100,29 @@ def test_every_control_is_reached_and_works_by_keyboard(opened, dist):
     page.keyboard.press("ArrowRight")
     assert page.locator("input[value=colour]").is_checked()
     focus(page, "colour")
+    focus(page, "background=colour")
+    for kind in ("blur", "image", "matte"):
+        page.keyboard.press("ArrowRight")
+        assert page.locator(f"input[value={kind}]").is_checked()
+        if kind == "image":
+            with page.expect_file_chooser():
+                focus(page, "choose-image")
+                page.keyboard.press("Enter")
+            focus(page, "background=image")
+    focus(page, "view=side")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("input[value=difference]").is_checked()
+    focus(page, "mirror")
+    page.keyboard.press("Space")
+    assert not page.locator("#mirror").is_checked()
+    focus(page, "backend")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#runs")).to_contain_text("1 thread")
+    focus(page, "record")
+    page.keyboard.press("Enter")
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
+    with page.expect_download():
+        page.keyboard.press("Enter")
     focus(page, "live")
     page.keyboard.press("Space")
     expect(page.locator("#parity")).to_contain_text("This is the fp32 model itself")
@@ -152,6 +178,10 @@ def test_backgrounds_show_what_they_say(opened, dist, tmp_path):
     page.locator("#image").set_input_files(tmp_path / "green.png")
     settled(page)
     assert (pixels(page)[alpha == 0][:, :3] == [0, 255, 0]).all()
+    Image.new("RGBA", (30, 20), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    page.locator("#image").set_input_files(tmp_path / "clear.png")
+    settled(page)
+    assert (pixels(page)[alpha == 0][:, :3] == 255).all()
 
 
 def test_two_models_are_shown_side_by_side_and_as_a_difference(opened, dist):

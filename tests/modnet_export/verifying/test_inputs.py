@@ -12,6 +12,7 @@ from PIL import Image
 
 from converters.errors import ExportError, ExportWarning
 from modnet_export import VerifyRequest, verify
+from modnet_export.cli.inputs import chosen
 from modnet_export.cli.tables import say_verification
 from modnet_export.images import inputs
 from modnet_export.images.compositing import save_image
@@ -129,6 +130,23 @@ class TestVideo:
         of_file, of_folder = (verify(VerifyRequest(dist, inputs.video(path))) for path in (clip, tmp_path))
         for a, b in zip(of_file.links[3].measurements, of_folder.links[3].measurements, strict=True):
             assert (a.mad, a.flicker, a.dtssd) == (b.mad, b.flicker, b.dtssd)
+
+    def test_true_mattes_one_for_each_frame_are_measured_against(self, dist, clip, tmp_path, capsys):
+        for index in range(11):
+            Image.new("L", (256, 192), 20 * index).save(tmp_path / f"{index:03}.png")
+        frames = chosen(None, clip, tmp_path)
+        assert [item.truth.name for item in frames] == [f"{index:03}.png" for index in range(11)]
+        result = verify(VerifyRequest(dist, frames[:3]))
+        assert result.truth.images == 3
+        assert all(way.true and way.mad > 0.01 for way in result.steadiness)
+        say_verification(result)
+        assert "MAD is from the true mattes" in capsys.readouterr().out
+        assert "MAD from the true mattes" in render.markdown(result)
+
+    def test_true_mattes_of_another_number_are_one_clear_error(self, clip, tmp_path):
+        Image.new("L", (256, 192)).save(tmp_path / "0.png")
+        with pytest.raises(ExportError, match=r"has 11 frames, .* 1 true mattes(.|\n)*ffmpeg"):
+            inputs.video(clip, tmp_path)
 
     def test_single_frame_is_the_one_that_was_asked_for(self, clip):
         frames = inputs.video(clip)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from modnet_export.images import temporal
+from modnet_export.images.compositing import save_image
 from modnet_export.images.framing import Portrait
+from modnet_export.images.imaging import Placement
 from modnet_export.images.inputs import Input
 from modnet_export.images.moving import Motion, moving
 from modnet_export.images.temporal import STEADIERS, Flow, OneFrameDelay, flow, grey_of, warped
@@ -146,3 +150,21 @@ def test_of_photos_there_is_none(clip):
     ways = of_reference(frames, lambda item: clip[int(item.name)].sample)
     assert [way.temporal for way in ways] == ["none", "one-frame-delay", "flow"]
     assert ways[0].mad == 0 < ways[2].mad
+    assert not any(way.true for way in ways)
+
+
+def test_where_the_true_mattes_are_known_the_error_is_from_them(clip, tmp_path):
+    """As ``matte`` writes numbered mattes; the network's own are not free of error, then."""
+    frames = []
+    for index, item in enumerate(clip):
+        height, width = item.expected.shape
+        sample = replace(item.sample, placement=Placement(height, width, 0, 0, height, width))
+        save_image(tmp_path / f"{index:06}.png", item.expected)
+        frames.append((Input(str(index), follows=index > 0, truth=tmp_path / f"{index:06}.png"), sample))
+    ways = of_reference([item for item, _ in frames], lambda item: frames[int(item.name)][1])
+    expected = steadiness(clip)
+    for way in ways:
+        assert way.true
+        assert way.flicker == pytest.approx(expected[way.temporal][0], rel=1e-6)
+        assert way.mad == pytest.approx(expected[way.temporal][1], abs=2 / 255)
+        assert way.mad > 0.01

@@ -61,11 +61,12 @@ struct Blurring {
             }
         }
     }
+}
 
-    private static func mirrored(_ index: Int, _ count: Int) -> Int {
-        if count == 1 { return 0 }
-        let period = 2 * (count - 1)
-        let folded = ((index % period) + period) % period
-        return min(folded, period - folded)
-    }
+/// Where an index beyond the ends leads, mirrored without repeating the ends.
+func mirrored(_ index: Int, _ count: Int) -> Int {
+    if count == 1 { return 0 }
+    let period = 2 * (count - 1)
+    let folded = ((index % period) + period) % period
+    return min(folded, period - folded)
 }

@@ -53,6 +53,13 @@ struct Case: Decodable {
     let threshold: Float?
     let mattes: [[Float]]?
     let shown: [[Float]?]?
+    let weight: Float?
+    let followed: Float?
+    let before: [Float]?
+    let motion: [Float]?
+    let greyBefore: [UInt8]?
+    let grey: [UInt8]?
+    let steadied: [Float]?
 
     /// The frame that `rows` are.
     func frame() throws -> RgbaFrame {

@@ -117,6 +117,17 @@ import Testing
         }
     }
 
+    @Test func mattesAreSteadiedAlongTheMotion() throws {
+        let vectors = try Vectors("steadying")
+        for item in vectors.cases {
+            var steadier = MotionSteadier(weight: item.weight!, followed: item.followed!)
+            let first = steadier.steady(item.before!, grey: item.greyBefore!, width: item.width!, motion: nil)
+            #expect(first == item.before!)
+            let found = steadier.steady(item.matte!, grey: item.grey!, width: item.width!, motion: item.motion!)
+            expectClose(item, vectors.tolerance, item.steadied!, found)
+        }
+    }
+
     private func expectPlaced(_ item: Case, _ box: Letterbox) {
         #expect(
             [box.top, box.left, box.innerHeight, box.innerWidth]

@@ -127,7 +127,8 @@ async function step(bitmap) {
   );
   ran++;
   show(found.picture);
-  numbers.take(found.times, moving);
+  if (found.times) numbers.take(found.times, moving);
+  else if (!moving) refresh(); // it is shown without waiting for a run that can be timed
   const told = parityText(found.parity, compared, files[0]);
   if (told && (!moving || part("live").checked)) part("parity").textContent = told;
   part("between").textContent = found.between ? `The two mattes differ by ${difference(found.between)}.` : "";

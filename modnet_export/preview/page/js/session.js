@@ -65,9 +65,7 @@ export class Session {
       }
       notes.push(why);
     }
-    this.#models.set(spec.file, { spec, model });
-    // The first run takes longer: it is no frame's.
-    await this.#run({ spec, model }, new Float32Array(3 * spec.height * spec.width).fill(0.5));
+    this.#models.set(spec.file, { spec, model, ran: false });
     return { runs, notes, expanded };
   }
 
@@ -123,7 +121,8 @@ export class Session {
 
   /**
    * Runs the models named on a frame, which is closed. `view`: "single", "side" or "difference"; `against`: the model that
-   * the first one is compared with, "golden" on the built-in photo, or none. Returns the picture, null where the delay has none yet.
+   * the first one is compared with, "golden" on the built-in photo, or none. Returns the picture, null where the delay has none yet,
+   * and the times, null on a model's first run, which takes longer.
    */
   async process(bitmap, { files, view, delayed, against }) {
     const begun = performance.now();
@@ -135,6 +134,8 @@ export class Session {
     const packed = performance.now();
     const outputs = [await this.#run(models[0], image)];
     const ran = performance.now();
+    const first = !models[0].ran;
+    models[0].ran = true;
     if (models[1]) outputs.push(await this.#run(models[1], image));
     const parity =
       against &&
@@ -146,7 +147,7 @@ export class Session {
     const picture = shown && this.#picture(shown.frame, shown.mattes, view);
     return {
       picture,
-      times: { before: packed - begun, network: ran - packed, after: performance.now() - resumed },
+      times: first ? null : { before: packed - begun, network: ran - packed, after: performance.now() - resumed },
       parity,
       between: outputs[1] && differences(outputs[0], outputs[1]),
       transfer: picture && [picture.rgba.buffer],

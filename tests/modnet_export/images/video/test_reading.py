@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from converters.errors import ExportError, ExportWarning
 from modnet_export.images.video.reading import count_frames, open_clip, read_frames
@@ -182,10 +183,17 @@ def test_hdr_that_this_ffmpeg_cannot_convert_is_refused_with_the_way_out(tmp_pat
         open_clip(path)
 
 
-def only_sound(path):
+def only_sound(path, cover=False):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         stream.layout = "mono"
+        if cover:
+            picture = container.add_stream("mjpeg", rate=25)
+            picture.height, picture.width, picture.pix_fmt = 48, 64, "yuvj420p"
+            picture.disposition = Disposition.attached_pic
+            shown = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))
+            shown.pts = 0
+            container.mux([*picture.encode(shown), *picture.encode(None)])
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         frame.sample_rate = 44100
         container.mux(stream.encode(frame))
@@ -194,6 +202,7 @@ def only_sound(path):
 
 BROKEN = {
     "only sound": (only_sound, "holds no frame: there is only sound"),
+    "sound with a cover": (lambda path: only_sound(path, cover=True), "holds no frame: there is only sound"),
     "no video": (lambda path: path.write_bytes(b"no video"), "cannot read a.mp4 as a video"),
     "empty": (lambda path: path.write_bytes(b""), "cannot read a.mp4 as a video"),
     "a folder": (lambda path: path.mkdir(), "it is a folder"),

@@ -53,6 +53,15 @@ class AllocationTest {
         assertEquals(0, allocated)
     }
 
+    @Test
+    fun `steadying along the motion allocates nothing`() {
+        val size = scene.matte.size
+        val steadier = MotionSteadier()
+        val motion = FloatArray(2 * size) { 0.3f }
+        val grey = ByteArray(size)
+        assertEquals(0, allocated { steadier.steady(scene.matte, grey, motion, 1, size, scene.matte) })
+    }
+
     /** Bytes that this thread allocates for many frames: the least of several rounds, as the JVM itself may need some. */
     private inline fun allocated(frame: () -> Unit): Long {
         val thread = Thread.currentThread().id

@@ -68,14 +68,6 @@ internal class Blurring(frame: RgbaFrame, sigma: Float) {
         }
     }
 
-    private fun mirrored(index: Int, count: Int): Int {
-        if (index in 0 until count) return index
-        if (count == 1) return 0
-        val period = 2 * (count - 1)
-        val folded = index.mod(period)
-        return if (folded < count) folded else period - folded
-    }
-
     private companion object {
         const val WIDEST_SIGMA = 4f
 
@@ -127,4 +119,13 @@ private class SeenResampling(height: Int, width: Int, resizedHeight: Int, resize
     private companion object {
         const val LEAST = 1e-4f
     }
+}
+
+/** Where an [index] beyond the ends of [count] values leads, mirrored without repeating the ends. */
+internal fun mirrored(index: Int, count: Int): Int {
+    if (index in 0 until count) return index
+    if (count == 1) return 0
+    val period = 2 * (count - 1)
+    val folded = index.mod(period)
+    return if (folded < count) folded else period - folded
 }

@@ -123,6 +123,20 @@ class VectorsTest {
         }
     }
 
+    @Test
+    fun `mattes are steadied along the motion`() {
+        for (case in cases("steadying")) {
+            val height = case.int("height")
+            val width = case.int("width")
+            val steadier = MotionSteadier(case.float("weight"), case.float("followed"))
+            val shown = FloatArray(height * width)
+            steadier.steady(case.floats("before"), case.bytes("grey_before"), null, height, width, shown)
+            assertClose(case, case.floats("before"), shown)
+            steadier.steady(case.floats("matte"), case.bytes("grey"), case.floats("motion"), height, width, shown)
+            assertClose(case, case.floats("steadied"), shown)
+        }
+    }
+
     private fun assertPlaced(case: Case, box: Letterbox) {
         val names = listOf("top", "left", "inner_height", "inner_width")
         assertEquals(names.map { case.int(it) }, listOf(box.top, box.left, box.innerHeight, box.innerWidth))
