@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.tables import flicker, int8, others
+from benchmarks.tables import flicker, int8, others, sizes
 from benchmarks.tables.setting import COUNT, Setting
 from converters.errors import ExportError
 from modnet_export.record.files import write_bytes
@@ -27,6 +27,7 @@ TABLES: Mapping[str, Callable[[Setting], str]] = {
     "coreml": others.coreml,
     "correlation": others.correlation,
     "flicker": flicker.flicker,
+    "sizes": sizes.sizes,
 }
 DOCUMENTS = ("README.md", "docs")
 _MARKED = re.compile(r"(<!-- measured: (?P<name>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
