@@ -27,7 +27,7 @@ __all__ = ["optimise", "passes"]
 def passes(tuning: Tuning) -> list[ir.passes.InPlacePass]:
     """The passes for one kind of processor, in order.
 
-    ``cpu`` is for fp32 sums, and for memory traffic that costs less than multiplications; ``gpu``
+    ``cpu`` counts on fp32 sums and on memory traffic that costs less than multiplications; ``gpu``
     writes every sum over a map so that fp16 accumulation can neither overflow nor lose it, and
     keeps the number of kernels low; ``ane`` leaves norms as InstanceNormalization, for an engine whose own op for them
     has wide sums (``converters.coreml.norms`` writes the others as ``gpu`` does).
