@@ -139,12 +139,12 @@ def _clip(path: Path, rgb) -> None:
             write(rgb, Fraction(index, 10))
 
 
-def run(step: Step) -> int:
-    """Run a step in the present folder, in this process; the exit code."""
+def run(step: Step, names: dict | None = None) -> int:
+    """Run a step in the present folder, in this process; the exit code. Python sees, and leaves, ``names``."""
     from modnet_export.cli import main
 
     if step.python:
-        exec(compile(step.text, str(step), "exec"), {})
+        exec(compile(step.text, str(step), "exec"), names)
         return 0
     with pytest.raises(SystemExit) as stop:
         main(shlex.split(step.text)[1:])
@@ -153,12 +153,13 @@ def run(step: Step) -> int:
 
 def walk(path: Path, left_out: re.Pattern[str] | None, capsys) -> list[str]:
     """Run a page's steps in order, but for those that need something special; what went wrong."""
-    wrong = []
+    wrong: list[str] = []
+    names: dict = {}  # a page's Python goes on from block to block
     for step in steps(path):
         ours = step.python or step.text.startswith("modnet-export ")
         if not ours or step.needs or (left_out and left_out.search(step.text)):
             continue
-        code = run(step)
+        code = run(step, names)
         printed = capsys.readouterr()
         # Equal models compared may be "slower" on a busy machine; that is no fault of the page.
         if code and not (code == 1 and step.text.startswith("modnet-export compare ")):

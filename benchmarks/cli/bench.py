@@ -269,7 +269,7 @@ _ON_ANDROID = (
 
 
 def bench(options: BenchOptions) -> None:
-    """Measure latency, memory and more on this machine, on phones, or in emulators. Exit code 1 where some failed."""
+    """Measure latency, memory and more on this machine, on phones, or in emulators. Exit code 1 when a model failed."""
     from benchmarks import formats, run, shared
     from benchmarks.cli.live import live
     from benchmarks.cli.tables import say_bench

@@ -39,7 +39,7 @@ class CompareOptions:
 
 
 def compare(options: CompareOptions) -> None:
-    """Say which of two measurements is faster, or that it cannot be told. Exit code 1 if some failed."""
+    """Say which of two measurements is faster, or that it cannot be told. Exit code 1: one is slower, or missing."""
     from benchmarks import comparing
     from benchmarks.statistics import is_regression
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.tables import flicker, gpu, int8, others
+from benchmarks.tables import flicker, gpu, int8, others, sizes
 from benchmarks.tables.setting import COUNT, Setting
 from converters.errors import ExportError
 from modnet_export.record.files import write_bytes
@@ -28,6 +28,7 @@ TABLES: Mapping[str, Callable[[Setting], str]] = {
     "correlation": others.correlation,
     "flicker": flicker.flicker,
     "gpu": gpu.accelerators,
+    "sizes": sizes.sizes,
 }
 DOCUMENTS = ("README.md", "docs")
 _MARKED = re.compile(r"(<!-- measured: (?P<name>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -35,7 +35,7 @@ class ExplainOptions:
         ),
     ] = None
     images: Annotated[
-        Path | None, typer.Option(help="Your photos: instead, tells which int8 ranges their values leave.")
+        Path | None, typer.Option(help="Your photos: name the tensors whose int8 ranges they exceed, instead.")
     ] = None
     plot: Annotated[Path | None, typer.Option("-o", "--plot", help="A .png to write: the SNR of every op.")] = None
     as_json: JsonOption = False

@@ -30,11 +30,11 @@ ConvertedOption = Annotated[
     str | None,
     typer.Option(
         "--checkpoint",
-        help="Where the checkpoint is, if not where it was; of somebody else's models, what they were made from: "
+        help="The checkpoint, where it has moved; of models that somebody else converted, what they were made from: "
         "a checkpoint (or demo, photographic, webcam) or an .onnx.",
     ),
 ]
-SizeOption = Annotated[str | None, typer.Option(help="Of models that take any size. Default: 512x512.")]
+SizeOption = Annotated[str | None, typer.Option(help="Height x width, for models that take any. Default: 512x512.")]
 ToleranceOption = Annotated[
     list[str] | None,
     typer.Option(help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some. May be repeated."),
@@ -42,7 +42,7 @@ ToleranceOption = Annotated[
 ComputeUnitOption = Annotated[ComputeUnit, typer.Option(help="Where Core ML may run a package (on a Mac).")]
 InputRangeOption = Annotated[
     InputRange | None,
-    typer.Option(help="What your own .onnx takes for black and white. Default: found out."),
+    typer.Option(help="The values that your own .onnx takes for black and white. Default: found out from the model."),
 ]
 
 

@@ -61,7 +61,7 @@ class MatteOptions:
         str | None, typer.Option(help="HEIGHTxWIDTH that a clip's frames are made to fit into, in their own shape.")
     ] = None
     force: Annotated[
-        bool, typer.Option("--force", help="Also by a model that missed its limits when it was exported.")
+        bool, typer.Option("--force", help="Use a model even if it missed its limits when it was exported.")
     ] = False
     as_json: JsonOption = False
 

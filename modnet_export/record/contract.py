@@ -142,7 +142,7 @@ class Port(Strict):
 
 
 class Contract(Strict):
-    """An artefact takes RGB in [0, 1] and gives a matte in [0, 1]; the normalisation to [-1, 1] is inside its graph."""
+    """What an artefact takes and gives, from each port's minimum to its maximum; it normalises by itself."""
 
     image: Port
     matte: Port
