@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _OURS = {
 }
 
 
-def _head(*columns: str) -> str:
+def head(*columns: str) -> str:
     return f"| | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
 
 
@@ -55,7 +55,7 @@ def models(setting: Setting) -> str:
     times = setting.medians_ms(floats | paths)
     whole = times["`modnet_fp32.tflite`"]
     rows = [
-        _head("int8 multiplications", *_ERRORS, "MB", "time"),
+        head("int8 multiplications", *_ERRORS, "MB", "time"),
         f"| fp32 | | | | | | | {_megabytes(floats['`modnet_fp32.tflite`'])} | 1.00 |",
     ]
     for name, path in paths.items():
@@ -79,7 +79,7 @@ def another_checkpoint(setting: Setting) -> str:
                 value *= 1 + 0.05 * torch.randn_like(value)
         save_file(state, path)
     other = replace(setting, checkpoint=str(path), formats=("onnx", "tflite"), work=setting.work / "perturbed")
-    rows = [_head("int8 multiplications", *_ERRORS)]
+    rows = [head("int8 multiplications", *_ERRORS)]
     for name, path in ((name, other.file(file)) for name, file in _OURS.items()):
         rows.append(f"| {name} | {_share(other, path)} | {numbers(other.errors(path))} |")
     return "\n".join(rows)
@@ -94,16 +94,16 @@ def _share(setting: Setting, path: Path) -> str:
 
 def steps(setting: Setting) -> str:
     """What each step brings: the model without it, at the same choice of tensors."""
-    rows = [_head(*_ERRORS)]
-    for name, build in _made(setting).variants():
+    rows = [head(*_ERRORS)]
+    for name, build in parts(setting).variants():
         rows.append(f"| {name} | {numbers(setting.errors(function(build())))} |")
     return "\n".join(rows)
 
 
 def weights(setting: Setting) -> str:
     """Rounding of weights alone: with and without compensation, with and without the smallest in float."""
-    made = _made(setting)
-    rows = [_head(*_ERRORS)]
+    made = parts(setting)
+    rows = [head(*_ERRORS)]
     for arithmetic in ("float", "dynamic"):
         for name, compensate, keep in (
             ("nearest rounding of all", False, False),
@@ -133,13 +133,16 @@ class _Made:
     def _calibrated(self, data: bytes) -> tuple[dict[int, Spread], Mapping[int, Moments]]:
         return calibrate(data, [tensor for group in self._groups(data) for tensor in group.tensors], self.images)
 
+    @cached_property
+    def even(self) -> tuple[bytes, dict[int, Spread], Mapping[int, Moments]]:
+        """The equalised graph, and what its tensors and convolutions see."""
+        tensors = [tensor for group in self._groups(self.fp32) for tensor in group.tensors]
+        data = equalise(self.fp32, observe(self.fp32, tensors, representative.some(self.images)))
+        return data, *self._calibrated(data)
+
     def variants(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
         groups = self._groups(self.fp32)
-        seen = observe(
-            self.fp32, [tensor for group in groups for tensor in group.tensors], representative.some(self.images)
-        )
-        even = equalise(self.fp32, seen)
-        spreads, moments = self._calibrated(even)
+        even, spreads, moments = self.even
         # Each keeps what it rounded, so that no two graphs may share one.
         ours, nearest = Rounding(moments), Rounding(moments, compensate=False)
         scales, plain = parameters(groups, spreads), parameters(groups, self.spreads)
@@ -167,7 +170,7 @@ class _Made:
 
 
 @lru_cache(maxsize=1)
-def _made(setting: Setting) -> _Made:
+def parts(setting: Setting) -> _Made:
     """Calibrated once for both tables."""
     return _Made(setting)
 

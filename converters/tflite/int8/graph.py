@@ -7,6 +7,7 @@ sigmoid or the first layers can so stay float without being treated as special c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +38,11 @@ class Graph:
         (graph,) = model.subgraphs
         self.ops: list[Any] = list(graph.operators)
         self.names = [fb.op_name(model, op) for op in self.ops]
-        self.ports = {*map(int, graph.inputs), *map(int, graph.outputs)}
+        self.outputs = {*map(int, graph.outputs)}
+        self.ports = {*map(int, graph.inputs), *self.outputs}
         """The tensors that are inputs or outputs of the graph."""
         self._tensors = graph.tensors
+        self.indices = range(len(self.ops))
         self.maker: dict[int, int] = {}
         """The op that computes a tensor."""
         self.readers: dict[int, list[int]] = {}
@@ -50,12 +53,22 @@ class Graph:
             for tensor in op.inputs:
                 if tensor >= 0 and not self.is_constant(int(tensor)):
                     self.readers.setdefault(int(tensor), []).append(index)
+        self.activations = {*self.ports, *self.maker, *self.readers}
 
     def is_constant(self, tensor: int) -> bool:
         return fb.constant(self.model, self._tensors[tensor]) is not None
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         return tuple(map(int, self._tensors[tensor].shape))
+
+    def size(self, tensor: int) -> int:
+        """How many elements a tensor has."""
+        return math.prod(self.shape(tensor))
+
+    def elements(self, index: int) -> int:
+        """How many elements an op reads and writes, its constants included."""
+        op = self.ops[index]
+        return sum(self.size(int(item)) for item in [*op.inputs, *op.outputs] if item >= 0)
 
     def inputs(self, index: int) -> list[int]:
         """The activations that an op reads."""
@@ -76,9 +89,41 @@ class Graph:
 
     def macs_in_int8(self, quantized: Collection[int]) -> float:
         """The share of all multiplications that compute in int8 when these tensors are quantized."""
-        indices = range(len(self.names))
-        found = sum(self.macs(index) for index in indices if self.in_int8(index, quantized))
-        return found / (sum(map(self.macs, indices)) or 1)
+        found = sum(self.macs(index) for index in self.indices if self.in_int8(index, quantized))
+        return found / (sum(map(self.macs, self.indices)) or 1)
+
+    def converted(self, quantized: Collection[int]) -> list[int]:
+        """The tensors that a QUANTIZE or a DEQUANTIZE converts when these are quantized."""
+        int8 = {index for index in self.indices if self.in_int8(index, quantized)}
+        found = []
+        for tensor in sorted(self.activations):
+            readers = {index in int8 for index in self.readers.get(tensor, [])} | (
+                {False} if tensor in self.outputs else set()
+            )
+            if readers - {self.maker.get(tensor) in int8}:
+                found.append(tensor)
+        return found
+
+    def islands(self, quantized: Collection[int]) -> list[set[int]]:
+        """The sets of neighbouring ops that compute in int8 when these tensors are quantized."""
+        left = {index for index in self.indices if self.in_int8(index, quantized)}
+        found = []
+        while left:
+            island: set[int] = set()
+            waiting = {left.pop()}
+            while waiting:
+                index = waiting.pop()
+                island.add(index)
+                makers = {self.maker[tensor] for tensor in self.inputs(index) if tensor in self.maker}
+                near = left & {*self.readers.get(self.output(index), []), *makers}
+                left -= near
+                waiting |= near
+            found.append(island)
+        return found
+
+    def beside(self, island: Collection[int]) -> set[int]:
+        """The activations that these ops read and write."""
+        return {tensor for index in island for tensor in [*self.inputs(index), self.output(index)]}
 
     def has_int8_form(self, index: int) -> bool:
         """Whether ``write`` has an int8 form of the op: it computes a map, with constant weights and a bias."""
@@ -95,10 +140,12 @@ class Graph:
 
     def in_int8(self, index: int, quantized: Collection[int]) -> bool:
         """Whether the op computes in int8 when these tensors are quantized."""
-        if not self.has_int8_form(index) or self.output(index) not in quantized:
-            return False
         # An op that does not rescale can take a float input too: it is quantized with the result's scale.
-        return self.names[index] in SAME_SCALE or all(item in quantized for item in self.inputs(index))
+        return self.has_int8_form(index) and all(tensor in quantized for tensor in self.rounded(index))
+
+    def rounded(self, index: int) -> list[int]:
+        """The tensors that must be quantized for the op to compute in int8, its result first."""
+        return [self.output(index), *([] if self.names[index] in SAME_SCALE else self.inputs(index))]
 
     def has_int8_reader(self, tensor: int) -> bool:
         """Whether an op with an int8 form reads the tensor."""
@@ -108,7 +155,7 @@ class Graph:
         """The tensors that may be quantized: those that an op with an int8 form reads or writes."""
         found = {
             tensor
-            for index in range(len(self.names))
+            for index in self.indices
             if self.has_int8_form(index)
             for tensor in [*self.inputs(index), self.output(index)]
         }

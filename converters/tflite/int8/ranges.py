@@ -29,10 +29,17 @@ class Parameters:
 
     @classmethod
     def of(cls, low: float, high: float) -> Parameters:
-        """Those with the finest steps that hold the range from ``low`` to ``high``, and 0."""
+        """Those with the finest steps that hold the range from ``low`` to ``high``, and 0.
+
+        The zero point is never 0: MediaTek's compiler takes such an int8 tensor for a symmetric one, which is another
+        type there (LiteRT, vendors/mediatek/compiler/legalizations/neuron_utils.cc).
+        """
         low, high = min(low, 0.0), max(high, 0.0)
         scale = max((high - low) / 255, 1e-12)
-        return cls(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+        zero_point = int(np.clip(np.rint(-128 - low / scale), -128, 127))
+        if zero_point == 0:  # one beside it, and steps that still reach both ends
+            return cls(max(high / 128, -low / 127), -1)
+        return cls(scale, zero_point)
 
     def rounded(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The values that int8 makes of these."""

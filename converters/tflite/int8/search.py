@@ -1,8 +1,8 @@
-"""Which tensors of a graph can be int8 within a budget: a sensitivity of every group, then the fewest left in float.
+"""Which tensors of a graph can be int8 within a budget: a sensitivity of every group, then the fastest placement.
 
-The errors of many roundings add up like noise: their squares add. So the group whose squared error is largest for the
-multiplications that it holds in int8 goes to float first. A bisection over how many groups go, on finished models,
-finds the fewest that the budget needs. Sensitivities only order the groups; every point that is reported was measured.
+``placement`` gives the fastest placement for every weight of exactness against time, by estimates. A bisection over
+these, on finished models, finds the fastest one that holds the budget. Estimates only order them; every point that is
+reported was measured.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
 from converters.tflite import builder as fb
 from converters.tflite.int8.graph import Graph, Group
+from converters.tflite.int8.placement import Placements
 from converters.tflite.int8.ranges import Parameters
 from converters.tflite.int8.sensitivity import Image, sensitivities
 from converters.tflite.int8.state import State, fingerprint
@@ -27,8 +28,8 @@ from converters.tflite.interpreter import function
 
 _LATENCY_RUNS = 5
 _IMAGES_FOR_SENSITIVITY = 4
-_SAME_SHARE = 0.01
-"""A difference in the share of int8 multiplications that nobody notices."""
+_SAME_PRICE = 0.01
+"""A difference in estimated time that nobody notices, as a share of the float model's."""
 _ABOVE_FLOAT = 1.5
 """How many times the differences of the model that computes in float are allowed where the budget is not required: in
 small images the rounding of 8-bit weights alone can break it, and leaving int8 out would mend nothing."""
@@ -89,23 +90,24 @@ def search(request: Search, *, state: Path | None = None, progress: Progress = s
     finite.
     """
     trials = _Trials(request, state, progress)
-    low, high = -1, len(request.groups)
-    budget = request.budget if request.required else request.budget.above(trials.point(high), _ABOVE_FLOAT)
+    counts = sorted(trials.placements)
+    low, high = -1, len(counts) - 1
+    budget = request.budget if request.required else request.budget.above(trials.point(counts[high]), _ABOVE_FLOAT)
     while high - low > 1:  # the budget is taken to be held at ``high``, and not at ``low``
         middle = (low + high) // 2
-        low, high = (low, middle) if budget.held(trials.point(middle)) else (middle, high)
-    for count in np.linspace(0, len(request.groups), request.extra_points).round().astype(int):
-        trials.point(int(count))
-    trials.point(high)
-    # Groups that hold hardly any multiplications cost no time in float: of so many int8 models the most exact one.
-    trials.point(trials.most_in_float(trials.points[high].integer_macs - _SAME_SHARE))
+        low, high = (low, middle) if budget.held(trials.point(counts[middle])) else (middle, high)
+    for place in np.linspace(0, len(counts) - 1, request.extra_points).round().astype(int):
+        trials.point(counts[place])
+    trials.point(counts[high])
+    # Of models that are equally fast the most exact one.
+    trials.point(max(trials.as_fast_as(counts[high])))
     points = tuple(sorted(trials.points.values(), key=lambda point: point.left_in_float))
     held = [point for point in points if budget.held(point)]
     if not held:
         raise _missed(budget, min(points, key=budget.excess))
-    most = max(point.integer_macs for point in held)
+    as_fast = trials.as_fast_as(min(point.left_in_float for point in held))
     best = min(
-        (point for point in held if point.integer_macs >= most - _SAME_SHARE),
+        (point for point in held if point.left_in_float in as_fast),
         key=lambda point: (budget.excess(point), point.left_in_float),
     )
     return Found(best, trials.model(best.left_in_float), trials.chosen(best.left_in_float), points, budget)
@@ -128,15 +130,12 @@ class _Trials:
             keep=self._state.keep,
             progress=progress,
         )
-        # The first to go to float are groups that hold no multiplications, the last those with the least error for what
-        # they hold.
-        self._order = sorted(
-            range(len(request.groups)), key=lambda item: -(errors[item] ** 2) / (request.groups[item].macs + 1)
-        )
+        found = Placements(self._graph, request.groups, errors).fastest()
+        self.placements = {item.left_in_float: item for item in found}
         self.points = {point.left_in_float: point for point in self._state.points}
-        # Halving the number of groups, the extra points, the last one once more, and the most exact of its share.
+        # Halving the number of placements, the extra points, the last one once more, the most exact that is as fast.
         first = 0 if request.required else 1
-        self._asked, self._total = 0, (len(request.groups) + 1).bit_length() + request.extra_points + 2 + first
+        self._asked, self._total = 0, len(found).bit_length() + request.extra_points + 2 + first
 
     def _hardest(self, count: int) -> list[Image]:
         """The images whose float mattes are least sure: there, rounding shows most."""
@@ -146,13 +145,12 @@ class _Trials:
 
     def chosen(self, count: int) -> dict[int, Parameters]:
         """The tensors that are int8 where ``count`` groups are left in float."""
-        groups = [self._request.groups[item] for item in self._order[count:]]
-        return {tensor: self._request.scales[tensor] for group in groups for tensor in group.tensors}
+        return {tensor: self._request.scales[tensor] for tensor in sorted(self.placements[count].tensors)}
 
-    def most_in_float(self, share: float) -> int:
-        """The largest number of groups that can be left in float with this share of the multiplications in int8."""
-        counts = range(len(self._request.groups), -1, -1)
-        return next((count for count in counts if self._graph.macs_in_int8(self.chosen(count)) >= share), 0)
+    def as_fast_as(self, count: int) -> list[int]:
+        """The numbers of groups in float of the placements that take no longer than this one."""
+        dearest = self.placements[count].price + _SAME_PRICE
+        return [item.left_in_float for item in self.placements.values() if item.price <= dearest]
 
     def model(self, count: int) -> bytes:
         if count not in self._models:

@@ -16,6 +16,8 @@ from converters.tflite.weights import add_weights, check_finite, compress, kept_
 
 _PORT = Parameters(1 / 255, 0)
 """Of uint8 ports, as a camera gives and a view takes them."""
+_REQUANTIZED = 2.0**-8, 2.0**7
+"""XNNPACK's QUANTIZE from int8 to int8 takes scales of these ratios (``VisitQuantizeNode`` in its delegate)."""
 
 
 def mixed(
@@ -92,6 +94,8 @@ class _Writer:
     def __init__(self, graph: Graph, builder: fb.Builder, chosen: Mapping[int, Parameters]) -> None:
         self._graph, self._builder, self._chosen = graph, builder, chosen
         self._int8: dict[tuple[int, Parameters], int] = {}
+        self._computed: dict[int, int] = {}
+        """The int8 forms that ops in int8 give of their results."""
         self._float = {int(item) for item in builder.graph.inputs}
         self.operators: list[Any] = []
 
@@ -103,12 +107,17 @@ class _Writer:
         return self._builder.add_like(like, suffix, kind, fb.quantization(found.scale, found.zero_point))
 
     def in_int8(self, tensor: int, found: Parameters) -> int:
-        """The int8 form of a tensor with these parameters, quantized from its float form where it is not there."""
+        """The int8 form of a tensor with these parameters, quantized from what its op gives where it is not there.
+
+        A tensor that is int8 with another scale is not unpacked in between: QUANTIZE takes int8 too.
+        """
         key = (tensor, found)
         if key not in self._int8:
-            source = self.in_float(tensor)
+            computed = self._computed.get(tensor)
+            if computed is None or not _REQUANTIZED[0] <= self._chosen[tensor].scale / found.scale <= _REQUANTIZED[1]:
+                computed = self.in_float(tensor)
             self._int8[key] = self.add_tensor(tensor, b"/int8", fb.TensorType.INT8, found)
-            self.add_op("QUANTIZE", source, self._int8[key])
+            self.add_op("QUANTIZE", computed, self._int8[key])
         return self._int8[key]
 
     def in_float(self, tensor: int) -> int:
@@ -130,7 +139,8 @@ class _Writer:
                 for item in map(int, op.inputs)
             ]
             self._int8[output, found] = self.add_tensor(output, b"/int8", fb.TensorType.INT8, found)
-            op.outputs = [self._int8[output, found]]
+            self._computed[output] = self._int8[output, found]
+            op.outputs = [self._computed[output]]
         else:
             op.inputs = [self.in_float(item) if item in maps else item for item in map(int, op.inputs)]
             self._float |= set(map(int, op.outputs))

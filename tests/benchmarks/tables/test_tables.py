@@ -6,12 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.tables import __main__ as tables
+from benchmarks.tables.islands import compared
 from benchmarks.tables.setting import COUNT, PORTRAITS, Setting, judging
+from converters.tflite import builder
+from converters.tflite.int8.graph import Graph
 from modnet_export import Size
 from modnet_export.images.framing import FORMS
+from tests.converters.tflite.networks import small_network, tflite
 
 ROOT = Path(__file__).parents[3]
 TEXT = (
@@ -56,6 +61,19 @@ def test_no_judging_portrait_is_calibrated_on():
 
     calibrated = {item.photo.tobytes() for item in portraits()}
     assert not calibrated & {item.photo.tobytes() for item in portraits(ROOT / PORTRAITS)}
+
+
+def test_islands_are_counted_for_both_ways_to_choose():
+    graph = Graph(builder.read(tflite(small_network(np.random.default_rng(0)))))
+    groups = graph.groups()
+    every = {tensor for group in groups for tensor in group.tensors}
+    rows = [line.strip("| ").split(" | ") for line in compared(graph, groups, [1.0] * len(groups), every).splitlines()]
+    (exported, first, *_) = rows[2:]
+    elements = sum(map(graph.size, graph.ports)) / 1e6
+    assert exported[1:5] == ["100%", "2", f"{elements:.1f}", "1"]
+    assert first[0] == "1 times its errors, by errors alone"
+    assert first[1:] == exported[1:]
+    assert len(rows) == 2 + 1 + 6
 
 
 @pytest.fixture(scope="module")

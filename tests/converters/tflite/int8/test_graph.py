@@ -35,3 +35,14 @@ def test_the_share_of_multiplications_goes_from_none_to_all(small):
     assert graph.macs_in_int8({}) == 0
     assert graph.macs_in_int8(part) == graph.macs(index) / sum(map(graph.macs, range(len(graph.names))))
     assert graph.macs_in_int8(small.scales) == 1
+
+
+def test_neighbours_in_int8_are_one_island(small):
+    graph = small.graph
+    able = {index for index in graph.indices if graph.has_int8_form(index)}
+    assert graph.islands(small.scales) == [able]
+    assert graph.islands({}) == []
+    assert graph.beside(able) == graph.activations
+    assert graph.converted(small.scales) == sorted(graph.ports)
+    apart = set(small.scales) - {graph.output(graph.names.index("DEPTHWISE_CONV_2D"))}
+    assert len(graph.islands(apart)) == 1 < len(graph.converted(apart))

@@ -22,6 +22,16 @@ def test_a_value_in_range_moves_by_at_most_half_a_step_and_zero_not_at_all(low, 
     assert found.rounded(np.zeros(1, np.float32))[0] == 0
 
 
+@given(st.floats(1e-6, 1e6), st.floats(0.98, 1.02))
+def test_no_zero_point_is_0(reach, skew):
+    """MediaTek's compiler takes such a tensor for a symmetric one."""
+    found = Parameters.of(-reach, reach * skew)
+    assert found.zero_point != 0
+    ends = np.array([-reach, reach * skew])
+    assert np.abs(found.rounded(ends.astype(np.float32)) - ends).max() <= 1.01 * found.scale
+    assert found.scale <= 1.02 * reach * (1 + skew) / 255
+
+
 def spread(values):
     return {0: Spread(np.array([values.min()]), np.array([values.max()]), values.astype(np.float32))}
 

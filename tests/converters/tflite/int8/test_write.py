@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,9 @@ from converters.tflite import builder as fb
 from converters.tflite.int8.write import mixed
 from converters.tflite.interpreter import interpreter
 from converters.tflite.rounding import Rounding
-from tests.converters.tflite.networks import operators, run, smooth
+from tests.converters.tflite.int8.prepared import Prepared
+from tests.converters.tflite.networks import operators, run, smooth, tflite
+from tests.graphs import model, node
 
 
 def test_nothing_chosen_is_the_float_graph(prepared):
@@ -70,6 +74,46 @@ def test_xnnpack_runs_all_of_it(prepared, tmp_path):
         path.write_bytes(prepared.build(chosen, ports=True))
         report = inspect(path)
         assert (report.delegated_ops, report.partitions) == (sum(report.ops.values()), 1)
+
+
+def joined(rng):
+    """A map that is read with its own scale, and joined to another one with that one's."""
+    constants = {
+        "w1": rng.standard_normal((24, 3, 3, 3)),
+        "b1": rng.standard_normal(24),
+        "w2": rng.standard_normal((24, 24, 3, 3)) * 3,
+        "b2": rng.standard_normal(24),
+        "w3": rng.standard_normal((8, 48, 1, 1)),
+        "b3": rng.standard_normal(8),
+    }
+    nodes = [
+        node("Conv", "x w1 b1", "a", pads=[1, 1, 1, 1]),
+        node("Conv", "a w2 b2", "b", pads=[1, 1, 1, 1]),
+        node("Concat", "a b", "c", axis=1),
+        node("Conv", "c w3 b3", "y"),
+    ]
+    return model(nodes, inputs={"x": [1, 3, 20, 28]}, outputs=["y"], constants=constants)
+
+
+@pytest.mark.parametrize(("finer", "unpacked"), [(1, 1), (1e-3, 2)])
+def test_an_int8_map_that_is_needed_with_another_scale_is_not_unpacked(tmp_path, finer, unpacked):
+    """Unless the scales are too far apart for XNNPACK's QUANTIZE."""
+    rng = np.random.default_rng(0)
+    found = Prepared(tflite(joined(rng)), smooth(rng))
+    index = found.graph.names.index("CONCATENATION")
+    first, _ = found.graph.inputs(index)
+    assert found.scales[first] != found.scales[found.graph.output(index)]
+    found.scales[first] = replace(found.scales[first], scale=found.scales[first].scale * finer)
+    data = found.build(found.scales)
+    assert (operators(data).count("QUANTIZE"), operators(data).count("DEQUANTIZE")) == (2, unpacked)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(data)
+    report = inspect(path)
+    assert (report.delegated_ops, report.partitions) == (sum(report.ops.values()), 1)
+    if finer == 1:
+        (image,) = smooth(np.random.default_rng(7), 1)
+        expected = run(found.data, image)
+        assert np.abs(run(data, image) - expected).mean() < 0.02 * np.abs(expected).mean()
 
 
 def test_weights_that_are_not_finite_are_refused(small):
