@@ -165,7 +165,8 @@ class Integer:
         if found.budget != budget:
             warnings.warn(
                 f"{row.file} does not hold its usual {budget} for this checkpoint and size: 8-bit weights alone "
-                f"break it. It was searched with {found.budget}; mad is {found.point.mad:.2g}, {found.point.p95_mad:.2g} in 95 % "
+                f"break it. It was searched with {found.budget}; mad is {found.point.mad:.2g}, "
+                f"{found.point.p95_mad:.2g} in 95 % "
                 f"of the images, with {found.point.integer_macs:.0%} of the multiplications in int8",
                 ExportWarning,
                 stacklevel=2,
