@@ -334,7 +334,7 @@ def _pushed(
     environment = (*((f"LD_LIBRARY_PATH={files.folder}",) if libraries else ()), *settings.environment)
 
     def usage(program: str) -> str:
-        answer = device.shell(["env", *environment, program, "--help"], check=False)
+        answer = device.shell(["env", *environment, program, "--help"], seconds=60, check=False)
         return f"{answer.out}\n{answer.err}"
 
     tool = Tool(path, kind(usage(path)), environment, *others)
