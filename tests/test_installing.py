@@ -78,7 +78,7 @@ def _brought(requirements: Iterable[str], found: dict[str, float]) -> dict[str, 
 
 
 def test_a_plain_install_brings_no_large_package_but_these():
-    """1.6 GB are promised: another large one, such as a compiler for one function, wants a reason or another way."""
+    """Another one, such as a compiler for the sake of one function, wants a reason, or another way."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     brought = _brought(project["dependencies"], {})
     if any(name.startswith("nvidia") for name in brought):

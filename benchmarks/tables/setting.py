@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,7 @@ PORTRAITS = Path("tests/data/portraits")
 COUNT = 6 * len(FORMS)
 """How many framed portraits are judged: each form of six portraits, and all twelve portraits."""
 _PICTURES = ("camera.png", "ihc.png", "coins.png", "hubble_deep_field.jpg")
-"""Scikit-image's."""
-"""What stands behind small persons: pictures that calibration has not seen."""
+"""What stands behind small persons: pictures of scikit-image that calibration has not seen."""
 _PRECISIONS: tuple[Precision, ...] = (
     "fp32", "fp16", "int8", "int8-mixed", "int8-weights", "int8-dynamic", "int4-weights", "palettized6", "palettized4",
 )  # fmt: skip
@@ -43,9 +43,7 @@ _PRECISIONS: tuple[Precision, ...] = (
 def judging(folder: Path, portraits_folder: Path = PORTRAITS, count: int = COUNT) -> list[Path]:
     """The judging portraits, framed, as files of ``folder`` that are named by portrait and form."""
     folder.mkdir(parents=True, exist_ok=True)
-    from skimage import data
-
-    behind = [read_image(Path(data.data_dir) / name) for name in _PICTURES]
+    behind = [read_image(Path(str(files("skimage.data") / name))) for name in _PICTURES]
     people, names = portraits(portraits_folder), list(FORMS)
     paths = [
         folder / f"{index % len(people) + 1:02}-{names[index % len(names)].replace(' ', '-')}.png"

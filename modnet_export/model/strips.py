@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
@@ -31,12 +30,21 @@ class _InStrips(nn.Module):
 
     def forward(self, image_nchw: Tensor) -> Tensor:
         conv = self.conv
-        (above, beside), stride = cast("tuple[int, int]", conv.padding), conv.stride[0]  # MODNet's are numbers
-        padded = pad(image_nchw, (beside, beside, above, above))
-        reach = conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
-        tops = range(0, padded.shape[2] - reach + 1, _ROWS * stride)
-        strips = [padded[:, :, top : top + (_ROWS - 1) * stride + reach] for top in tops]
-        return torch.cat(
-            [conv2d(strip, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups) for strip in strips],
-            dim=2,
+        padding = cast("tuple[int, int]", conv.padding)  # MODNet's are numbers
+        reach = [step * (side - 1) + 1 for step, side in zip(conv.dilation, conv.kernel_size, strict=True)]
+        rows, columns = (
+            (size + 2 * more - window) // stride + 1
+            for size, more, window, stride in zip(image_nchw.shape[2:], padding, reach, conv.stride, strict=True)
         )
+        found = image_nchw.new_empty(len(image_nchw), conv.out_channels, rows, columns)
+        height = image_nchw.shape[2]
+        for top in range(0, rows, _ROWS):
+            bottom = min(top + _ROWS, rows)
+            first = top * conv.stride[0] - padding[0]
+            last = (bottom - 1) * conv.stride[0] - padding[0] + reach[0]
+            strip = image_nchw[:, :, min(max(first, 0), height) : min(max(last, 0), height)]
+            below = max(last - max(first, height), 0)
+            above = last - first - strip.shape[2] - below
+            strip = pad(strip, (padding[1], padding[1], above, below))
+            found[:, :, top:bottom] = conv2d(strip, conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups)
+        return found
