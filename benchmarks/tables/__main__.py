@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.tables import flicker, int8, others
+from benchmarks.tables import flicker, int8, others, runtimes
 from benchmarks.tables.setting import COUNT, Setting
 from converters.errors import ExportError
 from modnet_export.record.files import write_bytes
@@ -24,6 +24,7 @@ TABLES: Mapping[str, Callable[[Setting], str]] = {
     "int8 of another checkpoint": int8.another_checkpoint,
     "int8, step by step": int8.steps,
     "int8 weights": int8.weights,
+    "runtimes": runtimes.runtimes,
     "coreml": others.coreml,
     "correlation": others.correlation,
     "flicker": flicker.flicker,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from converters.errors import CheckFailedError, ExportError
 from converters.progress import Progress, silent
@@ -19,6 +20,7 @@ from modnet_export.record.contract import OPSET
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
 from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, SourceRecord
 from modnet_export.record.recipes import Recipe
+from modnet_export.record.seen import seen_on
 from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
 from modnet_export.verifying.gates import decided
 from modnet_export.verifying.parity import Sample, measure, samples
@@ -97,7 +99,17 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         parity=measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits),
         search=chain.searches.get(row.file),
         norms=chain.norms(row),
+        **(_runtimes(path) if row.format == "tflite" else {}),
     )
+
+
+def _runtimes(path: Path) -> dict[str, Any]:
+    """What is known of the runtimes of a TFLite file."""
+    from converters.tflite import builder as fb
+    from converters.tflite.versions import minimum_runtime
+
+    operators = fb.operators(fb.read(path.read_bytes()))
+    return {"minimum_runtime": minimum_runtime(operators), "seen_on": seen_on(operators)}
 
 
 def _golden(sample: Sample, folder: Path) -> Golden:
