@@ -55,11 +55,8 @@ def script(name: str) -> Path:
     return Path(str(resources.files("benchmarks.peers") / f"{name}.py"))
 
 
-def convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
-    """Run a peer's conversion in its environment, which is made the first time; returns its seconds.
-
-    Raises ExportError where the peer cannot be installed, or fails.
-    """
+def python_of(peer: str, work: Path) -> Path:
+    """Python of a peer's environment, which is made the first time; raises ExportError where that fails."""
     environment = work / f"venv-{peer}"
     python = environment / "bin" / "python"
     pins, stamp = requirements(peer), environment / "installed.txt"
@@ -68,10 +65,19 @@ def convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
         listed = work / f"requirements-{peer}.txt"
         listed.write_text(pins, encoding="utf-8")
         options = ["--no-deps"] if peer == "ncnn" else []
-        _call([python, "-m", "pip", "install", "--quiet", *options, "-r", listed], f"installing {peer}", work)
+        call([python, "-m", "pip", "install", "--quiet", *options, "-r", listed], f"installing {peer}", work)
         stamp.write_text(pins, encoding="utf-8")
+    return python
+
+
+def convert_with(peer: str, arguments: Sequence[object], work: Path) -> float:
+    """Run a peer's conversion in its environment; returns its seconds.
+
+    Raises ExportError where the peer cannot be installed, or fails.
+    """
+    python = python_of(peer, work)
     start = time.perf_counter()
-    _call([python, script(f"convert_{peer.replace('-', '_')}"), *arguments], f"converting with {peer}", work)
+    call([python, script(f"convert_{peer.replace('-', '_')}"), *arguments], f"converting with {peer}", work)
     return time.perf_counter() - start
 
 
@@ -118,11 +124,13 @@ def own_packages(work: Path) -> Path:
     return folder
 
 
-def _call(command: Sequence[object], what: str, work: Path) -> None:
+def call(command: Sequence[object], what: str, work: Path) -> str:
+    """What a command prints that imports our packages; raises ExportError with its last words where it fails."""
     environment = os.environ | {"PYTHONPATH": str(own_packages(work).resolve())}
     done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise ExportError(f"{what} failed:\n" + "\n".join(done.stderr.splitlines()[-10:]))
+    return done.stdout
 
 
 def measure(work: Path, *, size: Size, rounds: int, threads: int) -> list[Result]:

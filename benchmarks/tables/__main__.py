@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.tables import flicker, gpu, int8, islands, others, sizes
+from benchmarks.tables import flicker, gpu, int8, islands, others, runtimes, sizes
 from benchmarks.tables.setting import COUNT, Setting
 from converters.errors import ExportError
 from modnet_export.record.files import write_bytes
@@ -25,6 +25,7 @@ TABLES: Mapping[str, Callable[[Setting], str]] = {
     "int8, step by step": int8.steps,
     "int8 weights": int8.weights,
     "int8, islands": islands.islands,
+    "runtimes": runtimes.runtimes,
     "coreml": others.coreml,
     "correlation": others.correlation,
     "flicker": flicker.flicker,

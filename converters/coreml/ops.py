@@ -1,7 +1,7 @@
 """Lowerings of ONNX ops to MIL, Core ML's intermediate language (coremltools' builder).
 
 A ``numpy.ndarray`` is a constant, a MIL ``Var`` an activation; both are in ONNX's layout, which is MIL's too. Every
-shape is static. Signatures, opsets and accepted forms are those of ``converters.tflite.ops``, one lowering per op.
+shape is static. Signatures and opsets are those of ``converters.tflite.ops``, which has more ops and forms.
 """
 
 from __future__ import annotations

@@ -11,12 +11,21 @@ from converters.errors import UnsupportedError, UnsupportedModelError, Unsupport
 from converters.onnx.graph import constant, static_shape
 from converters.onnx.registry import Registry
 
+COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+
+
+def _is_condition(value: ir.Value) -> bool:
+    """Whether a value is a comparison's result that nothing but Where reads."""
+    producer = value.producer()
+    compares = producer is not None and producer.op_type in COMPARISONS
+    return value.dtype == ir.DataType.BOOL and compares and all(use.node.op_type == "Where" for use in value.uses())
+
 
 def check(registry: Registry, model: ir.Model) -> None:
     """Raise UnsupportedModelError for everything that can be seen without lowering a node.
 
-    That is: nodes without a lowering for their domain and version, and tensors whose type is not float32 or whose shape
-    is unknown, dynamic or empty.
+    That is: nodes without a lowering for their domain and version, and tensors whose type is not float32 (or a
+    condition's) or whose shape is unknown, dynamic or empty.
     """
     problems = registry.missing(model)
     for value in [*model.graph.inputs, *(output for node in model.graph for output in node.outputs)]:
@@ -24,7 +33,7 @@ def check(registry: Registry, model: ir.Model) -> None:
             continue
         producer = value.producer()
         origin = ("input", value.name) if producer is None else (producer.op_type, producer.name or "?")
-        if not isinstance(value.type, ir.TensorType) or value.dtype != ir.DataType.FLOAT:
+        if not isinstance(value.type, ir.TensorType) or not (value.dtype == ir.DataType.FLOAT or _is_condition(value)):
             problems.append(UnsupportedNode(*origin, f"{value.name} is {value.type}; supported: float32 tensors"))
         elif (shape := static_shape(value)) is None or 0 in shape:
             problems.append(

@@ -86,6 +86,47 @@ def check_ceil_mode(
         raise UnsupportedError("uses ceil_mode=1 with a window that leaves the image; supported: ceil_mode=0")
 
 
+def ceil_pads(ceil_mode: int, sizes: Sequence[int], pads: Pads, kernel: Sequence[int], strides: Sequence[int]) -> Pads:
+    """A pool's pads with what its last windows reach beyond them."""
+    if not ceil_mode:
+        return pads
+    reached: Pads = []
+    for size, (before, after), side, stride in zip(sizes, pads, kernel, strides, strict=True):
+        count = math.ceil((size + before + after - side) / stride) + 1
+        if (count - 1) * stride >= size + before:  # a window that begins behind the image is left out
+            count -= 1
+        reached.append((before, max(after, (count - 1) * stride + side - size - before)))
+    return reached
+
+
+def averaged(
+    size: int, pads: tuple[int, int], reached: tuple[int, int], kernel: int, stride: int, count_pads: bool
+) -> Array:
+    """Over how many pixels of one axis each window of an AveragePool takes its mean.
+
+    ``pads`` count where asked; what a window reaches beyond them (``reached``, see ``ceil_pads``) never does.
+    """
+    low, high = (pads[0], pads[1]) if count_pads else (0, 0)
+    starts = np.arange(0, size + sum(reached) - kernel + 1, stride) - reached[0]
+    return np.asarray(np.minimum(starts + kernel, size + high) - np.maximum(starts, -low), np.float32)
+
+
+def transposed_pads(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    pads: Sequence[int],
+    output_padding: Sequence[int],
+) -> tuple[list[int], Pads]:
+    """What a ConvTranspose makes of a map's sizes, and what it keeps of all that the kernel reaches: (before, after).
+
+    A negative ``after`` is what it adds. By ONNX's formula, without dilations.
+    """
+    cut = [(pads[axis], pads[axis + 2] - output_padding[axis]) for axis in range(2)]
+    whole = [(size - 1) * stride + side for size, stride, side in zip(sizes, strides, kernel, strict=True)]
+    return [size - sum(each) for size, each in zip(whole, cut, strict=True)], cut
+
+
 @dataclass(frozen=True)
 class Resizing:
     """The attributes of a Resize."""

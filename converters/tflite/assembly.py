@@ -36,7 +36,7 @@ def flatbuffer(
 
     for value in [*inputs.values(), *(item for item in values if item.op)]:
         read = [place(value, position, item) for position, item in enumerate(value.inputs)]
-        places[value] = builder.add_activation(value.name.encode(), value.shape)
+        places[value] = builder.add_activation(value.name.encode(), value.shape, boolean=value.boolean)
         if value.op:
             builder.graph.operators.append(builder.op(value.op, read, places[value], value.options))
     builder.add_signature(

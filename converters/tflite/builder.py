@@ -12,12 +12,11 @@ from typing import Any, Literal
 import flatbuffers
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert import schema_py_generated
 
 from converters.errors import ExportError
+from converters.tflite.schema import schema as schema
 from converters.tflite.versions import lowest, minimum_runtime
 
-schema: Any = schema_py_generated
 BuiltinOperator: Any = schema.BuiltinOperator
 TensorType: Any = schema.TensorType
 
@@ -28,6 +27,7 @@ _DTYPES: dict[int, npt.DTypeLike] = {
     TensorType.INT64: np.int64,
     TensorType.INT8: np.int8,
     TensorType.UINT8: np.uint8,
+    TensorType.BOOL: np.bool_,
 }
 # A flatbuffer's offsets are 32-bit and signed.
 _LARGEST = 2**31 - 1
@@ -85,6 +85,12 @@ def operator_name(operator: int) -> str:
 def op_name(model: Any, op: Any) -> str:
     """The operator of an op, for example ``CONV_2D``."""
     return operator_name(builtin(model, op))
+
+
+def operators(model: Any) -> set[tuple[str, int]]:
+    """Every operator of a model's ops, with the version that it asks of the runtime."""
+    codes = (model.operatorCodes[op.opcodeIndex] for graph in model.subgraphs for op in graph.operators)
+    return {(operator_name(_builtin(code)), int(code.version)) for code in codes}
 
 
 def constant(model: Any, tensor: Any) -> npt.NDArray[Any] | None:
@@ -189,7 +195,7 @@ class Builder:
                 codes.append(code)
             op.opcodeIndex = places[key]
         self.model.operatorCodes = codes
-        runtime = minimum_runtime((operator_name(_builtin(code)), code.version) for code in codes)
+        runtime = minimum_runtime(operators(self.model))
         self._set_metadata(_RUNTIME, runtime.encode().ljust(16, b"\0"))
         return write(self._without_unread())
 
@@ -253,9 +259,9 @@ class Builder:
         tensor.buffer = self._add_buffer((halves[0::2] | (halves[1::2] << 4)).astype(np.uint8))
         return len(self.graph.tensors) - 1
 
-    def add_activation(self, name: bytes, shape: tuple[int, ...]) -> int:
-        """Append a float32 tensor that an op computes, or an input; returns its index."""
-        self._add_tensor(name, TensorType.FLOAT32, shape, None)
+    def add_activation(self, name: bytes, shape: tuple[int, ...], *, boolean: bool = False) -> int:
+        """Append a tensor that an op computes, or an input, of float32 or truth values; returns its index."""
+        self._add_tensor(name, TensorType.BOOL if boolean else TensorType.FLOAT32, shape, None)
         return len(self.graph.tensors) - 1
 
     def add_signature(self, key: str, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:

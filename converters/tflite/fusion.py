@@ -14,6 +14,8 @@ from converters.tflite.values import Array, Value
 
 _ACTIVATION: Any = fb.schema.ActivationFunctionType
 _ACTIVATIONS = ("RELU", "RELU6")
+# One has the option and no kernel for it; the other has it from TensorFlow 2.13 on.
+_WITHOUT = ("CONCATENATION", "TRANSPOSE_CONV")
 # The axis of the weights that counts the channels of the result.
 _CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 
@@ -44,7 +46,7 @@ def joined(values: Sequence[Value], outputs: Collection[Value], *, for_gpu: bool
         if for_gpu and _as_one(value, before):
             gone.add(before)
             continue
-        if getattr(before.options, "fusedActivationFunction", None) != _ACTIVATION.NONE or before.op == "CONCATENATION":
+        if getattr(before.options, "fusedActivationFunction", None) != _ACTIVATION.NONE or before.op in _WITHOUT:
             continue
         if value.op in _ACTIVATIONS:
             value.inputs, value.options = before.inputs, copy.copy(before.options)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -24,7 +25,8 @@ from converters.onnx.semantics import (
     Pads,
     Pooling,
     Resizing,
-    check_ceil_mode,
+    averaged,
+    ceil_pads,
     clip_bounds,
     constant,
     pad_amounts,
@@ -32,6 +34,7 @@ from converters.onnx.semantics import (
     same_upper,
     slice_ranges,
     split_lengths,
+    transposed_pads,
     window_pads,
 )
 from converters.tflite import builder as fb
@@ -126,11 +129,15 @@ def _map(x: Operand) -> Operand:
 # Element by element
 
 
+_BINARY_OPTIONS = {
+    "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions", "POW": "PowOptions",
+}  # fmt: skip
+
+
 def _binary(name: str, A: Operand, B: Operand) -> Operand:
     rank = max(_rank(A), _rank(B))
     a, b = _broadcastable(A, rank), _broadcastable(B, rank)
-    kind = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "DIV": "DivOptions"}.get(name)
-    made = options("MaximumMinimumOptions") if kind is None else options(kind)
+    made = options(_BINARY_OPTIONS.get(name, "MaximumMinimumOptions"))
     return op(name, np.broadcast_shapes(a.shape, b.shape), a, b, options=made)
 
 
@@ -142,21 +149,96 @@ for _op_type in ("Add", "Sub", "Mul", "Div"):
     TFLITE.lowering(_op_type, since=7)(_lower_binary(_op_type.upper()))
 
 
-def _unary(name: str, x: Operand) -> Operand:
-    return op(name, _lowered(x).shape, _lowered(x))
+@TFLITE.lowering("Pow", since=7)
+def pow_(X: Operand, Y: Operand) -> Operand:
+    # ONNX takes integers as exponents of floats.
+    return _binary("POW", X, Y.astype(np.float32) if isinstance(Y, np.ndarray) else Y)
+
+
+def _lower_variadic(name: str) -> Callable[..., Operand]:
+    return lambda *data_0: reduce(partial(_binary, name), data_0)
+
+
+for _op_type, _name in {"Max": "MAXIMUM", "Min": "MINIMUM"}.items():
+    TFLITE.lowering(_op_type, since=8)(_lower_variadic(_name))
+
+
+def _unary(name: str, x: Operand, options: Any = None) -> Operand:
+    return op(name, _lowered(x).shape, _lowered(x), options=options)
 
 
 def _lower_unary(name: str) -> Callable[[Operand], Operand]:
     return lambda X: _unary(name, X)
 
 
-for _op_type, _name in {"Abs": "ABS", "Relu": "RELU", "Sigmoid": "LOGISTIC", "Sqrt": "SQRT"}.items():
+for _op_type, _name in {
+    "Abs": "ABS", "Exp": "EXP", "Floor": "FLOOR", "Log": "LOG", "Neg": "NEG", "Relu": "RELU", "Sigmoid": "LOGISTIC",
+    "Sqrt": "SQRT", "Tanh": "TANH",
+}.items():  # fmt: skip
     TFLITE.lowering(_op_type, since=6)(_lower_unary(_name))
 
 
 @TFLITE.lowering("Reciprocal", since=6)
 def reciprocal(X: Operand) -> Operand:
     return _binary("DIV", _scalar(1), X)
+
+
+def _compare(name: str, A: Operand, B: Operand) -> Operand:
+    y = _binary(name, A, B)
+    assert isinstance(y, Value)
+    y.options, y.boolean = options(f"{name.title().replace('_', '')}Options"), True
+    return y
+
+
+for _op_type, _name in {"Greater": "GREATER", "Less": "LESS"}.items():
+    TFLITE.lowering(_op_type, since=9)(partial(_compare, _name))
+    TFLITE.lowering(f"{_op_type}OrEqual", since=12)(partial(_compare, f"{_name}_EQUAL"))
+
+
+@TFLITE.lowering("Where", since=9)
+def where(condition: Operand, X: Operand, Y: Operand) -> Operand:
+    rank = max(map(_rank, (condition, X, Y)))
+    read = [_broadcastable(x, rank) for x in (condition, X, Y)]
+    return op("SELECT_V2", np.broadcast_shapes(*(x.shape for x in read)), *read, options=options("SelectV2Options"))
+
+
+@TFLITE.lowering("LeakyRelu", since=6)
+def leaky_relu(X: Operand, *, alpha: float = 0.01) -> Operand:
+    return _unary("LEAKY_RELU", X, options("LeakyReluOptions", alpha=alpha))
+
+
+@TFLITE.lowering("PRelu", since=9)
+def prelu(X: Operand, slope: Operand) -> Operand:
+    x, factor = _lowered(X), _broadcastable(constant("slope", slope), _rank(X))
+    return op("PRELU", x.shape, x, factor)
+
+
+@TFLITE.lowering("Elu", since=6)
+def elu(X: Operand, *, alpha: float = 1.0) -> Operand:
+    require("alpha", alpha, (1.0,))
+    return _unary("ELU", X)
+
+
+@TFLITE.lowering("HardSwish", since=14)
+def hard_swish(X: Operand) -> Operand:
+    return _unary("HARD_SWISH", X)
+
+
+@TFLITE.lowering("HardSigmoid", since=6)
+def hard_sigmoid(X: Operand, *, alpha: float = 0.2, beta: float = 0.5) -> Operand:
+    line = _binary("ADD", _binary("MUL", X, _scalar(alpha)), _scalar(beta))
+    return _binary("MINIMUM", _unary("RELU", line), _scalar(1))
+
+
+@TFLITE.lowering("Softmax", since=13)
+def softmax(input: Operand, *, axis: int = -1) -> Operand:
+    x = _lowered(input)
+    place = nhwc_axis(axis, _rank(x))
+    # TFLite's is over the last axis.
+    order = [index for index in range(_rank(x)) if index != place] + [place]
+    moved = _transpose(x, order)
+    y = op("SOFTMAX", moved.shape, moved, options=options("SoftmaxOptions", beta=1.0))
+    return _transpose(y, [order.index(index) for index in range(_rank(x))])
 
 
 @TFLITE.lowering("Identity", since=1)
@@ -267,17 +349,18 @@ def _pool(name: str, X: Operand, pooling: Pooling, *, pad_counts: bool) -> Opera
     strides, dilations = list(pooling.strides or (1, 1)), list(pooling.dilations or (1, 1))
     require("dilations", dilations, ([1, 1],))
     wanted, padding = _window(x, kernel, auto_pad=pooling.auto_pad, pads=pads, strides=strides, dilations=dilations)
-    check_ceil_mode(pooling.ceil_mode, x.shape[1:3], wanted, kernel, strides)
-    shape = _map_shape(x, wanted, kernel, strides, x.shape[3])
+    sizes = x.shape[1:3]
+    reached = ceil_pads(pooling.ceil_mode, sizes, wanted, kernel, strides)
+    shape = _map_shape(x, reached, kernel, strides, x.shape[3])
     average = name == "AVERAGE_POOL_2D"
+    factor: Array | None = None
     # SAME leaves the padding out of what it averages.
-    if padding is None or (pad_counts and padding == _PADDING.SAME):
-        if average and not pad_counts:
-            raise UnsupportedError(
-                f"uses pads={list(pads or ())} with count_include_pad=0; supported: count_include_pad=1"
-            )
+    if padding is None or reached != wanted or (pad_counts and padding == _PADDING.SAME):
         value = 0.0 if average else float(np.finfo(np.float32).min)
-        x, padding = _pad(x, [(0, 0), *wanted, (0, 0)], value), _PADDING.VALID
+        x, padding = _pad(x, [(0, 0), *reached, (0, 0)], value), _PADDING.VALID
+        each = zip(sizes, wanted, reached, kernel, strides, strict=True)
+        rows, columns = (axis[3] / averaged(*axis, pad_counts) for axis in each)
+        factor = np.multiply.outer(rows, columns) if average else None
     made = options(
         "Pool2DOptions",
         padding=padding,
@@ -286,7 +369,46 @@ def _pool(name: str, X: Operand, pooling: Pooling, *, pad_counts: bool) -> Opera
         filterHeight=kernel[0],
         filterWidth=kernel[1],
     )
-    return op(name, shape, x, options=made)
+    y = op(name, shape, x, options=made)
+    return y if factor is None or (factor == 1).all() else _binary("MUL", y, factor[None, None])
+
+
+@TFLITE.lowering("ConvTranspose", since=1)
+def conv_transpose(
+    X: Operand,
+    W: Operand,
+    B: Operand | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    output_padding: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Operand:
+    x, weight = _map(X), constant("W", W)
+    require("auto_pad", auto_pad, ("NOTSET", "VALID"))
+    require("dilations", list(dilations or (1, 1)), ([1, 1],))
+    require("group", group, (1,))
+    kernel, strides = list(weight.shape[2:]), list(strides or (1, 1))
+    sizes, cut = transposed_pads(x.shape[1:3], kernel, strides, pads or (0,) * 4, output_padding or (0, 0))
+    # SAME gives a multiple of the sizes, and cuts as it would pad the other way.
+    same = [same_upper(*each, 1) for each in zip(sizes, kernel, strides, strict=True)]
+    whole = [size * stride for size, stride in zip(x.shape[1:3], strides, strict=True)]
+    padding = _PADDING.SAME if (sizes, cut) == (whole, same) else _PADDING.VALID
+    if padding == _PADDING.VALID:
+        whole = [size + sum(each) for size, each in zip(sizes, cut, strict=True)]
+    shape = [x.shape[0], *whole, weight.shape[1]]
+    made = options("TransposeConvOptions", padding=padding, strideH=strides[0], strideW=strides[1])
+    y: Operand = op("TRANSPOSE_CONV", shape, _integers(shape), weight.transpose(1, 2, 3, 0), x, options=made)
+    if padding == _PADDING.VALID:
+        added = [(0, max(-after, 0)) for _, after in cut]
+        y = y if not any(map(any, added)) else _pad(y, [(0, 0), *added, (0, 0)])
+        kept = [range(before, before + size) for (before, _), size in zip(cut, sizes, strict=True)]
+        if y.shape[1:3] != tuple(sizes):
+            y = _slice(y, [range(y.shape[0]), *kept, range(y.shape[3])])
+    return y if B is None else _binary("ADD", y, _per_channel(constant("B", B)))
 
 
 @TFLITE.lowering("AveragePool", since=7)
@@ -431,18 +553,38 @@ def _reduce(
     return _reshaped(y, kept)
 
 
-@TFLITE.lowering("ReduceMean", since=18)
-def reduce_mean(
-    data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
-) -> Operand:
-    return _reduce(_mean, data, axes, keepdims, noop_with_empty_axes)
+def _lower_reduction(function: Callable[[Operand, Sequence[int]], Operand]) -> Callable[..., Operand]:
+    def lower(
+        data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+    ) -> Operand:
+        return _reduce(function, data, axes, keepdims, noop_with_empty_axes)
+
+    return lower
 
 
-@TFLITE.lowering("ReduceMax", since=18)
-def reduce_max(
-    data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
-) -> Operand:
-    return _reduce(lambda x, on: _reduction("REDUCE_MAX", x, on), data, axes, keepdims, noop_with_empty_axes)
+def _sum(x: Operand, axes: Sequence[int]) -> Operand:
+    """A sum, over one axis after the other, as ``_mean``."""
+    for axis in sorted(axes, reverse=True):
+        x = _reduction("SUM", x, [axis])
+    return x
+
+
+def _sum_square(x: Operand, axes: Sequence[int]) -> Operand:
+    return _sum(_binary("MUL", x, x), axes)
+
+
+_REDUCTIONS: dict[str, Callable[[Operand, Sequence[int]], Operand]] = {
+    "ReduceMean": _mean,
+    "ReduceMax": partial(_reduction, "REDUCE_MAX"),
+    "ReduceMin": partial(_reduction, "REDUCE_MIN"),
+    "ReduceProd": partial(_reduction, "REDUCE_PROD"),
+    "ReduceL1": lambda x, axes: _sum(_unary("ABS", x), axes),
+    "ReduceL2": lambda x, axes: _unary("SQRT", _sum_square(x, axes)),
+    "ReduceSumSquare": _sum_square,
+}
+TFLITE.lowering("ReduceSum", since=13)(_lower_reduction(_sum))
+for _op_type, _function in _REDUCTIONS.items():
+    TFLITE.lowering(_op_type, since=18)(_lower_reduction(_function))
 
 
 # Matrices
@@ -544,15 +686,31 @@ def pad(
     *,
     mode: str = "constant",
 ) -> Operand:
-    require("mode", mode, ("constant", "reflect"))
+    require("mode", mode, ("constant", "reflect", "edge"))
     x = _lowered(data)
     around = nhwc_order(pad_amounts(_rank(x), pads, axes))
     if mode == "constant":
         return _pad(x, around, 0 if constant_value is None else constant("constant_value", constant_value).item())
+    if mode == "edge":
+        return _edged(x, around)
     if any(max(amounts) >= size for amounts, size in zip(around, x.shape, strict=True)):
         raise UnsupportedError(f"reflects {around} beyond the shape {list(x.shape)}; supported: pads below the size")
     shape = [size + sum(amounts) for size, amounts in zip(x.shape, around, strict=True)]
     return op("MIRROR_PAD", shape, x, _integers(around), options=options("MirrorPadOptions", mode=_MIRROR.REFLECT))
+
+
+def _edged(x: Operand, around: Pads) -> Operand:
+    """The outermost rows once more for each pad, as parts of one CONCATENATION an axis."""
+    for axis, (before, after) in enumerate(around):
+        if before or after:
+            whole = [range(size) for size in x.shape]
+            first, last = (
+                _slice(x, [*whole[:axis], place, *whole[axis + 1 :]]) for place in (whole[axis][:1], whole[axis][-1:])
+            )
+            shape = [*x.shape[:axis], before + x.shape[axis] + after, *x.shape[axis + 1 :]]
+            made = options("ConcatenationOptions", axis=axis)
+            x = op("CONCATENATION", shape, *[first] * before, x, *[last] * after, options=made)
+    return x
 
 
 def _reshaped(x: Operand, shape: Sequence[int]) -> Operand:

@@ -21,12 +21,15 @@ Array: TypeAlias = npt.NDArray[Any]
 _MOST_AXES = {
     "SLICE": 5, "STRIDED_SLICE": 5, "PAD": 5, "PADV2": 5, "TRANSPOSE": 6, "BATCH_MATMUL": 5, "BROADCAST_TO": 8,
 }  # fmt: skip
-_MOST_BROADCAST = dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"), 5)
+_MOST_BROADCAST = {
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"), 5),
+    **dict.fromkeys(("POW", "PRELU", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "SELECT_V2"), 4),
+}
 
 
 @dataclass(eq=False)
 class Value:
-    """A float32 tensor: the only output of an op, or, where ``op`` is empty, an input of the graph."""
+    """A tensor: the only output of an op, or, where ``op`` is empty, an input of the graph."""
 
     shape: tuple[int, ...]
     """As TFLite sees it: NHWC where it has rank 4."""
@@ -35,6 +38,8 @@ class Value:
     """What the op reads; an array is a constant, in TFLite's layout."""
     options: Any = None
     name: str = ""
+    boolean: bool = False
+    """Whether it holds truth values; else float32."""
     order: int = field(default_factory=count().__next__)
     """Ops are written in the order in which they were made."""
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from converters.budget import Budget
 from converters.errors import CheckFailedError, CrashedError, ExportError, ExportWarning
@@ -23,6 +24,7 @@ from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, w
 from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, PlacementRecord, SourceRecord
 from modnet_export.record.measures import Measurement
 from modnet_export.record.recipes import Recipe
+from modnet_export.record.seen import seen_on
 from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
 from modnet_export.verifying.gates import decided
 from modnet_export.verifying.parity import Sample, measure, samples
@@ -110,17 +112,24 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         parity=parity,
         search=searched,
         norms=chain.norms(row),
-        placement=_placement(path) if row.format == "tflite" else (),
+        **(_as_tflite(path) if row.format == "tflite" else {}),
     )
 
 
-def _placement(path: Path) -> tuple[PlacementRecord, ...]:
-    """What accelerators may take of a TFLite file."""
+def _as_tflite(path: Path) -> dict[str, Any]:
+    """What is known of the accelerators and the runtimes of a TFLite file."""
+    from converters.tflite import builder as fb
     from converters.tflite.placement import ACCELERATORS, estimate
+    from converters.tflite.versions import minimum_runtime
 
     data = path.read_bytes()
+    operators = fb.operators(fb.read(data))
     found = [estimate(data, accelerator) for accelerator in ACCELERATORS]
-    return tuple(PlacementRecord(possible=item.possible, **asdict(item)) for item in found)
+    return {
+        "placement": tuple(PlacementRecord(possible=item.possible, **asdict(item)) for item in found),
+        "minimum_runtime": minimum_runtime(operators),
+        "seen_on": seen_on(operators),
+    }
 
 
 def _golden(sample: Sample, folder: Path) -> Golden:

@@ -102,6 +102,11 @@ class Artefact(Strict):
     placement: tuple[PlacementRecord, ...] = ()
     """Of TFLite files, for each accelerator whose rules are known; empty otherwise."""
 
+    minimum_runtime: str | None = None
+    """Of a TFLite file: the first TensorFlow Lite whose kernels have its operators (LiteRT 1.0 is newer than 2.17)."""
+    seen_on: tuple[str, ...] = ()
+    """Of a TFLite file: runtimes that gave the demo's matte, as the newest does, by the same operators."""
+
     @model_validator(mode="after")
     def _can_be_made(self) -> Artefact:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -24,7 +25,8 @@ from converters.onnx.semantics import (
     Pads,
     Pooling,
     Resizing,
-    check_ceil_mode,
+    averaged,
+    ceil_pads,
     clip_bounds,
     constant,
     pad_amounts,
@@ -32,6 +34,7 @@ from converters.onnx.semantics import (
     same_upper,
     slice_ranges,
     split_lengths,
+    transposed_pads,
     window_pads,
 )
 
@@ -98,6 +101,11 @@ def _activation(x: Operand, op_rank: int = 4) -> Operand:
     return to_nhwc(x) if isinstance(x, np.ndarray) else x
 
 
+def _lowered(x: Operand) -> Operand:
+    """In the lowered axis order, constant or not."""
+    return to_nhwc(x) if isinstance(x, np.ndarray) else x
+
+
 # Element by element
 
 
@@ -111,6 +119,11 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Operand, Operand],
 
 for _name, _function in {"Add": tf.add, "Sub": tf.subtract, "Mul": tf.multiply, "Div": tf.divide}.items():
     TENSORFLOW.lowering(_name, since=7)(_binary(_function))
+TENSORFLOW.lowering("Pow", since=7)(
+    lambda X, Y: _binary(tf.pow)(X, Y.astype(np.float32) if isinstance(Y, np.ndarray) else Y)
+)
+TENSORFLOW.lowering("Max", since=8)(lambda *data_0: reduce(_binary(tf.maximum), data_0))
+TENSORFLOW.lowering("Min", since=8)(lambda *data_0: reduce(_binary(tf.minimum), data_0))
 
 
 def _unary(function: Callable[[Any], Any]) -> Callable[[Operand], Operand]:
@@ -122,12 +135,65 @@ def _unary(function: Callable[[Any], Any]) -> Callable[[Operand], Operand]:
 
 for _name, _function in {
     "Abs": tf.abs,
+    "Exp": tf.exp,
+    "Floor": tf.floor,
+    "Log": tf.math.log,
+    "Neg": tf.negative,
     "Reciprocal": tf.math.reciprocal,
     "Relu": tf.nn.relu,
     "Sigmoid": tf.sigmoid,
     "Sqrt": tf.sqrt,
+    "Tanh": tf.tanh,
 }.items():
     TENSORFLOW.lowering(_name, since=6)(_unary(_function))
+
+
+TENSORFLOW.lowering("Greater", since=9)(_binary(tf.greater))
+TENSORFLOW.lowering("GreaterOrEqual", since=12)(_binary(tf.greater_equal))
+TENSORFLOW.lowering("Less", since=9)(_binary(tf.less))
+TENSORFLOW.lowering("LessOrEqual", since=12)(_binary(tf.less_equal))
+
+
+@TENSORFLOW.lowering("Where", since=9)
+def where(condition: Operand, X: Operand, Y: Operand) -> Operand:
+    rank = max(map(_rank, (condition, X, Y)))
+    truth, x, y = (_broadcastable(each, rank) for each in (condition, X, Y))
+    # After a node that failed, a condition is a placeholder of floats.
+    return tf.where(tf.cast(truth, tf.bool), x, y)
+
+
+@TENSORFLOW.lowering("LeakyRelu", since=6)
+def leaky_relu(X: Operand, *, alpha: float = 0.01) -> Operand:
+    return tf.nn.leaky_relu(_lowered(X), alpha)
+
+
+@TENSORFLOW.lowering("PRelu", since=9)
+def prelu(X: Operand, slope: Operand) -> Operand:
+    x = _lowered(X)
+    return tf.nn.relu(x) - _broadcastable(constant("slope", slope), _rank(x)) * tf.nn.relu(-x)
+
+
+@TENSORFLOW.lowering("Elu", since=6)
+def elu(X: Operand, *, alpha: float = 1.0) -> Operand:
+    require("alpha", alpha, (1.0,))
+    return tf.nn.elu(_lowered(X))
+
+
+@TENSORFLOW.lowering("HardSwish", since=14)
+def hard_swish(X: Operand) -> Operand:
+    x = _lowered(X)
+    return x * tf.nn.relu6(x + np.float32(3)) / np.float32(6)
+
+
+@TENSORFLOW.lowering("HardSigmoid", since=6)
+def hard_sigmoid(X: Operand, *, alpha: float = 0.2, beta: float = 0.5) -> Operand:
+    return tf.clip_by_value(_lowered(X) * np.float32(alpha) + np.float32(beta), 0, 1)
+
+
+@TENSORFLOW.lowering("Softmax", since=13)
+def softmax(input: Operand, *, axis: int = -1) -> Operand:
+    x = _lowered(input)
+    return tf.nn.softmax(x, nhwc_axis(axis, _rank(x)))
 
 
 @TENSORFLOW.lowering("Identity", since=1)
@@ -224,16 +290,48 @@ def _pool(kind: Literal["AVG", "MAX"], X: Operand, pooling: Pooling, *, pad_coun
     strides, dilations = list(pooling.strides or (1, 1)), list(pooling.dilations or (1, 1))
     require("dilations", dilations, ([1, 1],))
     wanted, padding = _window(x, kernel, auto_pad=pooling.auto_pad, pads=pads, strides=strides, dilations=dilations)
-    check_ceil_mode(pooling.ceil_mode, [int(size) for size in x.shape[1:3]], wanted, kernel, strides)
-    if padding is None or (pad_counts and padding == "SAME"):
-        if kind == "AVG" and not pad_counts:
-            raise UnsupportedError(
-                f"uses pads={list(pads or ())} with count_include_pad=0; supported: count_include_pad=1"
-            )
-        x = _pad_spatial(x, wanted, 0.0 if kind == "AVG" else float(np.finfo(np.float32).min))
-        padding = "VALID"
+    sizes = [int(size) for size in x.shape[1:3]]
+    reached = ceil_pads(pooling.ceil_mode, sizes, wanted, kernel, strides)
     pool = tf.nn.avg_pool2d if kind == "AVG" else tf.nn.max_pool2d
-    return pool(x, kernel, strides, padding)
+    if padding is not None and reached == wanted and not (pad_counts and padding == "SAME"):
+        return pool(x, kernel, strides, padding)
+    y = pool(
+        _pad_spatial(x, reached, 0.0 if kind == "AVG" else float(np.finfo(np.float32).min)), kernel, strides, "VALID"
+    )
+    if kind == "MAX":
+        return y
+    each = zip(sizes, wanted, reached, kernel, strides, strict=True)
+    rows, columns = (averaged(*axis, pad_counts) for axis in each)
+    return y * (np.float32(kernel[0] * kernel[1]) / np.multiply.outer(rows, columns))[None, :, :, None]
+
+
+@TENSORFLOW.lowering("ConvTranspose", since=1)
+def conv_transpose(
+    X: Operand,
+    W: Operand,
+    B: Operand | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    output_padding: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Operand:
+    x, weight = _activation(X), constant("W", W)
+    require("auto_pad", auto_pad, ("NOTSET", "VALID"))
+    require("dilations", list(dilations or (1, 1)), ([1, 1],))
+    require("group", group, (1,))
+    kernel, strides, before = list(weight.shape[2:]), list(strides or (1, 1)), [int(size) for size in x.shape[1:3]]
+    sizes, cut = transposed_pads(before, kernel, strides, pads or (0,) * 4, output_padding or (0, 0))
+    whole = [size + sum(each) for size, each in zip(sizes, cut, strict=True)]
+    kernel_hwoi = np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
+    shape = [int(x.shape[0]), *whole, weight.shape[1]]
+    y = tf.nn.conv2d_transpose(x, kernel_hwoi, shape, strides, "VALID")
+    y = _pad_spatial(y, [(0, max(-after, 0)) for _, after in cut])
+    y = tf.slice(y, [0, cut[0][0], cut[1][0], 0], [shape[0], *sizes, shape[3]])
+    return y if B is None else tf.nn.bias_add(y, constant("B", B))
 
 
 @TENSORFLOW.lowering("AveragePool", since=7)
@@ -360,18 +458,30 @@ def _reduce(
     return to_nhwc(tf.reshape(to_nchw(y), kept))
 
 
-@TENSORFLOW.lowering("ReduceMean", since=18)
-def reduce_mean(
-    data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
-) -> Operand:
-    return _reduce(_mean, data, axes, keepdims, noop_with_empty_axes)
+def _reduction(function: Callable[..., Any]) -> Callable[..., Operand]:
+    def lower(
+        data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+    ) -> Operand:
+        return _reduce(function, data, axes, keepdims, noop_with_empty_axes)
+
+    return lower
 
 
-@TENSORFLOW.lowering("ReduceMax", since=18)
-def reduce_max(
-    data: Operand, axes: Operand | None = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
-) -> Operand:
-    return _reduce(tf.reduce_max, data, axes, keepdims, noop_with_empty_axes)
+def _norm(x: Operand, axis: Sequence[int], keepdims: bool) -> Operand:
+    return tf.sqrt(tf.reduce_sum(tf.square(x), axis=axis, keepdims=keepdims))
+
+
+TENSORFLOW.lowering("ReduceSum", since=13)(_reduction(tf.reduce_sum))
+for _name, _function in {
+    "ReduceMean": _mean,
+    "ReduceMax": tf.reduce_max,
+    "ReduceMin": tf.reduce_min,
+    "ReduceProd": tf.reduce_prod,
+    "ReduceL1": lambda x, axis, keepdims: tf.reduce_sum(tf.abs(x), axis=axis, keepdims=keepdims),
+    "ReduceL2": _norm,
+    "ReduceSumSquare": lambda x, axis, keepdims: tf.reduce_sum(tf.square(x), axis=axis, keepdims=keepdims),
+}.items():
+    TENSORFLOW.lowering(_name, since=18)(_reduction(_function))
 
 
 # Matrices
@@ -452,9 +562,15 @@ def pad(
     *,
     mode: str = "constant",
 ) -> Operand:
-    require("mode", mode, ("constant", "reflect"))
+    require("mode", mode, ("constant", "reflect", "edge"))
     x = to_nhwc(data) if isinstance(data, np.ndarray) else data
     around = pad_amounts(_rank(x), pads, axes)
+    if mode == "edge":
+        for axis, (before, after) in enumerate(nhwc_order(around)):
+            if before or after:
+                size = int(x.shape[axis])
+                x = tf.gather(x, np.arange(-before, size + after).clip(0, size - 1), axis=axis)
+        return x
     value = 0 if constant_value is None else constant("constant_value", constant_value).item()
     return tf.pad(x, nhwc_order(around), mode.upper(), constant_values=value)
 

@@ -77,3 +77,13 @@ def test_no_litert_at_all_says_what_to_install(dist, monkeypatch):
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     with pytest.raises(ExportError, match="pip install ai-edge-litert"):
         open_runtime(dist / "modnet_fp32.tflite")
+
+
+def test_reading_a_file_without_litert_says_what_to_install(dist, monkeypatch):
+    """tflite_runtime brings no schema."""
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    for name in [name for name in sys.modules if name.startswith("converters.tflite.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("converters.tflite.builder")
+    with pytest.raises(ExportError, match="pip install ai-edge-litert"):
+        inspect(dist / "modnet_fp32.tflite")

@@ -59,5 +59,4 @@ def operators(data):
 
 def versions(data):
     """The operators of a flatbuffer, each with the version that it asks for."""
-    found = fb.read(data)
-    return {(fb.op_name(found, op), found.operatorCodes[op.opcodeIndex].version) for op in found.subgraphs[0].operators}
+    return fb.operators(fb.read(data))

@@ -14,6 +14,7 @@ RNG = np.random.default_rng(3)
 CONSTANTS = {
     "w": RNG.standard_normal((4, 3, 3, 3)),
     "depthwise": RNG.standard_normal((6, 1, 3, 3)),
+    "transposed": RNG.standard_normal((3, 2, 2, 2)),
     "gain": RNG.standard_normal((1, 4, 1, 1)),
     "gains": RNG.standard_normal((6, 1, 1)),
     "shift": RNG.standard_normal((4, 1, 1)),
@@ -67,8 +68,17 @@ def test_constants_for_channels_and_activations_join_the_convolution(nodes, op):
         ([CONV, node("Relu", "c", "r"), node("Add", "c r", "y")], ["CONV_2D", "RELU", "ADD"]),
         ([CONV, node("Mul", "c c", "y")], ["CONV_2D", "MUL"]),
         ([node("Concat", "x x", "c", axis=1), node("Relu", "c", "y")], ["CONCATENATION", "RELU"]),
+        ([node("ConvTranspose", "x transposed", "c"), node("Relu", "c", "y")], ["TRANSPOSE_CONV", "RELU"]),
     ],
-    ids=["after an activation", "turned round", "for pixels", "read twice", "squared", "no place for it"],
+    ids=[
+        "after an activation",
+        "turned round",
+        "for pixels",
+        "read twice",
+        "squared",
+        "no place for it",
+        "only in new runtimes",
+    ],
 )
 def test_others_stay(nodes, ops):
     assert_becomes(network(*nodes), ops)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from converters.errors import UnsupportedModelError
 from converters.onnx.layout import NCHW_FROM_NHWC, NHWC_FROM_NCHW, nhwc_axis, nhwc_order
+from converters.onnx.lowering import COMPARISONS
 from tests.converters.lowered import run_in_litert, to_tflite
 from tests.graphs import feeds, model, node, run
 
@@ -99,8 +101,101 @@ def test_pool(second, kind, kernel, strides, pads, size, flags):
         inputs={"x": [1, 3, *size]},
         outputs=["y"],
     )
-    padded_average = kind == "AveragePool" and any(pads) and not count_include_pad
-    assert_right_or_refused(proto, second, may_refuse=ceil_mode or padded_average)
+    assert_right_or_refused(proto, second, may_refuse=False)
+
+
+@opinions
+@drawn
+@given(
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    pads=st.lists(st.integers(0, 2), min_size=4, max_size=4),
+    size=st.tuples(st.integers(3, 7), st.integers(3, 7)),
+    added=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    bias=st.booleans(),
+)
+def test_transposed_convolution(second, kernel, strides, pads, size, added, bias):
+    assume(all(more < stride for more, stride in zip(added, strides, strict=True)))
+    rng = np.random.default_rng(0)
+    attributes = {"strides": strides, "pads": pads, "output_padding": added}
+    constants = {"w": rng.standard_normal((3, 2, *kernel))} | ({"b": rng.standard_normal(2)} if bias else {})
+    try:
+        proto = model(
+            [node("ConvTranspose", "x w b" if bias else "x w", "y", **attributes)],
+            inputs={"x": [1, 3, *size]},
+            outputs=["y"],
+            constants=constants,
+        )
+    except onnx.shape_inference.InferenceError:  # nothing would be left
+        assume(False)
+    assume(min(d.dim_value for d in proto.graph.output[0].type.tensor_type.shape.dim) > 0)
+    assert_right_or_refused(proto, second, may_refuse=False)
+
+
+@opinions
+@drawn
+@given(
+    shape=st.lists(st.integers(2, 5), min_size=1, max_size=4), mode=st.sampled_from(["edge", "reflect"]), data=st.data()
+)
+def test_pad_from_the_image(second, shape, mode, data):
+    most = [5 if mode == "edge" else size - 1 for size in shape]
+    pads = [data.draw(st.integers(0, size)) for size in most * 2]
+    proto = model(
+        [node("Pad", "x pads", "y", mode=mode)], inputs={"x": shape}, outputs=["y"], constants={"pads": np.array(pads)}
+    )
+    assert_right_or_refused(proto, second, may_refuse=False)
+
+
+@opinions
+@drawn
+@given(shape=st.lists(sizes, min_size=1, max_size=5), data=st.data())
+def test_softmax(second, shape, data):
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    proto = model([node("Softmax", "x", "y", axis=axis)], inputs={"x": shape}, outputs=["y"])
+    assert_right_or_refused(proto, second, may_refuse=False)
+
+
+@opinions
+@drawn
+@given(
+    kind=st.sampled_from(["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare"]),
+    shape=st.lists(sizes, min_size=1, max_size=4),
+    keepdims=st.booleans(),
+    data=st.data(),
+)
+def test_reduction(second, kind, shape, keepdims, data):
+    axes = data.draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, unique=True))
+    proto = model(
+        [node(f"Reduce{kind}", "x axes", "y", keepdims=int(keepdims))],
+        inputs={"x": shape},
+        outputs=["y"],
+        constants={"axes": np.array(axes)},
+    )
+    assert_right_or_refused(proto, second, may_refuse=False)
+
+
+@opinions
+@drawn
+@given(
+    activation=st.sampled_from(
+        [
+            ("Tanh", {}), ("Exp", {}), ("Neg", {}), ("Elu", {}), ("HardSwish", {}), ("LeakyRelu", {"alpha": 0.3}),
+            ("HardSigmoid", {"alpha": 1 / 6}), ("PRelu", {}), ("Pow", {}), ("Max", {}), ("Min", {}),
+        ]
+    ),
+    shape=st.lists(sizes, min_size=2, max_size=4),
+)  # fmt: skip
+def test_activation(second, activation, shape):
+    op, attributes = activation
+    slope = np.random.default_rng(1).random((shape[1], *[1] * (len(shape) - 2)), np.float32)
+    other = {"PRelu": slope, "Pow": np.float32(2), "Max": slope, "Min": slope}.get(op)
+    proto = model(
+        [node(op, "x" if other is None else "x other", "y", **attributes)],
+        inputs={"x": shape},
+        outputs=["y"],
+        constants={} if other is None else {"other": other},
+    )
+    assert_right_or_refused(proto, second, may_refuse=False)
 
 
 @opinions
@@ -218,3 +313,28 @@ def test_a_mean_over_a_large_map_is_exact(op):
     x = (np.random.default_rng(0).random((1, 32, 256, 256)) * 100 + 1000).astype(np.float32)
     (found,) = run_in_litert(proto, {"x": x})
     np.testing.assert_allclose(found, x.astype(np.float64).mean((2, 3), keepdims=True), rtol=2e-6)
+
+
+@opinions
+@drawn
+@given(compare=st.sampled_from(COMPARISONS), shape=st.lists(sizes, min_size=1, max_size=4), constant=st.booleans())
+def test_where_one_of_two_maps_is_taken(second, compare, shape, constant):
+    other = np.round(np.random.default_rng(3).standard_normal([1, *shape[1:]]), 1)
+    proto = model(
+        [node("Floor", "x", "f"), node(compare, "f other", "c"), node("Where", "c x other", "y")],
+        inputs={"x": shape} | ({} if constant else {"other": other.shape}),
+        outputs=["y"],
+        constants={"other": np.floor(other)} if constant else {},
+    )
+    assert_right_or_refused(proto, second, may_refuse=False)
+
+
+def test_a_condition_that_something_else_reads_is_refused_by_name():
+    proto = model(
+        [node("Greater", "x zero", "c"), node("Cast", "c", "y", to=1)],
+        inputs={"x": [2, 3]},
+        outputs=["y"],
+        constants={"zero": np.float32(0)},
+    )
+    with pytest.raises(UnsupportedModelError, match="c is BOOL; supported"):
+        to_tflite(proto)
