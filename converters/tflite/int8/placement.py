@@ -96,12 +96,13 @@ class Placement:
 class Placements:
     """The placements of a graph that may be worth it.
 
-    ``errors``: what rounding the tensors of each group alone does to the matte, at least 0.
+    ``errors``: what rounding the tensors of each group alone does to the matte, at least 0; one that is not finite counts
+    as 1, all that a matte can be off.
     """
 
     def __init__(self, graph: Graph, groups: Sequence[Group], errors: Sequence[float]) -> None:
         self._graph, self._groups = graph, groups
-        self._squares = np.square(np.asarray(errors, np.float64))
+        self._squares = np.nan_to_num(np.square(np.asarray(errors, np.float64)), nan=1, posinf=1)
         self._in_float, self._in_int8 = (
             _shares([[item.time_ns(graph, index, int8=int8) for index in graph.indices] for item in _MACHINES], graph)
             for int8 in (False, True)
