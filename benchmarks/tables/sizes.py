@@ -31,28 +31,24 @@ def sizes(setting: Setting) -> str:
         size = Size(height=height, width=width)
         folder = setting.work / f"size-{size}"
         if not folder.exists():
-            request = ExportRequest(setting.checkpoint, size=size, formats=("tflite",), out=folder)
+            request = ExportRequest(
+                setting.checkpoint, size=size, formats=("tflite",), precisions=("fp32",), out=folder
+            )
             export(request, setting.progress)
-        fp32, fp16 = (folder / f"modnet_{name}.tflite" for name in ("fp32", "fp16"))
-        whole, half = open_runtime(fp32).run, open_runtime(fp16).run
-        errors, rounded = [], []
+        fp32 = folder / "modnet_fp32.tflite"
+        run, errors = open_runtime(fp32).run, []
         for person in people:
             seen = _tall(person) if tall else person
             image_nhwc, place = fit(seen.photo, size)
-            matte_nhwc = whole(image_nhwc)
-            errors.append(metrics.mad(restore_matte(matte_nhwc, place, "letterbox"), seen.alpha))
-            rounded.append(metrics.mad(place.shown(half(image_nhwc)), place.shown(matte_nhwc)))
+            errors.append(metrics.mad(restore_matte(run(image_nhwc), place, "letterbox"), seen.alpha))
         calls[str(size)] = partial(open_runtime(fp32, threads=setting.threads).run, fit(people[0].photo, size)[0])
         macs[str(size)] = inspect(fp32).macs or 0
-        rows.append((str(size), "9:16" if tall else "square", float(np.mean(errors)), float(np.mean(rounded))))
+        rows.append((str(size), "9:16" if tall else "square", float(np.mean(errors))))
     times = {run.name: run.median_ms for run in interleaved(calls, rounds=setting.rounds, conditions={})}
-    heads = (
-        "| size | pictures | multiplications | time | from the true matte | fp16 from fp32 |\n|---|---|---|---|---|---|"
-    )
+    heads = "| size | pictures | multiplications | time | from the true matte |\n|---|---|---|---|---|"
     lines = [
-        f"| {size} | {pictures} | {macs[size] / 1e9:.1f} G | {times[size] / times['512x512']:.2f} "
-        f"| {error:.4f} | {half:.4f} |"
-        for size, pictures, error, half in rows
+        f"| {size} | {pictures} | {macs[size] / 1e9:.1f} G | {times[size] / times['512x512']:.2f} | {error:.4f} |"
+        for size, pictures, error in rows
     ]
     return "\n".join([heads, *lines, "", f"Time is that of fp32 at 512x512 in the same run: {setting.conditions}."])
 

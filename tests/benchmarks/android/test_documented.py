@@ -29,7 +29,7 @@ def test_a_command_for_a_phone_runs_on_a_simulated_one(phones, dist, tmp_path, m
     phones()
     shutil.copytree(dist, tmp_path / "dist")
     for name in ("FILE", "benchmark_model"):
-        benchmark_model.script(tmp_path / name)
+        benchmark_model.script(tmp_path / name, real=True)
     monkeypatch.chdir(tmp_path)
     code = run(step)
     printed = capsys.readouterr()
