@@ -103,7 +103,7 @@ def _cell(item: Seen) -> str:
     if item.refused:
         return f"refused: {item.refused.split('. ')[0].split(': ', 1)[-1]}"
     told = f"{item.mad:.1e}, {item.largest:.1e}"
-    return told if item.passed else f"**wrong**: {told}"
+    return told if item.passed else f"**too far**: {told}"
 
 
 def runtimes(setting: Setting) -> str:
