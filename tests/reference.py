@@ -42,7 +42,7 @@ _PROCESSORS = {None: "any", "cpu": "CPU", "gpu": "GPU", "ane": "Neural Engine"}
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite (LiteRT)", "coreml": "Core ML"}
 # onnxruntime.ai/docs/reference/compatibility.html: IR version 10, which the files have, came with 1.18.
 ONNX_RUNTIME, IR_VERSION = "ONNX Runtime 1.18", 10
-TFLITE = {"int8-dynamic": "2.4", "int4-weights": "2.15"}
+TFLITE = {"int8-dynamic": "2.4", "int4-weights": "2.20"}
 """Where it is not ``OLDEST_TFLITE``."""
 OLDEST_TFLITE = "2.2"
 

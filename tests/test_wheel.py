@@ -29,7 +29,7 @@ KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
 SWIFT = "ios_demo/MattingKit/Sources/MattingKit"
 ONLY_TESTS = {"pymatting", "numba", "llvmlite", "skimage"}
 """What only tests import: no extra brings it."""
-PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "onnx2tf")
+PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "oldest-litert", "onnx2tf", "tflite-runtime")
 
 # What the code opens that is not Python, or is run as a file.
 READ = (

@@ -171,11 +171,21 @@ def _lower_unary(name: str) -> Callable[[Operand], Operand]:
     return lambda X: _unary(name, X)
 
 
+def _lower_unary_input(name: str) -> Callable[[Operand], Operand]:
+    """The same for an op whose schema calls what it takes ``input``."""
+
+    def lower(input: Operand) -> Operand:
+        return _unary(name, input)
+
+    return lower
+
+
 for _op_type, _name in {
-    "Abs": "ABS", "Exp": "EXP", "Floor": "FLOOR", "Log": "LOG", "Neg": "NEG", "Relu": "RELU", "Sigmoid": "LOGISTIC",
-    "Sqrt": "SQRT", "Tanh": "TANH",
+    "Abs": "ABS", "Floor": "FLOOR", "Neg": "NEG", "Relu": "RELU", "Sigmoid": "LOGISTIC", "Sqrt": "SQRT",
 }.items():  # fmt: skip
     TFLITE.lowering(_op_type, since=6)(_lower_unary(_name))
+for _op_type in ("Exp", "Log", "Tanh"):
+    TFLITE.lowering(_op_type, since=6)(_lower_unary_input(_op_type.upper()))
 
 
 @TFLITE.lowering("Reciprocal", since=6)
@@ -384,6 +394,7 @@ def conv_transpose(
     group: int = 1,
     kernel_shape: Sequence[int] | None = None,
     output_padding: Sequence[int] | None = None,
+    output_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Operand:
@@ -391,6 +402,7 @@ def conv_transpose(
     require("auto_pad", auto_pad, ("NOTSET", "VALID"))
     require("dilations", list(dilations or (1, 1)), ([1, 1],))
     require("group", group, (1,))
+    require("output_shape", output_shape, (None,))
     kernel, strides = list(weight.shape[2:]), list(strides or (1, 1))
     sizes, cut = transposed_pads(x.shape[1:3], kernel, strides, pads or (0,) * 4, output_padding or (0, 0))
     # SAME gives a multiple of the sizes, and cuts as it would pad the other way.

@@ -70,7 +70,7 @@ class Machine:
 PHONE = Machine(float_macs=15, int8_macs=45, depthwise_macs=8, bytes=12)
 """A large core with int8 dot products, and its share of the memory (10 to 15 GB/s); not measured."""
 SERVER = Machine(float_macs=80, int8_macs=400, depthwise_macs=25, bytes=80)
-"""A core with AVX-512 VNNI, and maps in its caches: gives the shares that were measured of six placements of MODNet."""
+"""A core with AVX-512 VNNI, and maps in its caches: gives the shares that were measured of six placements."""
 
 _MACHINES = (PHONE, SERVER)
 _WEIGHTS = np.concatenate([[0.0], np.geomspace(1e-4, 1e8, 120)])
@@ -96,8 +96,8 @@ class Placement:
 class Placements:
     """The placements of a graph that may be worth it.
 
-    ``errors``: what rounding the tensors of each group alone does to the matte, at least 0; one that is not finite counts
-    as 1, all that a matte can be off.
+    ``errors``: what rounding the tensors of each group alone does to the matte, at least 0; one that is not finite
+    counts as 1, all that a matte can be off.
     """
 
     def __init__(self, graph: Graph, groups: Sequence[Group], errors: Sequence[float]) -> None:

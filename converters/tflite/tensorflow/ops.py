@@ -135,17 +135,27 @@ def _unary(function: Callable[[Any], Any]) -> Callable[[Operand], Operand]:
 
 for _name, _function in {
     "Abs": tf.abs,
-    "Exp": tf.exp,
     "Floor": tf.floor,
-    "Log": tf.math.log,
     "Neg": tf.negative,
     "Reciprocal": tf.math.reciprocal,
     "Relu": tf.nn.relu,
     "Sigmoid": tf.sigmoid,
     "Sqrt": tf.sqrt,
-    "Tanh": tf.tanh,
 }.items():
     TENSORFLOW.lowering(_name, since=6)(_unary(_function))
+
+
+def _unary_input(function: Callable[[Any], Any]) -> Callable[[Operand], Operand]:
+    """The same for an op whose schema calls what it takes ``input``."""
+
+    def lower(input: Operand) -> Operand:
+        return _unary(function)(input)
+
+    return lower
+
+
+for _name, _function in {"Exp": tf.exp, "Log": tf.math.log, "Tanh": tf.tanh}.items():
+    TENSORFLOW.lowering(_name, since=6)(_unary_input(_function))
 
 
 TENSORFLOW.lowering("Greater", since=9)(_binary(tf.greater))
@@ -316,6 +326,7 @@ def conv_transpose(
     group: int = 1,
     kernel_shape: Sequence[int] | None = None,
     output_padding: Sequence[int] | None = None,
+    output_shape: Sequence[int] | None = None,
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Operand:
@@ -323,6 +334,7 @@ def conv_transpose(
     require("auto_pad", auto_pad, ("NOTSET", "VALID"))
     require("dilations", list(dilations or (1, 1)), ([1, 1],))
     require("group", group, (1,))
+    require("output_shape", output_shape, (None,))
     kernel, strides, before = list(weight.shape[2:]), list(strides or (1, 1)), [int(size) for size in x.shape[1:3]]
     sizes, cut = transposed_pads(before, kernel, strides, pads or (0,) * 4, output_padding or (0, 0))
     whole = [size + sum(each) for size, each in zip(sizes, cut, strict=True)]

@@ -81,7 +81,9 @@ def test_lowering_takes_what_every_older_version_that_it_covers_takes(function, 
 
 
 def test_targets_cover_the_same_ops_from_the_same_versions():
-    assert set(TFLITE.lowerings) == set(TENSORFLOW.lowerings) == set(COREML.lowerings)
+    """Core ML has what portrait matting networks use, and refuses the rest by name."""
+    assert set(TFLITE.lowerings) == set(TENSORFLOW.lowerings)
+    assert set(COREML.lowerings) <= set(TFLITE.lowerings)
 
 
 def registry(*keys):
