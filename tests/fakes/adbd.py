@@ -291,11 +291,11 @@ class _Connection:
         assert process.stderr is not None
         pipes = ((_STDOUT, process.stdout), (_STDERR, process.stderr))
         readers = [threading.Thread(target=send, args=pair) for pair in pipes]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join()
-        process.wait()
+        with process:  # closes its pipes: a test's fixtures may live until the run ends
+            for reader in readers:
+                reader.start()
+            for reader in readers:
+                reader.join()
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
         if action.startswith("exit:"):
             code = int(action.split(":")[1])
