@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -136,3 +138,19 @@ class Model:
 
     def restored(self, matte_nhwc: np.ndarray, placement: Any) -> np.ndarray:
         return restore_matte(matte_nhwc, placement, "letterbox")
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Path]:
+    """A clip of noise, and no file that may grow as large: the limit fails the same write as a full disk."""
+
+    def noise(index: int, height: int, width: int) -> np.ndarray:
+        return np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
+
+    path = write(folder / "a.mkv", "ffv1", "bgr0", size=(96, 128), picture=noise)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        yield path
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 from contextlib import nullcontext
 from fractions import Fraction
 
@@ -16,7 +15,7 @@ from modnet_export.images.video.reading import Frame, open_clip
 from modnet_export.images.video.run import ClipRequest, matte_clip
 from modnet_export.images.video.stages import DEPTH
 from modnet_export.images.video.writing import ENCODINGS, require_encoder
-from tests.modnet_export.images.video.clips import Model, clicks_s, decoded, write
+from tests.modnet_export.images.video.clips import Model, clicks_s, decoded, full_disk, write
 
 WHITE, CLEAR = Background(colour=(255, 255, 255)), Background()
 VARIABLE_MS = (0, 40, 47, 120, 133, 250, 400, 401)
@@ -266,19 +265,8 @@ def test_a_second_ctrl_c_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
-    """A limit on the size of files fails the same write as a full disk."""
-
-    def noise(index, height, width):
-        return np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
-
-    path = write(tmp_path / "a.mkv", "ffv1", "bgr0", size=(96, 128), picture=noise)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            run(open_clip(path), tmp_path / "out.mp4", codec="h264")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(tmp_path) as path, pytest.raises(OSError, match="File too large"):
+        run(open_clip(path), tmp_path / "out.mp4", codec="h264")
     assert [item.name for item in tmp_path.iterdir()] == ["a.mkv"]
 
 
