@@ -111,20 +111,31 @@ def averaged(
     return np.asarray(np.minimum(starts + kernel, size + high) - np.maximum(starts, -low), np.float32)
 
 
-def transposed_pads(
-    sizes: Sequence[int],
-    kernel: Sequence[int],
-    strides: Sequence[int],
-    pads: Sequence[int],
-    output_padding: Sequence[int],
-) -> tuple[list[int], Pads]:
-    """What a ConvTranspose makes of a map's sizes, and what it keeps of all that the kernel reaches: (before, after).
+@dataclass(frozen=True)
+class Transposing:
+    """The attributes of a ConvTranspose."""
 
-    A negative ``after`` is what it adds. By ONNX's formula, without dilations.
-    """
-    cut = [(pads[axis], pads[axis + 2] - output_padding[axis]) for axis in range(2)]
-    whole = [(size - 1) * stride + side for size, stride, side in zip(sizes, strides, kernel, strict=True)]
-    return [size - sum(each) for size, each in zip(whole, cut, strict=True)], cut
+    auto_pad: str
+    dilations: Sequence[int] | None
+    group: int
+    output_padding: Sequence[int] | None
+    output_shape: Sequence[int] | None
+    pads: Sequence[int] | None
+
+    def checked(self, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int]) -> tuple[list[int], Pads]:
+        """What it makes of a map's sizes, and what it cuts off of all that the kernel reaches: (before, after).
+
+        A negative ``after`` is what it adds. By ONNX's formula, without dilations. Raises UnsupportedError for what
+        TFLite does not compute.
+        """
+        require("auto_pad", self.auto_pad, ("NOTSET", "VALID"))
+        require("dilations", list(self.dilations or (1, 1)), ([1, 1],))
+        require("group", self.group, (1,))
+        require("output_shape", self.output_shape, (None,))
+        pads, added = self.pads or (0,) * 4, self.output_padding or (0, 0)
+        cut = [(pads[axis], pads[axis + 2] - added[axis]) for axis in range(2)]
+        whole = [(size - 1) * stride + side for size, stride, side in zip(sizes, strides, kernel, strict=True)]
+        return [size - sum(each) for size, each in zip(whole, cut, strict=True)], cut
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.errors import ExportError
+from converters.onnx.semantics import same_upper
 from converters.tflite import builder as fb
 from converters.tflite.interpreter import interpreter
 
@@ -107,11 +108,7 @@ def _convolved(image: Array, weight: Array, bias: Array, op: Any, depthwise: boo
     spans = [(size - 1) * each + 1 for size, each in zip((rows, columns), dilation, strict=True)]
     pads = [(0, 0), (0, 0)]
     if options.padding == fb.schema.Padding.SAME:
-        missing = [
-            max((-(-size // stride) - 1) * stride + span - size, 0)
-            for size, stride, span in zip(image.shape[1:3], step, spans, strict=True)
-        ]
-        pads = [(each // 2, each - each // 2) for each in missing]
+        pads = [same_upper(*each) for each in zip(image.shape[1:3], (rows, columns), step, dilation, strict=True)]
     padded = np.pad(image[0], [*pads, (0, 0)])
     height, width = ((size - span) // each + 1 for size, span, each in zip(padded.shape, spans, step, strict=False))
     outputs = weight.shape[3] if depthwise else weight.shape[0]

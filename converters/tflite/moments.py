@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.onnx.semantics import same_upper
 from converters.progress import Progress, silent
 from converters.tflite import builder as fb
 from converters.tflite.convolutions import Convolution, convolutions
@@ -76,10 +77,7 @@ def patches(
     rows, columns = convolution.weight.shape[1:3]
     step = (int(options.strideH), int(options.strideW))
     if options.padding == fb.schema.Padding.SAME:
-        pads = []
-        for size, stride, window in zip(image.shape[:2], step, (rows, columns), strict=True):
-            total = max((-(-size // stride) - 1) * stride + window - size, 0)
-            pads.append((total // 2, total - total // 2))
+        pads = [same_upper(*each, 1) for each in zip(image.shape[:2], (rows, columns), step, strict=True)]
         image = np.pad(image, [*pads, (0, 0)])
     counts = [
         (size - window) // stride + 1

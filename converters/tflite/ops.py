@@ -25,6 +25,7 @@ from converters.onnx.semantics import (
     Pads,
     Pooling,
     Resizing,
+    Transposing,
     averaged,
     ceil_pads,
     clip_bounds,
@@ -34,7 +35,6 @@ from converters.onnx.semantics import (
     same_upper,
     slice_ranges,
     split_lengths,
-    transposed_pads,
     window_pads,
 )
 from converters.tflite import builder as fb
@@ -399,12 +399,9 @@ def conv_transpose(
     strides: Sequence[int] | None = None,
 ) -> Operand:
     x, weight = _map(X), constant("W", W)
-    require("auto_pad", auto_pad, ("NOTSET", "VALID"))
-    require("dilations", list(dilations or (1, 1)), ([1, 1],))
-    require("group", group, (1,))
-    require("output_shape", output_shape, (None,))
     kernel, strides = list(weight.shape[2:]), list(strides or (1, 1))
-    sizes, cut = transposed_pads(x.shape[1:3], kernel, strides, pads or (0,) * 4, output_padding or (0, 0))
+    transposing = Transposing(auto_pad, dilations, group, output_padding, output_shape, pads)
+    sizes, cut = transposing.checked(x.shape[1:3], kernel, strides)
     # SAME gives a multiple of the sizes, and cuts as it would pad the other way.
     same = [same_upper(*each, 1) for each in zip(sizes, kernel, strides, strict=True)]
     whole = [size * stride for size, stride in zip(x.shape[1:3], strides, strict=True)]

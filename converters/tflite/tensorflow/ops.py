@@ -25,6 +25,7 @@ from converters.onnx.semantics import (
     Pads,
     Pooling,
     Resizing,
+    Transposing,
     averaged,
     ceil_pads,
     clip_bounds,
@@ -34,7 +35,6 @@ from converters.onnx.semantics import (
     same_upper,
     slice_ranges,
     split_lengths,
-    transposed_pads,
     window_pads,
 )
 
@@ -331,12 +331,9 @@ def conv_transpose(
     strides: Sequence[int] | None = None,
 ) -> Operand:
     x, weight = _activation(X), constant("W", W)
-    require("auto_pad", auto_pad, ("NOTSET", "VALID"))
-    require("dilations", list(dilations or (1, 1)), ([1, 1],))
-    require("group", group, (1,))
-    require("output_shape", output_shape, (None,))
     kernel, strides, before = list(weight.shape[2:]), list(strides or (1, 1)), [int(size) for size in x.shape[1:3]]
-    sizes, cut = transposed_pads(before, kernel, strides, pads or (0,) * 4, output_padding or (0, 0))
+    transposing = Transposing(auto_pad, dilations, group, output_padding, output_shape, pads)
+    sizes, cut = transposing.checked(before, kernel, strides)
     whole = [size + sum(each) for size, each in zip(sizes, cut, strict=True)]
     kernel_hwoi = np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
     shape = [int(x.shape[0]), *whole, weight.shape[1]]
