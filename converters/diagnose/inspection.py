@@ -125,7 +125,7 @@ def _inspect_onnx(path: Path) -> Summary:
 
 def _inspect_tflite(path: Path) -> Summary:
     from converters.tflite import builder as fb
-    from converters.tflite.placement import ACCELERATORS, estimate
+    from converters.tflite.placement import ACCELERATORS, estimates
 
     data = path.read_bytes()
     model = fb.read(data)
@@ -166,7 +166,7 @@ def _inspect_tflite(path: Path) -> Summary:
         delegate="XNNPACK",
         delegated_ops=delegated,
         partitions=partitions,
-        placement=tuple(estimate(data, accelerator) for accelerator in ACCELERATORS),
+        placement=estimates(data, ACCELERATORS),
     )
 
 

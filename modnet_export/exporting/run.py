@@ -119,12 +119,12 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
 def _as_tflite(path: Path) -> dict[str, Any]:
     """What is known of the accelerators and the runtimes of a TFLite file."""
     from converters.tflite import builder as fb
-    from converters.tflite.placement import ACCELERATORS, estimate
+    from converters.tflite.placement import ACCELERATORS, estimates
     from converters.tflite.versions import minimum_runtime
 
     data = path.read_bytes()
     operators = fb.operators(fb.read(data))
-    found = [estimate(data, accelerator) for accelerator in ACCELERATORS]
+    found = estimates(data, ACCELERATORS)
     return {
         "placement": tuple(PlacementRecord(possible=item.possible, **asdict(item)) for item in found),
         "minimum_runtime": minimum_runtime(operators),

@@ -6,11 +6,11 @@ an ``Accelerator`` in a file of its own, listed in ``ACCELERATORS``.
 
 from __future__ import annotations
 
-from converters.tflite.placement.accelerator import Accelerator, estimate
+from converters.tflite.placement.accelerator import Accelerator, estimate, estimates
 from converters.tflite.placement.ml_drift import GPU_DELEGATE, ML_DRIFT
 from converters.tflite.placement.xnnpack import XNNPACK_FP32
 
-__all__ = ["ACCELERATORS", "GPU_DELEGATE", "ML_DRIFT", "XNNPACK_FP32", "Accelerator", "estimate"]
+__all__ = ["ACCELERATORS", "GPU_DELEGATE", "ML_DRIFT", "XNNPACK_FP32", "Accelerator", "estimate", "estimates"]
 
 ACCELERATORS: tuple[Accelerator, ...] = (ML_DRIFT, GPU_DELEGATE, XNNPACK_FP32)
 """Those whose rules are known here."""

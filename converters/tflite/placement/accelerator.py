@@ -57,9 +57,18 @@ class Accelerator:
         return excluding(self.rules, op)
 
 
-def estimate(data: bytes, accelerator: Accelerator) -> Placement:
-    """What an accelerator takes of a flatbuffer's graph, and the work that is for it; see ``Placement``."""
+def estimates(data: bytes, accelerators: Sequence[Accelerator]) -> tuple[Placement, ...]:
+    """What each accelerator takes of a flatbuffer's graph, and the work that is for it; see ``Placement``."""
     graph = read(data)
+    return tuple(_estimate(graph, accelerator) for accelerator in accelerators)
+
+
+def estimate(data: bytes, accelerator: Accelerator) -> Placement:
+    """The same for one accelerator."""
+    return _estimate(read(data), accelerator)
+
+
+def _estimate(graph: Graph, accelerator: Accelerator) -> Placement:
     reasons = [accelerator.excludes(op) for op in graph.ops]
     unpacking = [reason for reason in map(accelerator.excludes, graph.unpacking) if reason is not None]
     parts = _partitions(graph, [reason is None for reason in reasons])
