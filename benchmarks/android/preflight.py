@@ -52,7 +52,7 @@ def preflight(device: Device) -> list[Reading]:
         _told("cores", known["cores"], "nothing can be pinned (`cores`), and a cap goes unnoticed"),
         _allowed(state),
         _clocks(device, state),
-        _thermal(device),
+        _thermal(device, state),
         _temperature(state),
         *_battery(battery),
         _saver(device),
@@ -94,12 +94,12 @@ def _clocks(device: Device, state: Mapping[str, object]) -> Reading:
     return Reading("clocks while it runs", " and ".join(shown) or None, "" if shown else "the shell may not read them")
 
 
-def _thermal(device: Device) -> Reading:
-    text = device.text(["dumpsys", "thermalservice"])
-    status = facts.thermal_status(device)
-    if status is not None:
+def _thermal(device: Device, state: Mapping[str, object]) -> Reading:
+    status = state.get("thermal_status")
+    if isinstance(status, int):
         warm = "" if status == 0 else "let it cool; bench waits for `cool_timeout` seconds"
         return Reading("thermal status", facts.thermal_name(status), warm)
+    text = device.text(["dumpsys", "thermalservice"])
     if re.search(r"IsStatusOverride:\s*true", text):
         return Reading("thermal status", None, "it is overridden: adb shell cmd thermalservice reset")
     if re.search(r"HAL Ready:\s*false", text):

@@ -14,8 +14,9 @@ RELEASE = "https://storage.googleapis.com/litert/binaries/2.2.0/android_arm64/be
 
 def find_all(text: str | None) -> tuple[Path, ...]:
     """The tools that a user names for several ABIs, separated by commas; see ``find``."""
-    whole = text is None or Path(text).is_file()
-    return tuple(map(find, [text] if whole or text is None else text.split(",")))
+    if text is None or Path(text).is_file():
+        return (find(text),)
+    return tuple(map(find, text.split(",")))
 
 
 def find(text: str | None) -> Path:
