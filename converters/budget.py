@@ -12,13 +12,14 @@ from converters.errors import ExportError
 MEASURES = {
     "mad": "mad",
     "p95": "p95_mad",
+    "worst": "worst_mad",
     "p999": "p999",
     "max": "max_abs_difference",
     "latency_ms": "latency_ms",
     "size_mb": "size_mb",
 }
 """What a budget may bound, and what it is called in ``Point``."""
-_DIFFERENCES = ("mad", "p95_mad", "p999", "max_abs_difference")
+_DIFFERENCES = ("mad", "p95_mad", "worst_mad", "p999", "max_abs_difference")
 _TERM = re.compile(r"\s*(\w+)\s*<=\s*([0-9.eE+-]+)\s*")
 
 
@@ -43,6 +44,8 @@ class Point:
     size_mb: float
     p95_mad: float | None = None
     """The 95th percentile over the images of the mean absolute difference; None: of a version that did not take it."""
+    worst_mad: float | None = None
+    """The mean absolute difference in the image where it is largest; None: as above."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

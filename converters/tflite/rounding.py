@@ -130,7 +130,7 @@ def round_weights(
         # A bias takes the mean of the error; without one, the mean is an error like any other.
         covariance = _damped(
             moments.second - outer if convolution.bias is not None else moments.second,
-            1e-4 if convolution.depthwise else 1e-2,
+            1e-4 if convolution.depthwise else 1e-3,
         )
         integers, scale, best = np.zeros_like(rows), plain.copy(), np.full(len(rows), np.inf)
         for shrink in _SHRINKS if bits == 8 else _COARSE_SHRINKS:

@@ -82,7 +82,8 @@ class ExportOptions:
         typer.Option(
             help="For int8 and int8-mixed: use int8 for as many multiplications as these limits allow, for example "
             "'mad<=0.001,size_mb<=8', measured on the calibration images; exit code 1 where no model holds them. Also "
-            "p95, p999, max, latency_ms. Default: mad<=0.0018 and mad<=0.001, more where 8-bit weights alone need it."
+            "p95 and worst of the images, p999, max, latency_ms. Default: mad<=0.0018 and mad<=0.001, with p95 "
+            "and worst, and more where 8-bit weights alone need it."
         ),
     ] = None
     pareto: Annotated[

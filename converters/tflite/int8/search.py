@@ -192,6 +192,7 @@ class _Trials:
             latency_ms=min(times),
             size_mb=len(model) / 1e6,
             p95_mad=float(np.quantile(means, 0.95)),
+            worst_mad=max(means),
         )
 
 
@@ -199,7 +200,8 @@ def _missed(budget: Budget, nearest: Point) -> CheckFailedError:
     return CheckFailedError(
         f"no choice of int8 holds {budget}",
         expected=str(budget),
-        next_step=f"the nearest: mad {nearest.mad:.2g} (95 % of images {nearest.p95_mad or 0:.2g}), "
+        next_step=f"the nearest: mad {nearest.mad:.2g} (95 % of images {nearest.p95_mad or 0:.2g}, "
+        f"the worst {nearest.worst_mad or 0:.2g}), "
         f"p999 {nearest.p999:.2g}, max {nearest.max_abs_difference:.2g}, "
         f"{nearest.latency_ms:.0f} ms, {nearest.size_mb:.1f} MB, with "
         f"{nearest.integer_macs:.0%} of the multiplications in int8: allow that, or choose another precision",

@@ -18,6 +18,7 @@ POINT = {
     "latency_ms": 40.0,
     "size_mb": 7.2,
     "p95_mad": 0.002,
+    "worst_mad": 0.004,
 }
 
 
