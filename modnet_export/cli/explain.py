@@ -90,8 +90,8 @@ def explain(options: ExplainOptions) -> None:
     say(f"[bold]{escape(model.name)}[/] against {escape(parent)} on {escape(photo.name)}")
     show(shown)
     say(
-        f"At the matte: {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
-        f"own: what is left of their results when they alone run, on the values of {escape(parent)}."
+        f"The matte has an SNR of {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
+        f"own is the SNR of an op's result when that op alone runs, on the values of {escape(parent)}."
     )
     if plot is not None:
         say(f"Wrote {escape(str(plot))}.")

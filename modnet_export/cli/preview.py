@@ -42,7 +42,11 @@ def preview(options: PreviewOptions) -> None:
     from modnet_export.preview.server import Server
 
     if options.static is not None and options.phone:
-        raise ExportError("a folder is not opened on a phone", where="`phone`", expected="`phone` without `static`")
+        raise ExportError(
+            "a page that is written to a folder is not opened on a phone",
+            where="`phone`",
+            expected="`phone` without `static`",
+        )
     with stages() as progress:
         pages = site.site(options.dist, litertjs.files(progress))
     if options.static is not None:

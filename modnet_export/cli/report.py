@@ -84,7 +84,7 @@ def report(options: ReportOptions) -> None:
 
     if options.results is not None and options.tolerance:
         raise ExportError(
-            "the verdicts of an earlier result stand",
+            "the verdicts of an earlier result cannot change",
             where="`tolerance`",
             expected="`tolerance` without `results`",
             next_step="verify again with these tolerances, or leave them out",

@@ -123,7 +123,7 @@ def _act(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> No
     if options.check:
         shipment.require_current()
         if not options.as_json:
-            say(f"{escape(str(options.project))} holds what was exported.")
+            say(f"{escape(str(options.project))} has the exported models.")
     elif not options.dry_run:
         shipment.carry_out(force=options.force)
     elif not options.as_json:
