@@ -90,7 +90,7 @@ class BenchRequest:
         ):
             if self.models and asked:
                 raise ExportError(
-                    "somebody else's models have their latencies measured on this machine, and nothing else",
+                    "of models that somebody else converted, only the latency on this machine is measured",
                     where=f"`{setting}`",
                     expected="a folder that an export wrote",
                     next_step=f"leave `{setting}` out",

@@ -13,30 +13,30 @@ _DOCS = Path(__file__).parent.parent / "docs"
 _HEAD = """\
 # Commands and options
 
-Written by `make reference` from the program; the same text as `modnet-export COMMAND --help`. Exit codes: 0 done, 1 a
-failed check, 2 bad input, 130 interrupted.
+`make reference` writes this page from the program; it has the same text as `modnet-export COMMAND --help`. The exit
+code is 0 for success, 1 for a failed check, 2 for bad input and 130 after an interruption.
 
 """
 _MODELS = """\
 # Every model that can be exported
 
-Written by `make reference` from the program's own table of recipes (`modnet_export/record/recipes.py`). `--formats`
-and `--precisions` each take one word or several, separated by commas; a format writes those of the precisions that it
-has, and is refused where it has none. Which to take: [choosing.md](choosing.md).
+`make reference` writes this page from the program's own table of recipes (`modnet_export/record/recipes.py`).
+`--formats` and `--precisions` each take one word or several, separated by commas. Each format writes those of the
+precisions that it has; a format that has none of them is refused. [choosing.md](choosing.md) says which to take.
 
 """
 _ENDING = """\
 
-*Made from* is the model that each is derived from and compared with when a check fails. *Held to* are the limits
-without which nothing is written ([verification.md](verification.md#measures)); `--tolerance` changes them, and an
-8-bit matte has half a step more (Core ML's a whole one). *Searched*: as many multiplications as the limits allow are
-computed in int8, and the search takes minutes ([quantization.md](quantization.md)).
+*Made from* names the model that an artefact is derived from, and compared with when a check fails. *Held to* has the
+limits that an artefact must hold; otherwise nothing is written ([verification.md](verification.md#measures)). `--tolerance`
+changes them. An 8-bit matte may differ by half a step more, and Core ML's by a whole step. *Searched* has the limits
+within which as many multiplications as possible are computed in int8; such a search takes minutes
+([quantization.md](quantization.md)).
 
 Every export takes `--checkpoint`, `--input-range`, `--size`, `--tolerance`, `--keep-failing` and `--out`.
 
-Oldest runtime: of ONNX by the files' opset and IR version, of TFLite by the `min_runtime_version` in each file, as
-the file says of itself; of Core ML by `--coreml-target`. Android
-apps need API 24 for LiteRT, [MattingKit](ios.md) iOS 16.
+The oldest runtime follows from the opset and IR version of ONNX files, from the `min_runtime_version` in each TFLite
+file, and from `--coreml-target`. Android apps need API 24 for LiteRT, and [MattingKit](ios.md) needs iOS 16.
 """
 _PROCESSORS = {None: "any", "cpu": "CPU", "gpu": "GPU", "ane": "Neural Engine"}
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite (LiteRT)", "coreml": "Core ML"}

@@ -1,4 +1,4 @@
-"""Numbers that README and docs quote are those of the tables that `make tables` writes."""
+"""What README and docs quote: numbers are those of the tables that `make tables` writes, messages the program's own."""
 
 from __future__ import annotations
 
@@ -114,3 +114,10 @@ def test_an_error_that_no_table_has_says_when_it_was_measured_or_by_which_comman
     for section in re.split(r"^(?=#)", _MARKED.sub("", path.read_text(encoding="utf-8")), flags=re.MULTILINE):
         found = set(_ERROR.findall(section)) - LIMITS
         assert not found or re.search(r"\b20\d\d\b|python -m|make test", section), (section.splitlines()[0], found)
+
+
+def test_a_message_that_troubleshooting_quotes_is_one_that_the_program_prints():
+    quoted = re.findall(r'^\| "([^"]+)" \|', text("troubleshooting.md"), re.MULTILINE)
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "modnet_export").rglob("*.py"))
+    assert len(quoted) >= 5
+    assert not [message for message in quoted if message not in source]

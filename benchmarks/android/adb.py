@@ -272,7 +272,7 @@ class Device:
         ports = ["--remove", f"tcp:{port}"] if remove else [f"tcp:{port}", f"tcp:{port}"]
         answer = self._run(["reverse", *ports], _SECONDS)
         if answer.code:
-            self._refuse(answer, f"cannot lead port {port} to this machine")
+            self._refuse(answer, f"cannot forward port {port} to this machine")
 
     def wait(self, seconds: float) -> bool:
         """Wait until the device answers again, at most for ``seconds``; whether it does."""

@@ -41,7 +41,9 @@ def read(path: Path) -> Program | None:
         ]
     except (ValueError, struct.error, IndexError) as error:
         raise ExportError(
-            f"{path.name} is no program for Android: {error}", where=path, expected="an ELF file for the device's ABI"
+            f"{path.name} is not a program for Android: {error}",
+            where=path,
+            expected="an ELF file for the device's ABI",
         ) from error
     aligned = [segment[-1] for segment in segments if segment[0] == _LOAD]
     return Program(_ABIS.get(machine, f"machine {machine}"), min(aligned, default=1))

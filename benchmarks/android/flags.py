@@ -63,7 +63,7 @@ def kind(usage: str) -> Kind:
     if "input_layer_value_files" in usage:
         return "tflite"
     raise ExportError(
-        "this is no benchmark_model: it does not list its flags",
+        "this is not benchmark_model: it does not list its flags",
         where="`benchmark_model`",
         expected="TFLite's tool (its flags have use_xnnpack) or LiteRT's (use_cpu)",
         next_step="run it on the device by hand, and see what it says of its flags",

@@ -161,7 +161,7 @@ class DeviceSession:
         block = parse(text, subject.delegate)
         if gpu.backend and block.api and block.api != APIS[gpu.backend]:
             raise ExportError(
-                f"{APIS[gpu.backend]} was asked for, and it ran on {block.api}",
+                f"{APIS[gpu.backend]} was asked for, but it ran on {block.api}",
                 where="`gpu_backend`",
                 next_step="take another one; with LiteRT's tool its accelerator is a library beside it (`push`)",
             )

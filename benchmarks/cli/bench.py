@@ -31,19 +31,27 @@ class BenchOptions:
     models: ModelsArgument
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="What somebody else's models were made from: their mattes are compared with its."),
+        typer.Option(
+            help="For models that somebody else converted: what they were made from. Their mattes are compared "
+            "with its matte."
+        ),
     ] = None
-    size: Annotated[str | None, typer.Option(help="Of such models that take any size. Default: 512x512.")] = None
+    size: Annotated[
+        str | None, typer.Option(help="Height x width, for such models that take any size. Default: 512x512.")
+    ] = None
     artefacts: Annotated[
         list[str] | None,
-        typer.Option("--artefact", help="One of its files; may be repeated. Default: all that a target can run."),
+        typer.Option(
+            "--artefact", help="A file of the folder. May be repeated. Default: all files that a target can run."
+        ),
     ] = None
     targets: Annotated[
         list[str] | None,
         typer.Option(
             "--target",
-            help="host, adb (the only device), adb:SERIAL, emulator:AVD, qemu-arm64 or qemu-arm64:CPU (parity only); "
-            "may be repeated, or separated by commas: all are measured at once. Default: host.",
+            help="Where to measure: host, adb (the only device), adb:SERIAL, emulator:AVD, qemu-arm64 or "
+            "qemu-arm64:CPU (parity only). May be repeated, or separated by commas; all targets are "
+            "measured at once. Default: host.",
         ),
     ] = None
     threads: Annotated[str, typer.Option(help="Numbers of threads, separated by commas.")] = "1"
@@ -53,14 +61,14 @@ class BenchOptions:
             "--delegate", help="For TFLite models: cpu, builtin, gpu, npu or nnapi (on Android), separated by commas."
         ),
     ] = "cpu"
-    runs: Annotated[int, typer.Option(min=2, help="Timed runs of each model, after those that warm it up.")] = 50
+    runs: Annotated[int, typer.Option(min=2, help="The number of timed runs of each model, after the warm-up.")] = 50
     duration: Annotated[
         float | None, typer.Option(min=0.1, help="Seconds of timed runs of each model, instead of --runs.")
     ] = None
     sustained: Annotated[
         float | None,
         typer.Option(
-            min=0.05, help="Minutes of runs without a pause, instead of --runs: shows how heat slows the models down."
+            min=0.05, help="Minutes of runs without a pause, instead of --runs. Shows how heat slows the models down."
         ),
     ] = None
     profile: Annotated[bool, typer.Option(help="Also time every op.")] = False
@@ -68,15 +76,16 @@ class BenchOptions:
     imports: Annotated[
         list[Path] | None,
         typer.Option(
-            "--import", help="A file that an app's benchmark shared; may be repeated. Alone, measures nothing."
+            "--import",
+            help="A file that an app's benchmark shared. May be repeated. Without --target, nothing else is measured.",
         ),
     ] = None
     benchmark_model: Annotated[
         str | None,
         typer.Option(
             metavar="FILE|URL",
-            help="LiteRT's native tool for the device: a file, or a link with its hash, https://...#sha256=HEX. For "
-            "devices of several ABIs: several, separated by commas.",
+            help="LiteRT's native tool for the device: a file, or a link with its hash, "
+            "https://...#sha256=HEX. For devices of several ABIs, name several, separated by commas.",
             envvar=_TOOL_VARIABLE,
             rich_help_panel=_ANDROID,
         ),
@@ -85,7 +94,7 @@ class BenchOptions:
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="LiteRT's run_model, which gives the matte that LiteRT's benchmark_model does not; one for each ABI.",
+            help="LiteRT's run_model, which gives the matte; LiteRT's benchmark_model does not. Name one for each ABI.",
             rich_help_panel=_ANDROID,
         ),
     ] = None
@@ -93,26 +102,33 @@ class BenchOptions:
         str | None,
         typer.Option(
             metavar="PACKAGE/ACTIVITY",
-            help="Measure inside this app instead: no profile and no energy.",
+            help="Measure inside this app instead. It measures no profile and no energy.",
             rich_help_panel=_ANDROID,
         ),
     ] = None
     push: Annotated[
         list[Path] | None,
-        typer.Option(help="A library that benchmark_model needs beside it; may be repeated.", rich_help_panel=_ANDROID),
+        typer.Option(help="A library that benchmark_model needs beside it. May be repeated.", rich_help_panel=_ANDROID),
     ] = None
     env: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="A variable to start benchmark_model with; repeatable.", rich_help_panel=_ANDROID
+            metavar="NAME=VALUE",
+            help="An environment variable for benchmark_model. May be repeated.",
+            rich_help_panel=_ANDROID,
         ),
     ] = None
     gpu_backend: Annotated[
         str | None,
-        typer.Option(metavar="opencl|opengl|webgpu", help="The GPU's API; fails otherwise.", rich_help_panel=_ANDROID),
+        typer.Option(
+            metavar="opencl|opengl|webgpu",
+            help="The GPU's API to use. The measurement fails if it is not available.",
+            rich_help_panel=_ANDROID,
+        ),
     ] = None
     gpu_precision: Annotated[
-        str, typer.Option(metavar="auto|fp16|fp32", help="What a GPU computes in.", rich_help_panel=_ANDROID)
+        str,
+        typer.Option(metavar="auto|fp16|fp32", help="The precision that a GPU computes in.", rich_help_panel=_ANDROID),
     ] = "auto"
     cores: Annotated[
         str,
@@ -124,7 +140,9 @@ class BenchOptions:
     ] = "all"
     fixed_performance: Annotated[
         bool,
-        typer.Option(help="Use Android 11's mode of steady, lower clocks; marked.", rich_help_panel=_ANDROID),
+        typer.Option(
+            help="Use Android 11's mode of steady, lower clocks. The result is marked.", rich_help_panel=_ANDROID
+        ),
     ] = False
     memory: Annotated[
         bool, typer.Option(help="Also sample the memory (PSS), in a pass of its own.", rich_help_panel=_ANDROID)
@@ -132,12 +150,12 @@ class BenchOptions:
     energy: Annotated[
         bool,
         typer.Option(
-            help="Also estimate the energy of an inference; only without a charger.", rich_help_panel=_ANDROID
+            help="Also estimate the energy of an inference. The phone must not be charging.", rich_help_panel=_ANDROID
         ),
     ] = False
-    keep_files: Annotated[bool, typer.Option(help="Leave models and tool on the device.", rich_help_panel=_ANDROID)] = (
-        False
-    )
+    keep_files: Annotated[
+        bool, typer.Option(help="Leave the models and the tool on the device.", rich_help_panel=_ANDROID)
+    ] = False
     cool_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a warm device to cool down.", rich_help_panel=_ANDROID)
     ] = 300
@@ -152,9 +170,11 @@ class BenchOptions:
         float, typer.Option(min=1, help="Seconds to wait until an emulator has booted.", rich_help_panel=_ANDROID)
     ] = 300
     share: Annotated[
-        bool, typer.Option(help="Print rows of phones for the table in docs/phones.md, instead of tables.")
+        bool, typer.Option(help="Print rows for the table of phones in docs/phones.md, instead of tables.")
     ] = False
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Raw samples as .json, or a table as .csv.")] = None
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The file to write: raw samples as .json, or a table as .csv.")
+    ] = None
     as_json: JsonOption = False
 
     def request(self) -> BenchRequest:
@@ -269,7 +289,10 @@ _ON_ANDROID = (
 
 
 def bench(options: BenchOptions) -> None:
-    """Measure latency, memory and more on this machine, on phones, or in emulators. Exit code 1 when a model failed."""
+    """Measure latency, memory and more on this machine, on phones, or in emulators.
+
+    The exit code is 1 if a model failed.
+    """
     from benchmarks import formats, run, shared
     from benchmarks.cli.live import live
     from benchmarks.cli.tables import say_bench

@@ -24,22 +24,29 @@ _THRESHOLD = 0.05
 class CompareOptions:
     """The options of ``modnet-export compare``."""
 
-    first: Annotated[Path, typer.Argument(help="A .json that bench wrote.")]
+    first: Annotated[Path, typer.Argument(help="A .json file that bench wrote.")]
     second: Annotated[
-        Path | None, typer.Argument(help="Another one. Left out: the first model of FIRST with its others.")
+        Path | None,
+        typer.Argument(
+            help="Another one. Without it, the first model of FIRST is compared with the other models of FIRST."
+        ),
     ] = None
     again: Annotated[
         list[Path] | None,
-        typer.Option(help="Another session of what FIRST holds; may be repeated: tells how sessions differ."),
+        typer.Option(help="Another session of the models of FIRST, to tell how much sessions differ. May be repeated."),
     ] = None
     threshold: Annotated[
-        float, typer.Option(min=0, help="Exit with code 1 if a model of SECOND is slower by more: 0.05 is 5 %.")
+        float,
+        typer.Option(min=0, help="Exit with code 1 if a model of SECOND is slower by more than this. 0.05 is 5 %."),
     ] = _THRESHOLD
     as_json: JsonOption = False
 
 
 def compare(options: CompareOptions) -> None:
-    """Say which of two measurements is faster, or that it cannot be told. Exit code 1: one is slower, or missing."""
+    """Say which of two measurements is faster, or that it cannot be told.
+
+    The exit code is 1 if a model is slower by more than --threshold, or missing.
+    """
     from benchmarks import comparing
     from benchmarks.statistics import is_regression
 

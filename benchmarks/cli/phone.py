@@ -42,10 +42,10 @@ def say_preflight(*, as_json: bool) -> None:
         for item in readings:
             shown.add_row(_MARKS[item.verdict], item.name, escape(item.found or "-"), escape(spelled(item.to_do)))
         show(shown)
-        say("docs/phones.md goes on from here. A dash: it does not say.")
+        say("docs/phones.md says how to go on. A dash means that the phone does not say.")
     if refused := [item for item in readings if item.verdict == "refused"]:
         raise CheckFailedError(
-            f"bench measures nothing on {device.serial}: {', '.join(f'{item.name} {item.found}' for item in refused)}",
+            f"bench would refuse to measure on {device.serial}: {', '.join(f'{item.name} {item.found}' for item in refused)}",
             next_step="; ".join(item.to_do for item in refused),
         )
 

@@ -103,7 +103,7 @@ def _say_notes(run: Run) -> None:
             f"from {run.energy.samples} readings of its battery"
         )
     if "power_rails_watts" in run.after:
-        say(f"{name}: more than at rest, in watts by power rail: {escape(str(run.after['power_rails_watts']))}")
+        say(f"{name}: watts above those at rest, by power rail: {escape(str(run.after['power_rails_watts']))}")
     if run.energy_refused is not None:
         say(f"{name}: no estimate of energy: {escape(run.energy_refused)}")
     if run.profile:

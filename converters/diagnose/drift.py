@@ -63,8 +63,8 @@ def drift(graph: Graph, parent: Sequence[Step], image_nhwc: Image, same_db: floa
         raise ExportError(
             "these two models do not compute the same",
             expected="a compressed model and the one that it was made from",
-            next_step="choose the float model of the same checkpoint and size as `against`; of somebody else's model, "
-            "verify says what is wrong",
+            next_step="choose the float model of the same checkpoint and size as `against`; "
+            "verify says what is wrong with a model that somebody else converted",
         )
     values: dict[str, npt.NDArray[Any]] = graph.feed(image_nhwc)
     rows: list[Drift] = []

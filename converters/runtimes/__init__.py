@@ -59,7 +59,7 @@ def opened(engine: Callable[[Path, int | None], T], path: Path, threads: int | N
         if not path.exists():
             raise FileNotFoundError("no such file")
         if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for ever
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         return engine(path, threads)
     except ExportError:
         raise

@@ -131,7 +131,7 @@ def _codec(options: MatteOptions, background: Background | None, count: int) -> 
     fitting = SUFFIXES.get(out.suffix.lower()) if to_file else None
     if to_file and fitting is None:
         raise ExportError(
-            f"{out.name} is no name for a clip",
+            f"{out.name} is not a name for a clip",
             where="`out`",
             expected=f"a name that ends in {', '.join(SUFFIXES)}, or a folder",
             next_step=f"`out={out.with_suffix('.webm' if transparent else '.mp4')}`",

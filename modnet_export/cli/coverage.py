@@ -104,4 +104,6 @@ def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
             shares = (f"{item.worst_share:.2%}", f"{usual[item.tensor]:.2%}")
             shown.add_row(escape(item.tensor[:32]), spread, *shares, escape(name))
         show(shown, spare=("range",))
-        say("Shares of the worst image. To calibrate with photographs like these, export with --calibration FOLDER.")
+        say(
+            "The shares are those of the worst image. To calibrate with photographs like these, export with --calibration FOLDER."
+        )

@@ -26,14 +26,19 @@ class DoctorOptions:
     device: Annotated[
         bool,
         typer.Option(
-            "--device", help="Instead, what the connected phone says of itself before bench; ANDROID_SERIAL names one."
+            "--device",
+            help="Check the connected phone before a benchmark, instead of this machine. ANDROID_SERIAL names "
+            "one of several.",
         ),
     ] = False
     as_json: JsonOption = False
 
 
 def doctor(options: DoctorOptions, *, others: Sequence[Capability] = ()) -> None:
-    """Say what this machine can do, and how to get what is missing. Exit code 1 where bench would refuse the phone."""
+    """Say what this machine can do, and how to get what is missing.
+
+    With --device, the exit code is 1 if bench would refuse the phone.
+    """
     if options.device:
         from benchmarks.cli.phone import say_preflight
 

@@ -24,25 +24,32 @@ class ExplainOptions:
     against: Annotated[
         Path | None,
         typer.Option(
-            help="The float model that it was made from. Default: modnet_fp32 (of ONNX modnet_opt_fp32) beside it."
+            help="The float model that it was made from. Default: modnet_fp32 in the same folder (for ONNX, "
+            "modnet_opt_fp32)."
         ),
     ] = None
     image: Annotated[Path | None, typer.Option(help="A photo, instead of the built-in one.")] = None
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            help="What somebody else's model was made from: compared with its network instead of `--against`."
+            help="For a model that somebody else converted: what it was made from. It is compared with that "
+            "network instead of `--against`."
         ),
     ] = None
     images: Annotated[
-        Path | None, typer.Option(help="Your photos: name the tensors whose int8 ranges they exceed, instead.")
+        Path | None,
+        typer.Option(
+            help="A folder of your photos. Instead of ops, names the tensors whose int8 ranges these photos exceed."
+        ),
     ] = None
-    plot: Annotated[Path | None, typer.Option("-o", "--plot", help="A .png to write: the SNR of every op.")] = None
+    plot: Annotated[
+        Path | None, typer.Option("-o", "--plot", help="A .png file to write, with the SNR of every op.")
+    ] = None
     as_json: JsonOption = False
 
 
 def explain(options: ExplainOptions) -> None:
-    """Show where a compressed model loses precision: the ten worst ops, and why."""
+    """Show where a compressed model loses precision: the ten worst ops, each with the reason."""
     from dataclasses import asdict
 
     from modnet_export.images import inputs
@@ -83,8 +90,8 @@ def explain(options: ExplainOptions) -> None:
     say(f"[bold]{escape(model.name)}[/] against {escape(parent)} on {escape(photo.name)}")
     show(shown)
     say(
-        f"At the matte: {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
-        f"own: what is left of their results when they alone run, on the values of {escape(parent)}."
+        f"The matte has an SNR of {found[-1].snr_db:.1f} dB. These ops add most noise of their own; "
+        f"own is the SNR of an op's result when that op alone runs, on the values of {escape(parent)}."
     )
     if plot is not None:
         say(f"Wrote {escape(str(plot))}.")

@@ -34,68 +34,85 @@ class ExportOptions:
     size: Annotated[
         list[str] | None,
         typer.Option(
-            help="Height x width, multiples of 32, or square, portrait-9x16, portrait-3x4, landscape-16x9, "
-            "landscape-4x3. May be repeated: each size gets a folder of its own in --out. Default: the only one that "
-            "your own .onnx takes, else 512x512."
+            help="Height x width in multiples of 32, or square, portrait-9x16, portrait-3x4, landscape-16x9 or "
+            "landscape-4x3. May be repeated; each size then gets a folder of its own in --out. Default: "
+            "512x512, or the only size that your own .onnx takes."
         ),
     ] = None
-    formats: Annotated[str, typer.Option(help="Comma-separated: onnx, tflite, coreml.")] = "onnx,tflite"
+    formats: Annotated[str, typer.Option(help="Formats, separated by commas: onnx, tflite, coreml.")] = "onnx,tflite"
     precisions: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: fp32, fp16; for TFLite also int8-weights, int8-dynamic, int8 (bytes in and out), "
-            "int8-mixed (see --budget), int4-weights; "
-            "for Core ML int8, palettized6, palettized4."
+            help="Precisions, separated by commas: fp32, fp16; for TFLite also int8 (bytes in and out), "
+            "int8-mixed (see --budget), int8-weights, int8-dynamic, int4-weights; for ONNX also int8; for "
+            "Core ML also int8, palettized6, palettized4."
         ),
     ] = "fp32,fp16"
     tune: Annotated[
         Tuning | None,
         typer.Option(
-            help="The processor that graphs are written for. Default: cpu for fp32, gpu for fp16, for Core ML ane (the "
-            "Neural Engine), which nothing else has."
+            help="The processor that graphs are written for. Default: cpu for fp32, gpu for fp16, and ane (the "
+            "Neural Engine) for Core ML. No other format has ane."
         ),
     ] = None
     converter: Annotated[
         Converter,
-        typer.Option(help="What writes .tflite: our own lowerings, or TensorFlow, to compare with (an extra)."),
+        typer.Option(
+            help="What writes .tflite files: our own lowerings (direct) or, for comparison, TensorFlow's "
+            "converter (needs an extra)."
+        ),
     ] = "direct"
     coreml_io: Annotated[
         CoreMlPorts,
-        typer.Option(help="8-bit images in and out, an 8-bit image in and a grey one of fp16 out, or multi-arrays."),
+        typer.Option(
+            help="The ports of Core ML packages: 8-bit images in and out (image), an 8-bit image in and a grey "
+            "fp16 image out (image-fp16), or arrays (multiarray)."
+        ),
     ] = "image"
-    coreml_target: Annotated[CoreMlTarget, typer.Option(help="The oldest system that must run it.")] = "iOS16"
+    coreml_target: Annotated[
+        CoreMlTarget, typer.Option(help="The oldest system that must run the Core ML packages.")
+    ] = "iOS16"
     coreml_norms: Annotated[
         CoreMlNorms,
         typer.Option(
-            help="How fp16 programs normalise: by Core ML's own instance_norm, by a cascade of small means, or each "
-            "norm as measured."
+            help="How fp16 packages compute norms: by Core ML's instance_norm, by a cascade of small means, or "
+            "(auto) each norm in the form that a measurement chooses."
         ),
     ] = "auto"
-    coreml_author: Annotated[str | None, typer.Option(help="Who made the weights, in Core ML packages.")] = None
-    coreml_licence: Annotated[str | None, typer.Option(help="The licence of the weights, in Core ML packages.")] = None
-    coreml_version: Annotated[str | None, typer.Option(help="The version of the weights, in Core ML packages.")] = None
+    coreml_author: Annotated[str | None, typer.Option(help="The author of the weights, for Core ML packages.")] = None
+    coreml_licence: Annotated[str | None, typer.Option(help="The licence of the weights, for Core ML packages.")] = None
+    coreml_version: Annotated[str | None, typer.Option(help="The version of the weights, for Core ML packages.")] = None
     calibration: Annotated[
         Path | None, typer.Option(help="A folder of photographs to calibrate int8 with. Default: a built-in set.")
     ] = None
     budget: Annotated[
         str | None,
         typer.Option(
-            help="For int8 and int8-mixed: use int8 for as many multiplications as these limits allow, for example "
-            "'mad<=0.001,size_mb<=8', measured on the calibration images; exit code 1 where no model holds them. Also "
-            "p95 and worst of the images, p999, max, latency_ms. Default: mad<=0.0018 and mad<=0.001, with p95 "
-            "and worst, and more where 8-bit weights alone need it."
+            help="Limits for int8 and int8-mixed, for example 'mad<=0.001,size_mb<=8'. As many multiplications "
+            "are in int8 as the limits allow. Other measures: p95 and worst (of the images), p999, max, latency_ms. "
+            "Errors are measured on the calibration images. The exit code is 1 if no model holds the limits. Default: "
+            "mad<=0.0018 for int8 and mad<=0.001 for int8-mixed, with p95 and worst; raised if 8-bit weights alone "
+            "exceed them."
         ),
     ] = None
     pareto: Annotated[
         Path | None,
-        typer.Option(help="A .png to draw error, latency and size of such models to; the numbers beside it as .json."),
+        typer.Option(
+            help="A .png file to write, with the error, latency and size of every model that the search "
+            "measured. The numbers are written beside it as .json."
+        ),
     ] = None
     tolerance: ToleranceOption = None
     keep_failing: Annotated[
         bool,
-        typer.Option("--keep-failing", help="Write also what misses its limits, marked as failed; still exit code 1."),
+        typer.Option(
+            "--keep-failing",
+            help="Also write models that miss their limits, marked as failed. The exit code is still 1.",
+        ),
     ] = False
-    out: Annotated[Path, typer.Option(help="The folder to write; replaced in one step, or not at all.")] = Path("dist")
+    out: Annotated[Path, typer.Option(help="The folder to write. It is replaced in one step, or not at all.")] = Path(
+        "dist"
+    )
     as_json: JsonOption = False
 
     def requests(self) -> list[ExportRequest]:

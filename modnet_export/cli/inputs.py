@@ -16,28 +16,35 @@ from modnet_export.record.choices import InputRange
 if TYPE_CHECKING:
     from modnet_export.images.inputs import Input
 
-ImagesOption = Annotated[Path | None, typer.Option(help="An image or a folder, instead of the built-in inputs.")]
+ImagesOption = Annotated[
+    Path | None, typer.Option(help="An image or a folder of images, instead of the built-in inputs.")
+]
 VideoOption = Annotated[
-    Path | None, typer.Option(help="A video file, or a folder of its frames: measures dtSSD and flicker too.")
+    Path | None, typer.Option(help="A video file, or a folder of its frames. Adds the measures dtSSD and flicker.")
 ]
 TruthOption = Annotated[
     Path | None,
     typer.Option(
-        help="True mattes: a dataset's folder (PPM-100, P3M, AIM), those of --images, or one for each frame of --video."
+        help="A folder of true mattes: a dataset (PPM-100, P3M, AIM), the mattes of --images, or one for "
+        "each frame of --video."
     ),
 ]
 ConvertedOption = Annotated[
     str | None,
     typer.Option(
         "--checkpoint",
-        help="The checkpoint, where it has moved; of models that somebody else converted, what they were made from: "
-        "a checkpoint (or demo, photographic, webcam) or an .onnx.",
+        help="The checkpoint of the export, if it has moved. For models that somebody else converted, what "
+        "they were made from: a checkpoint (or demo, photographic, webcam) or an .onnx.",
     ),
 ]
-SizeOption = Annotated[str | None, typer.Option(help="Height x width, for models that take any. Default: 512x512.")]
+SizeOption = Annotated[
+    str | None, typer.Option(help="Height x width, for models that take any size. Default: 512x512.")
+]
 ToleranceOption = Annotated[
     list[str] | None,
-    typer.Option(help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some. May be repeated."),
+    typer.Option(
+        help="MEASURE=LIMIT for all artefacts, or a TOML file with sections for some of them. May be repeated."
+    ),
 ]
 ComputeUnitOption = Annotated[ComputeUnit, typer.Option(help="Where Core ML may run a package (on a Mac).")]
 InputRangeOption = Annotated[

@@ -19,7 +19,9 @@ class InspectOptions:
     model: Annotated[Path, typer.Argument(help="A .onnx or .tflite file, or an .mlpackage.")]
     placement: Annotated[
         bool,
-        typer.Option("--placement", help="Say what accelerators may take of it, by published rules, and which rules."),
+        typer.Option(
+            "--placement", help="Say which parts of the model accelerators may run, and by which published rules."
+        ),
     ] = False
     as_json: JsonOption = False
 

@@ -21,16 +21,20 @@ _COLOURS = {"passed": "green", "failed": "bold red"}
 @dataclass(frozen=True)
 class LintOptions:
     app: Annotated[Path, typer.Argument(help="An Android or iOS project's folder, an .apk, .aab, .app or .ipa.")]
-    module: Annotated[str | None, typer.Option(help="The app module, where an Android project has several.")] = None
-    target: Annotated[str | None, typer.Option(help="The target, where an iOS project has several.")] = None
+    module: Annotated[str | None, typer.Option(help="The app module, if an Android project has several.")] = None
+    target: Annotated[str | None, typer.Option(help="The target, if an iOS project has several.")] = None
     export: Annotated[
-        Path | None, typer.Option(help="The exported folder that its models come from. Default: what its assets say.")
+        Path | None,
+        typer.Option(
+            help="The exported folder that the app's models come from. Default: the modnet.json in the app "
+            "says what was exported."
+        ),
     ] = None
     as_json: JsonOption = False
 
 
 def lint(options: LintOptions) -> None:
-    """Find what keeps a model from working in an Android or iOS app. Exit code 1 when a rule fails."""
+    """Find what keeps a model from working in an Android or iOS app. The exit code is 1 if a rule fails."""
     from modnet_export.ship.lint import run
 
     result = run.lint(run.LintRequest(options.app, options.module, options.export, options.target))

@@ -29,36 +29,53 @@ class MatteOptions:
         str, typer.Argument(help="A .onnx, .tflite or .mlpackage model, a checkpoint's path, or its name (demo).")
     ]
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="A .png for one image, .mp4, .webm or .mov for one clip, else a folder.")
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            help="The file to write: .png for one image, or .mp4, .webm or .mov for one clip. For several, a folder.",
+        ),
     ]
     images: Annotated[
-        list[Path] | None, typer.Argument(help="Images, or folders of images; or clips: .mp4, .mov, .mkv, .webm, ...")
+        list[Path] | None,
+        typer.Argument(help="Images or folders of images, or clips (.mp4, .mov, .mkv, .webm and others)."),
     ] = None
     background: Annotated[
         str | None,
-        typer.Option(help="transparent, blur, blur:SIGMA, a colour or an image; left out: the matte itself."),
+        typer.Option(
+            help="The new background: transparent, blur, blur:SIGMA, a colour or an image. Without it, the "
+            "matte itself is written."
+        ),
     ] = None
     fit: Annotated[
         Fit | None,
-        typer.Option(help="How an image meets the model's size. Default: letterbox; released for a checkpoint."),
+        typer.Option(
+            help="How an image is fitted to the model's size: with bars (letterbox), by stretching it "
+            "(stretch), or as MODNet's own code does (released). Default: released for a checkpoint, "
+            "otherwise letterbox."
+        ),
     ] = None
-    threads: Annotated[int | None, typer.Option(min=1, max=MOST, help="Threads of the engine.")] = None
+    threads: Annotated[int | None, typer.Option(min=1, max=MOST, help="The number of threads of the engine.")] = None
     compute_unit: ComputeUnitOption = "ALL"
     input_range: InputRangeOption = None
-    camera: Annotated[int | None, typer.Option(min=0, help="A webcam's number, in place of files; ends by Ctrl-C.")] = (
-        None
-    )
+    camera: Annotated[
+        int | None, typer.Option(min=0, help="The number of a webcam, instead of files. Ctrl-C ends it.")
+    ] = None
     codec: Annotated[
         VideoCodec | None,
-        typer.Option(help="Of clips. Default: by the name of --out; h264, or vp9 with a transparent background."),
+        typer.Option(
+            help="The codec of clips. Default: by the suffix of --out, otherwise h264, or vp9 if the "
+            "background is transparent."
+        ),
     ] = None
     temporal: Annotated[
-        Temporal | None, typer.Option(help="Against flicker in clips. Default: flow, a running mean along the motion.")
+        Temporal | None,
+        typer.Option(help="The method against flicker in clips. Default: flow, a running mean along the motion."),
     ] = None
     start: Annotated[float | None, typer.Option(min=0, help="Where in a clip to begin, in seconds.")] = None
     duration: Annotated[float | None, typer.Option(min=0, help="How much of a clip to take, in seconds.")] = None
     size: Annotated[
-        str | None, typer.Option(help="HEIGHTxWIDTH that a clip's frames are made to fit into, in their own shape.")
+        str | None, typer.Option(help="HEIGHTxWIDTH that a clip's frames are scaled to fit into. Their shape is kept.")
     ] = None
     force: Annotated[
         bool, typer.Option("--force", help="Use a model even if it missed its limits when it was exported.")

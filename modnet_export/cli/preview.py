@@ -19,24 +19,34 @@ from modnet_export.terminal.progress import stages
 @dataclass(frozen=True)
 class PreviewOptions:
     dist: Annotated[Path, typer.Argument(help="A folder that an export wrote, with TFLite models.")] = Path("dist")
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0: any free one.")] = 8642
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port of this machine that serves the page. 0 takes any free one.")
+    ] = 8642
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True
     phone: Annotated[
-        bool, typer.Option("--phone", help="Open it on the Android phone at this machine's USB: its camera, its chip.")
+        bool,
+        typer.Option(
+            "--phone", help="Open the page on the Android phone at USB, so that its camera and its processor are used."
+        ),
     ] = False
     static: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write the page as a folder to host, and serve nothing.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write the page as a folder that you can host, and start no server."),
     ] = None
 
 
 def preview(options: PreviewOptions) -> None:
-    """See the TFLite models live in a browser: on the webcam, photos and videos, with LiteRT.js."""
+    """Run the TFLite models live in a browser, on the webcam, photos and videos, with LiteRT.js."""
     from benchmarks.cli.phone import opened_on_phone
     from modnet_export.preview import litertjs, site
     from modnet_export.preview.server import Server
 
     if options.static is not None and options.phone:
-        raise ExportError("a folder is not opened on a phone", where="`phone`", expected="`phone` without `static`")
+        raise ExportError(
+            "a page that is written to a folder is not opened on a phone",
+            where="`phone`",
+            expected="`phone` without `static`",
+        )
     with stages() as progress:
         pages = site.site(options.dist, litertjs.files(progress))
     if options.static is not None:

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ReportOptions:
     models: ModelsArgument
-    out: Annotated[Path, typer.Option("-o", "--out", help="The page to write; .md for a pull request.")] = Path(
-        "report.html"
-    )
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", help="The page to write. With the suffix .md it is Markdown, for a pull request."),
+    ] = Path("report.html")
     images: ImagesOption = None
     video: VideoOption = None
     ground_truth: TruthOption = None
@@ -49,7 +50,9 @@ class ReportOptions:
     results: Annotated[
         Path | None, typer.Option("--results", help="An earlier `verify --json`, instead of verifying again.")
     ] = None
-    bench: Annotated[Path | None, typer.Option(help="A .json that bench wrote: adds latency and memory.")] = None
+    bench: Annotated[
+        Path | None, typer.Option(help="A .json file that bench wrote. Adds latency and memory to the page.")
+    ] = None
     as_json: JsonOption = False
 
     def foreign_request(self, inputs: tuple[Input, ...]) -> ForeignRequest | None:
@@ -73,7 +76,7 @@ class ReportOptions:
 
 
 def report(options: ReportOptions) -> None:
-    """Verify, and write one self-contained page with the verdicts and pictures. Exit code 1 when a check fails."""
+    """Verify, and write one self-contained page with the verdicts and pictures. The exit code is 1 if a check fails."""
     from modnet_export.record import manifest
     from modnet_export.record.files import writable_file, write_bytes
     from modnet_export.report import gather, render
@@ -81,7 +84,7 @@ def report(options: ReportOptions) -> None:
 
     if options.results is not None and options.tolerance:
         raise ExportError(
-            "the verdicts of an earlier result stand",
+            "the verdicts of an earlier result cannot change",
             where="`tolerance`",
             expected="`tolerance` without `results`",
             next_step="verify again with these tolerances, or leave them out",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 CheckOption = Annotated[
-    bool, typer.Option("--check", help="Whether the project holds what was exported; exit code 1 where it does not.")
+    bool,
+    typer.Option("--check", help="Check that the project has the exported models. The exit code is 1 if it does not."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that you changed.")]
 
@@ -33,11 +34,11 @@ class ShipAndroidOptions:
     model_files: Annotated[
         list[Path] | None,
         typer.Option(
-            "--model", help="A .tflite file in an exported folder; repeatable. Default: those shipped before."
+            "--model", help="A .tflite file in an exported folder. May be repeated. Default: those shipped before."
         ),
     ] = None
-    module: Annotated[str | None, typer.Option(help="The app module, where a project has several.")] = None
-    apply: Annotated[bool, typer.Option("--apply", help="Edit the app's build file, too.")] = False
+    module: Annotated[str | None, typer.Option(help="The app module, if a project has several.")] = None
+    apply: Annotated[bool, typer.Option("--apply", help="Also edit the app's build file.")] = False
     dry_run: DryRunOption = False
     check: CheckOption = False
     force: ForceOption = False
@@ -49,14 +50,16 @@ class ShipIosOptions:
     project: Annotated[Path, typer.Argument(help="An Xcode, XcodeGen or Tuist project's folder, or a Swift package's.")]
     model_files: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="An .mlpackage of an exported folder; repeatable. Default: those shipped before."),
+        typer.Option(
+            "--model", help="An .mlpackage in an exported folder. May be repeated. Default: those shipped before."
+        ),
     ] = None
-    target: Annotated[str | None, typer.Option(help="The target, where a project has several.")] = None
+    target: Annotated[str | None, typer.Option(help="The target, if a project has several.")] = None
     kit: Annotated[
         Path | None,
-        typer.Option(help="A local package MattingKit to depend on. Default: its sources are put into the target."),
+        typer.Option(help="A local package MattingKit to depend on. Default: copy its sources into the target."),
     ] = None
-    apply: Annotated[bool, typer.Option("--apply", help="Edit the project's definition, too.")] = False
+    apply: Annotated[bool, typer.Option("--apply", help="Also edit the project's definition.")] = False
     dry_run: DryRunOption = False
     check: CheckOption = False
     force: ForceOption = False
@@ -120,7 +123,7 @@ def _act(shipment: Shipment, options: ShipAndroidOptions | ShipIosOptions) -> No
     if options.check:
         shipment.require_current()
         if not options.as_json:
-            say(f"{escape(str(options.project))} holds what was exported.")
+            say(f"{escape(str(options.project))} has the exported models.")
     elif not options.dry_run:
         shipment.carry_out(force=options.force)
     elif not options.as_json:

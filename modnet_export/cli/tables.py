@@ -94,8 +94,8 @@ def _say_between_frames(result: Verification) -> None:
         shown.add_row(escape(link.name), *(number(link.summary(name), "-") for name in names))
     show(shown)
     say(
-        "From frame to frame, means over all: dtSSD is how far the matte's change is from the reference's; flicker,\n"
-        "how much more it changes. A frozen matte has no flicker, and a dtSSD."
+        "Means over all frames: dtSSD says how differently the matte and the reference change from frame to frame;\n"
+        "flicker says how much more the matte changes. A frozen matte has no flicker, but it has a dtSSD."
     )
     if result.steadiness:
         shown = table(["against flicker"], ["flicker", "mean (MAD)"])
@@ -103,8 +103,8 @@ def _say_between_frames(result: Verification) -> None:
             shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.2e}")
         show(shown)
         say(
-            "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
-            f"picture's motion; MAD is from {result.steadied_from}. `matte` takes flow, apps the one-frame delay."
+            "These are the reference's mattes. Flicker is mean |p_t - p_(t-1)|, after the previous matte was moved along\n"
+            f"the picture's motion; MAD is from {result.steadied_from}. `matte` uses flow, apps use the one-frame delay."
         )
 
 
@@ -139,8 +139,8 @@ def say_verification(result: Verification) -> None:
             "The delegates builtin and gpu run .tflite files; cpu runs every file."
         )
     say(
-        f"Against {escape(result.reference)}: largest and 99.9th percentile of the worst input; mean over all, and in"
-        "\nthe edge band where hair lives; lowest SSIM."
+        f"Differences from {escape(result.reference)}: the largest and the 99.9th percentile of the worst input,\n"
+        "the means over all inputs and in the edge band, where hair is, and the lowest SSIM."
     )
     _say_between_frames(result)
     if result.truth is not None:
@@ -175,7 +175,7 @@ def say_verification(result: Verification) -> None:
         say(f"  in   {escape(read.image)}: {escape(read.code)}")
         say(f"  out  {escape(read.matte)}")
         for item in read.found:
-            say(f"  found by its behaviour, {escape(item)}")
+            say(f"  found by its behaviour: {escape(item)}")
     for diagnosis in result.diagnoses:
         name = ", ".join(diagnosis.hypotheses) or "not explained"
         say(f"[bold red]{escape(diagnosis.artefact)}[/]: [bold]{escape(name)}[/] (on {escape(diagnosis.input)}).")

@@ -45,12 +45,18 @@ class VerifyOptions:
     size: SizeOption = None
     input_range: InputRangeOption = None
     delegates: Annotated[
-        str, typer.Option("--delegate", help="Comma-separated: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.")
+        str,
+        typer.Option(
+            "--delegate",
+            help="What runs TFLite models, separated by commas: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.",
+        ),
     ] = "cpu"
     tolerance: ToleranceOption = None
     metrics_convention: Annotated[
         Convention,
-        typer.Option(help="Whose Grad and Conn: Deep Image Matting's (dim), GFM's and P3M's (gfm), or plain."),
+        typer.Option(
+            help="How Grad and Conn are computed: as in Deep Image Matting (dim), as in GFM and P3M (gfm), or plain."
+        ),
     ] = "plain"
     bisect: Annotated[bool, typer.Option("--bisect", help="Find the op at which a failing artefact goes wrong.")] = (
         False
@@ -58,20 +64,26 @@ class VerifyOptions:
     fp16_safety: Annotated[
         bool, typer.Option("--fp16-safety", help="Look for numbers that a GPU's fp16 cannot hold.")
     ] = False
-    baseline: Annotated[Path | None, typer.Option(help="An earlier --json result: what is worse now fails.")] = None
+    baseline: Annotated[
+        Path | None, typer.Option(help="An earlier --json result. The check fails if a measure is worse than there.")
+    ] = None
     junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="Processes. Default: one for a few inputs, else up to 4.")
+        int | None,
+        typer.Option(
+            min=1, max=MOST, help="The number of processes. Default: one for a few inputs, otherwise up to 4."
+        ),
     ] = None
     engine: Annotated[Engine, typer.Option(help="What runs the work: this machine's processes, or dask.")] = "processes"
     cluster: Annotated[str | None, typer.Option(help="The scheduler of a running dask cluster, tcp://HOST:PORT.")] = (
         None
     )
     state: Annotated[
-        Path | None, typer.Option(help="A folder for finished measurements: a run that was stopped goes on from there.")
+        Path | None, typer.Option(help="A folder for finished measurements, so that a run that was stopped can go on.")
     ] = None
     bundle: Annotated[
-        Path | None, typer.Option(help="A .zip to write: a colleague with a Mac runs its run.sh, with Core ML.")
+        Path | None,
+        typer.Option(help="A .zip file to write for a colleague with a Mac, who runs its run.sh with Core ML."),
     ] = None
     replayed: Annotated[
         Path | None, typer.Option("--import", help="The results.json that run.sh wrote on the Mac.")
@@ -161,9 +173,9 @@ def _verified(options: VerifyOptions) -> Verification:
 
 
 def verify(options: VerifyOptions) -> None:
-    """Check parity, on your images: of what export wrote, or of models that somebody else converted.
+    """Check that models give the reference's matte: those that export wrote, or models that somebody else converted.
 
-    Exit code 1 when a check fails.
+    The exit code is 1 if a check fails.
     """
     from modnet_export.cli.tables import say_verification
     from modnet_export.record.files import write_bytes

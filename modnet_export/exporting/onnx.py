@@ -113,12 +113,12 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
             f"{path.name} is quantized already: it has {', '.join(quantized)}",
             where=path,
             expected="a model that computes in floats",
-            next_step="pass the one that it was made from: artefacts in 8 bits are made, and measured, from that",
+            next_step="pass the float model that it was made from: export makes and measures 8-bit artefacts itself",
         )
     model = with_opset(given, OPSET, path)
     if in_float32(model):
         warnings.warn(
-            f"{path.name} computes in 16-bit floats: it is exported from, and compared with, the same in float32",
+            f"{path.name} computes in 16-bit floats: the export is made from, and compared with, the same model in float32",
             ExportWarning,
             stacklevel=2,
         )
@@ -149,7 +149,7 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
         raise
     except Exception as error:  # onnxsim and the checker
         raise ExportError(
-            f"{path.name} is no valid ONNX once it is simplified: {reason(error)}",
+            f"{path.name} is not valid ONNX after it was simplified: {reason(error)}",
             where=path,
             expected=f"a model that ONNX's checker accepts at opset {OPSET}",
             next_step=f"export the model again with opset_version={OPSET}",

@@ -40,7 +40,7 @@ def read_image(path: Path) -> Pixels:
     """
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            raise ValueError("it is a folder" if path.is_dir() else "it is no regular file")
+            raise ValueError("it is a folder" if path.is_dir() else "it is not a regular file")
         if path.suffix.lower() in _HEIF and path.is_file():
             _open_heif()
         with Image.open(path) as opened:
@@ -79,7 +79,7 @@ def as_pixels(image: npt.NDArray[np.generic]) -> Pixels:
         return np.asarray(image, np.float32)
     spread = f", from {image.min()} to {image.max()}" if image.size and image.dtype != object else ""
     raise ExportError(
-        f"this array is no image: {' x '.join(map(str, image.shape))} {image.dtype}{spread}",
+        f"this array is not an image: {' x '.join(map(str, image.shape))} {image.dtype}{spread}",
         expected="RGB, H x W x 3: floats in [0, 1], or bytes (uint8)",
         next_step="divide by the value that means white, and put colours last",
     )

@@ -62,7 +62,7 @@ def photographs(folder: Path) -> list[Path]:
     """At most ``COUNT`` images of a calibration folder; raises ExportError where there are none."""
     if not folder.is_dir():
         raise ExportError(
-            f"{folder} is no folder",
+            f"{folder} is not a folder",
             where="`calibration`",
             expected="a folder of photographs of people",
             next_step="check the path, or leave `calibration` out to use the built-in set",

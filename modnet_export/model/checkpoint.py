@@ -79,7 +79,7 @@ def recorded(record: SourceRecord, instead: str | None = None) -> Source:
             f"the checkpoint '{name}' that this folder was exported from is not here",
             where=Path(name).absolute(),
             expected=f"the file with SHA-256 {record.sha256}",
-            next_step="say where it is now: `checkpoint=PATH`",
+            next_step="name its new place: `checkpoint=PATH`",
         )
     return resolve(name, record.input_range)
 
@@ -111,7 +111,7 @@ def _unwrapped(loaded: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
     if len(found) > 1:
         names = [name.rstrip(".") for name, _ in found]
         warnings.warn(
-            f"{path.name} holds MODNet {len(found)} times; taken is '{names[0]}', left out: {few(names[1:], 3)}",
+            f"{path.name} holds MODNet {len(found)} times; '{names[0]}' is used, and left out: {few(names[1:], 3)}",
             ExportWarning,
             stacklevel=2,
         )
@@ -121,17 +121,17 @@ def _unwrapped(loaded: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
 def _read(path: Path) -> Mapping[str, Any]:
     if path.suffix.lower() == ".pdparams":
         raise ExportError(
-            f"{path.name} is PaddlePaddle's: a pickle, and this tool never unpickles code",
+            f"{path.name} is a pickle of PaddlePaddle, and this tool never unpickles code",
             where=path,
             expected="PyTorch's weights, or an ONNX model",
             next_step="export it with paddle2onnx, and pass the .onnx file",
         )
     if _is_torchscript(path):
         raise ExportError(
-            f"{path.name} is TorchScript: a program, and this tool runs none that it is given",
+            f"{path.name} is TorchScript, which is a program, and this tool never runs programs from files",
             where=path,
             expected="the weights alone",
-            next_step=f"where you trust it: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.ckpt')",
+            next_step=f"if you trust the file: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.ckpt')",
         )
     try:
         is_safe = path.suffix.lower() == ".safetensors"
@@ -142,15 +142,15 @@ def _read(path: Path) -> Mapping[str, Any]:
                 f"{path.name} holds Python objects ({module[1]}), and this tool never unpickles code",
                 where=path,
                 expected="the weights alone",
-                next_step=f"where you trust it: torch.save(torch.load({path.name!r}, weights_only=False).state_dict(), "
+                next_step=f"if you trust the file: torch.save(torch.load({path.name!r}, weights_only=False).state_dict(), "
                 "'weights.ckpt'), with the code of that class importable",
             ) from error
         raise ExportError(
             f"cannot read {path.name} as a checkpoint: {reason(error)}",
             where=path,
             expected="a PyTorch state dict of plain tensors (.ckpt, .pth, .pt), or safetensors",
-            next_step="download or copy the file again; if it holds more than tensors, save "
-            "torch.save(model.state_dict(), ...) where you trust it: this tool never unpickles code",
+            next_step="download or copy the file again; if it holds more than tensors and you trust it, save "
+            "torch.save(model.state_dict(), ...), because this tool never unpickles code",
         ) from error
     if isinstance(loaded, Mapping):
         return _unwrapped(loaded, path)

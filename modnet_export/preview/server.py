@@ -35,7 +35,7 @@ class Server(ThreadingHTTPServer):
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             raise ExportError(
-                f"port {port} is in use" if error.errno == errno.EADDRINUSE else f"port {port} is not yours to use",
+                f"port {port} is in use" if error.errno == errno.EADDRINUSE else f"you may not use port {port}",
                 where=f"`port={port}`",
                 expected="a free port",
                 next_step="end what uses it (another preview?), or take any free one: `port=0`",

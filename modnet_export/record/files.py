@@ -313,7 +313,7 @@ def writable_file(path: Path | None, setting: str, *suffixes: str) -> None:
     folder = path.absolute().parent
     if path.suffix.lower() not in suffixes:
         raise ExportError(
-            f"'{path}' would not be what its name says",
+            f"'{path}' would not match its name",
             where=f"`{setting}`",
             expected=f"a name that ends in {' or '.join(suffixes)}",
             next_step=f"`{setting}={path.parent / (path.stem or setting)}{suffixes[0]}`",
@@ -343,7 +343,7 @@ def kept_in_cache(name: str) -> Path | None:
             return folder
     except OSError as error:
         warnings.warn(
-            f"nothing is kept in {folder}, so work that is stopped begins anew: {error.strerror}. "
+            f"nothing can be kept in {folder}, so work that is stopped starts again: {error.strerror}. "
             "The environment variable MODNET_EXPORT_CACHE names another folder",
             ExportWarning,
             stacklevel=2,

@@ -145,7 +145,7 @@ class Tolerance(Measures):
     @classmethod
     def _may_be_limited(cls, value: Any, info: ValidationInfo) -> Any:
         if value is not None and not MEASURES[info.field_name or ""].limited:
-            raise ValueError("it only describes, and has no limit (of what happens between frames, dtssd has)")
+            raise ValueError("it only describes and has no limit (of the measures between frames, only dtssd has one)")
         return value
 
     @model_serializer(mode="wrap")

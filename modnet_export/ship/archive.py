@@ -33,7 +33,7 @@ class Archive:
         self.path = path
         with self._sound():
             if not path.is_file():  # opening a pipe would wait for ever
-                raise ValueError("there is no such file" if not path.exists() else "it is no regular file")
+                raise ValueError("there is no such file" if not path.exists() else "it is not a regular file")
             self._zip = zipfile.ZipFile(path)
             try:
                 self._refuse_bombs()

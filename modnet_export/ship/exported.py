@@ -35,7 +35,7 @@ class Exported:
         other = next((path for path in paths if path.parent.resolve() != folder.resolve()), None)
         if other is not None:
             raise ExportError(
-                f"{paths[0]} and {other} are of two exports",
+                f"{paths[0]} and {other} come from two exports",
                 where="`model_files`",
                 expected="models of one folder: they have one size and one golden image",
                 next_step="export them together",
@@ -103,7 +103,7 @@ def _model(path: Path, artefacts: dict[str, Artefact], format_name: str) -> Arte
     artefact = artefacts.get(path.name)
     if artefact is None:
         raise ExportError(
-            f"{path.name} is no {format_name} model of this export",
+            f"{path.name} is not a {format_name} model of this export",
             where=path.parent / manifest.FILE_NAME,
             expected=f"one of {', '.join(artefacts)}" if artefacts else f"an export with {format_name} models",
             next_step="name another model, or export it",

@@ -12,7 +12,7 @@ _SUFFIXES = (".tflite", ".onnx", ".mlpackage")
 
 ModelsArgument = Annotated[
     list[Path],
-    typer.Argument(help="A folder that export wrote; or .tflite, .onnx and .mlpackage models of anybody's."),
+    typer.Argument(help="A folder that export wrote, or .tflite, .onnx and .mlpackage models from anywhere."),
 ]
 
 

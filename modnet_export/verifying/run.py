@@ -187,7 +187,7 @@ def _check_frames(recorded: Manifest, inputs: Sequence[Input]) -> None:
     found = next((name for name in MEASURES if name in limited and MEASURES[name].between_frames), None)
     if found is not None and not any(item.follows for item in inputs):
         raise ExportError(
-            f"'{found}' has a limit, and no input has a frame before it",
+            f"'{found}' has a limit, but no input follows another frame",
             where="`tolerance`",
             expected="the frames of a video",
             next_step=f"give a `video`, or leave the limit of {found} out",

@@ -161,7 +161,7 @@ class State:
         if changed:
             self._rows_path.unlink(missing_ok=True)
             warnings.warn(
-                f"{folder} was measured before {', '.join(changed)} changed: everything is measured anew",
+                f"{folder} was measured before {', '.join(changed)} changed: everything is measured again",
                 ExportWarning,
                 stacklevel=2,
             )

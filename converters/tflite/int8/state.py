@@ -60,7 +60,7 @@ class State:
                 raise ExportError(
                     f"cannot read {path.name} as the state of a search",
                     where=path,
-                    next_step="delete it: the search then begins anew",
+                    next_step="delete it: the search then starts again",
                 ) from error
 
     @property

@@ -104,10 +104,10 @@ def applied(project: Project) -> bytes:
             text = _inserted(text, edit)
         scripts = replace(project.app.scripts, own=gradle.without_comments(text.replace("\r\n", "\n")))
         if lacking(project, scripts):
-            raise ValueError("what was put into it is not found there")
+            raise ValueError("what was added is not found in it")
     except ValueError as error:  # what is no UTF-8 is one, too
         raise ExportError(
-            f"{project.name(path)} is of a form that cannot be edited: {error}",
+            f"{project.name(path)} has a form that cannot be edited: {error}",
             where=path,
             expected="`android { }` at the top, in Kotlin or Groovy, with its braces in pairs",
             next_step="leave `apply` out, and copy the lines that are printed",

@@ -30,7 +30,7 @@ def load_alignment(head: bytes) -> int:
     try:
         found = [item["p_align"] for item in ELFFile(BytesIO(data)).iter_segments("PT_LOAD")]
     except (ELFError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"it is no native library: {reason(error)}") from error
+        raise ValueError(f"it is not a native library: {reason(error)}") from error
     if not found:
         raise ValueError("it is a native library with nothing to load")
     return int(min(found))

@@ -79,7 +79,7 @@ class Package(Archive):
             names = self._zip.namelist()
             other = "base/" + _OF_BUNDLES in names or _MANIFEST in names
             raise ValueError(
-                f"it is no {self.kind}" + (", though its name says so" if other else f": it has no {inside} in it")
+                f"it is not an {self.kind}" + (", though its name says so" if other else f": it has no {inside} in it")
             )
         return found
 

@@ -112,9 +112,9 @@ def property_list(data: bytes) -> dict[str, Any]:
         found = plistlib.loads(data)
     except (plistlib.InvalidFileException, ExpatError, ValueError, KeyError, IndexError, OverflowError, RecursionError,
             TypeError, AttributeError, MemoryError) as error:  # fmt: skip
-        raise ValueError("it is no whole property list") from error
+        raise ValueError("it is not a whole property list") from error
     if not isinstance(found, dict):
-        raise ValueError("it is no dictionary")
+        raise ValueError("it is not a dictionary")
     return found
 
 

@@ -86,7 +86,7 @@ class _Manifest(Form):
         targets = {target.name: target for target in self._read(text)}
         for target, paths, kit in wanted:
             if not all(map(targets[target.name].takes, paths)) or (kit and KIT not in targets[target.name].depends):
-                raise ValueError("what was put into it is not found there")
+                raise ValueError("what was added is not found in it")
         return text.encode()
 
     def _call(self, text: str, name: str) -> Call:

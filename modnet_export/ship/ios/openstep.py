@@ -19,7 +19,7 @@ def parse(text: str) -> dict[str, Any]:
     reader = _Reader(text)
     found = reader.value(0)
     if not isinstance(found, dict):
-        raise ValueError("it is no dictionary")
+        raise ValueError("it is not a dictionary")
     if not re.fullmatch(r"(?:\s|//[^\n]*|/\*[\s\S]*?\*/)*", text[reader.at :]):
         raise ValueError(f"something follows its end in line {reader.line}")
     return found

@@ -67,7 +67,7 @@ class IosShipment(Shipment):
                 "device's mattes with the reference's"
             )
         if target.oldest_ios is None:
-            found.append(f"the oldest iOS of {target.name} is not to be seen: it must be {OLDEST} or newer")
+            found.append(f"the oldest iOS of {target.name} cannot be read: it must be {OLDEST} or newer")
         if target.kind == "app" and not (target.info or {}).get("NSCameraUsageDescription"):
             found.append("for the camera, say why in Info.plist: NSCameraUsageDescription")
         if not any(path.name == "PrivacyInfo.xcprivacy" for path in target.files()):
@@ -116,7 +116,7 @@ def _edited(project: Project, wanted: list[tuple[Target, list[Path], str | None]
         return project.form.edited(wanted)
     except ValueError as error:
         raise ExportError(
-            f"{project.name(definition)} is of a form that cannot be edited: {error}",
+            f"{project.name(definition)} has a form that cannot be edited: {error}",
             where=definition,
             expected=f"{project.form.what} with the target as a literal",
             next_step="leave `apply` out, and follow the steps that are printed",

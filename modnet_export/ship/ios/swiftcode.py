@@ -106,7 +106,7 @@ def with_elements(call: Call, label: str, elements: list[str], after: tuple[str,
         begin, end = call.arguments[label]
         code = without_comments(text[begin:end]).rstrip()
         if not code.lstrip().startswith("[") or not code.endswith("]"):
-            raise ValueError(f"`{label}` is no list in it")
+            raise ValueError(f"`{label}` is not a list in it")
         inner = code[:-1].rstrip()
         at = begin + len(inner)
         comma = "" if inner.endswith(("[", ",")) else ","

@@ -46,7 +46,7 @@ def edited(text: str, folder: Path, wanted: Sequence[tuple[Target, Sequence[Path
     for target, paths, kit in wanted:
         found = targets[target.name]
         if not all(map(found.takes, paths)) or (kit is not None and KIT not in found.depends):
-            raise ValueError("what was put into it is not found there")
+            raise ValueError("what was added is not found in it")
     return made.encode()
 
 

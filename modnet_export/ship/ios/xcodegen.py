@@ -184,7 +184,7 @@ def _with_includes(path: Path, depth: int = 0) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name}: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(spec, dict):
-        raise ValueError(f"{path.name} is no dictionary")
+        raise ValueError(f"{path.name} is not a dictionary")
     found: dict[str, Any] = {}
     for item in _listed(spec.pop("include", None)):
         other = path.parent / str(item["path"] if isinstance(item, dict) else item)
@@ -242,7 +242,7 @@ def _inserted(text: str, keys: Sequence[str], entry: str) -> str:
     indents = [0]
     for key in keys:
         if not isinstance(node, yaml.MappingNode) or node.flow_style:
-            raise ValueError(f"`{keys[found - 1] if found else key}` is no block of lines in it")
+            raise ValueError(f"`{keys[found - 1] if found else key}` is not a block of lines in it")
         indents.append(node.start_mark.column)
         inner = next((value for name, value in node.value if name.value == key), None)
         if inner is None:
@@ -264,7 +264,7 @@ def _inserted(text: str, keys: Sequence[str], entry: str) -> str:
         return f"{text[:begin]}[{inner_text}{', ' if inner_text.strip() else ''}{entry}{text[end - 1 :]}"
     if isinstance(node, yaml.ScalarNode) and node.value:
         return f"{text[:begin]}[{text[begin:end]}, {entry}]{text[end:]}"
-    raise ValueError(f"`{keys[-1]}` is no list in it")
+    raise ValueError(f"`{keys[-1]}` is not a list in it")
 
 
 def _end_line(lines: Sequence[str], node: Any) -> int:

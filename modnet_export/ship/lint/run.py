@@ -43,7 +43,7 @@ def lint(request: LintRequest) -> LintResult:
     for setting, value in (("module", request.module), ("target", request.target)):
         if value is not None and suffix in (".apk", ".aab", ".app", ".ipa"):
             raise ExportError(
-                f"{setting}s are a project's",
+                f"only a project has {setting}s",
                 where=f"`{setting}`",
                 expected="a project's folder",
                 next_step=f"leave `{setting}` out",
@@ -55,7 +55,7 @@ def lint(request: LintRequest) -> LintResult:
         with bundle.opened(request.app) as app:
             return _linted(app.kind, app, request, export, IOS_RULES)
     raise ExportError(
-        f"{request.app.name} is no app" if request.app.exists() else f"there is no {request.app}",
+        f"{request.app.name} is not an app" if request.app.exists() else f"there is no {request.app}",
         where=request.app,
         expected="an Android or iOS project's folder, an .apk, an .aab, an .app or an .ipa",
         next_step="check the path",

@@ -85,7 +85,7 @@ def _of_fp16(subject: Subject, fit: Fit, without: float) -> Diagnosis:
         + ". The same file computed in float32 is right",
         without=without,
         left=fit.off,
-        mend="calibrate anew, with portraits normalised as the network takes them"
+        mend="calibrate again, with portraits normalised as the network takes them"
         if quantized
         else "ct.convert(..., compute_precision=ct.transform.FP16ComputePrecision(op_selector=...)) keeps these ops in "
         "float32, or compute_precision=ct.precision.FLOAT32"

@@ -81,12 +81,12 @@ class ForeignRequest:
                 where="`checkpoint`",
                 expected=f"the checkpoint or the ONNX model that it was made from: a path, or one of "
                 f"{', '.join(checkpoint.names())}",
-                next_step="say it: `checkpoint=PATH`",
+                next_step="name it: `checkpoint=PATH`",
             )
         unknown = next((path for path in self.models if path.suffix.lower() not in SUFFIXES), None)
         if unknown is not None:
             raise ExportError(
-                f"{unknown} is no model that can be verified without a manifest",
+                f"{unknown} cannot be verified without a manifest",
                 where=unknown,
                 expected=f"files that end in {', '.join(SUFFIXES)}, or one folder that an export wrote",
                 next_step="name the model files themselves",

@@ -129,7 +129,7 @@ def test_each_tool_gets_only_flags_that_it_knows(which, delegate):
 
 
 def test_another_program_is_no_benchmark_model():
-    with pytest.raises(ExportError, match="this is no benchmark_model"):
+    with pytest.raises(ExportError, match="this is not benchmark_model"):
         flags.kind("usage: ls")
 
 

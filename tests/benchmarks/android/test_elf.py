@@ -80,7 +80,7 @@ def test_with_tools_for_several_abis_only_the_libraries_beside_the_chosen_one_ar
     tools = tuple(_built(tmp_path / f"{machine}", machine) for machine in (40, 183))
     libraries = tuple(_built(tmp_path / f"of{machine}" / "libA.so", machine) for machine in (40, 183))
     settings = AndroidSettings(benchmark_model=tools, push=libraries)
-    with pytest.raises(ExportError, match="no benchmark_model"):
+    with pytest.raises(ExportError, match="not benchmark_model"):
         session.measure([AdbTarget(device.serial, settings)], Plan((model,), IMAGE), Record())
     sent = [path for path in device.pushed if not path.endswith("libA.so.part")]
     assert [sha256(tools[1]) in path for path in sent] == [True]
@@ -125,4 +125,4 @@ def test_any_other_file_is_one_clear_error(tmp_path_factory, data):
         try:
             elf.read(path)
         except ExportError as error:
-            assert "is no program for Android" in str(error)
+            assert "is not a program for Android" in str(error)

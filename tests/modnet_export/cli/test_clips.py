@@ -86,7 +86,7 @@ def test_start_duration_and_size(matte, tmp_path):
 
 REFUSED = {
     "no alpha in h264": (("a.mkv", "-o", "out.mp4", "--background", "transparent"), "h264 has no alpha"),
-    "another name": (("a.mkv", "-o", "out.gif"), "is no name for a clip"),
+    "another name": (("a.mkv", "-o", "out.gif"), "is not a name for a clip"),
     "name and codec": (("a.mkv", "-o", "out.mp4", "--codec", "vp9"), "holds h264 or hevc, not vp9"),
     "frames to a file": (("a.mkv", "-o", "out.mp4", "--codec", "png"), "numbered PNGs"),
     "two to one": (("a.mkv", "b.mkv", "-o", "out.mp4"), "2 clips cannot be written to one file"),

@@ -73,7 +73,7 @@ def test_it_ends_before_anything_long(run, dist, tmp_path, monkeypatch, case):
 def test_a_home_that_cannot_be_written_is_said_and_stops_nothing(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(ExportWarning, match=r"work that is stopped begins anew.*MODNET_EXPORT_CACHE"):
+    with pytest.warns(ExportWarning, match=r"work that is stopped starts again.*MODNET_EXPORT_CACHE"):
         assert files.kept_in_cache("search") is None
     monkeypatch.setenv("MODNET_EXPORT_CACHE", str(tmp_path / "cache"))
     assert files.kept_in_cache("search") == tmp_path / "cache" / "search"

@@ -57,7 +57,7 @@ def test_a_check_answers_with_its_exit_code(run, world):
     assert run(*SHIP[:3], "--check")[0] == 2  # nothing was shipped
     run(*SHIP)
     code, out, err = run(*SHIP[:3], "--check")
-    assert (code, out, err) == (0, "my app holds what was exported.\n", "")
+    assert (code, out, err) == (0, "my app has the exported models.\n", "")
     (world / "my app/app/src/main/assets/modnet_fp16.tflite").write_bytes(b"other")
     before = tree(world)
     code, out, err = run(*SHIP[:3], "--check")

@@ -51,7 +51,7 @@ def test_a_dry_run_shows_a_diff_and_writes_nothing_and_a_second_run_changes_noth
 def test_a_check_answers_with_its_exit_code(run, world):
     assert run(*SHIP[:3], "--check")[0] == 2  # nothing was shipped
     run(*SHIP)
-    assert run(*SHIP[:3], "--check") == (0, "my app holds what was exported.\n", "")
+    assert run(*SHIP[:3], "--check") == (0, "my app has the exported models.\n", "")
     (world / "my app/Sources/My App/Modnet/modnet.json").write_text("{}")
     code, out, err = run(*SHIP[:3], "--check")
     assert (code, out) == (1, "")

@@ -66,7 +66,7 @@ def test_every_model_is_given_what_it_takes(users, small_onnx, name):
 
 
 def test_a_range_that_only_the_portrait_tells_is_said(users):
-    with pytest.warns(ExportWarning, match=r"hidden.onnx is taken to read an image of 0..1: .*`input_range`"):
+    with pytest.warns(ExportWarning, match=r"hidden.onnx is assumed to take an image of 0..1: .*`input_range`"):
         settled(checkpoint.resolve(str(users / "hidden.onnx")), None)
 
 
@@ -166,5 +166,5 @@ class TestArrays:
         ids=["0 to 255", "-1 to 1", "grey", "channels first", "empty", "nan", "booleans"],
     )
     def test_any_other_array_is_refused(self, matting, image):
-        with pytest.raises(ExportError, match="this array is no image"):
+        with pytest.raises(ExportError, match="this array is not an image"):
             matting.matte(image)

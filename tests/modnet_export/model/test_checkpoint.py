@@ -151,7 +151,7 @@ def test_other_forms_are_refused_by_name(tmp_path, name, content, named):
 
 def test_of_two_networks_the_average_is_taken_and_said(tmp_path, state):
     torch.save({"params": state, "params_ema": state}, tmp_path / "weights.pth")
-    with pytest.warns(ExportWarning, match="MODNet 2 times; taken is 'params_ema', left out: params"):
+    with pytest.warns(ExportWarning, match="MODNet 2 times; 'params_ema' is used, and left out: params"):
         resolve_and_load(tmp_path / "weights.pth")
 
 

@@ -67,10 +67,10 @@ BAD = {
     "nothing": (lambda path: path, "there is no"),
     "an empty file": (lambda path: path.write_bytes(b""), "cannot read"),
     "text": (lambda path: path.write_bytes(b"no zip"), "cannot read"),
-    "a pipe": (os.mkfifo, "it is no regular file"),
+    "a pipe": (os.mkfifo, "it is not a regular file"),
     "an empty zip": (lambda path: write(path, {}), f"it has no {MANIFEST} in it"),
     "no manifest": (lambda path: write(path, changed(GOOD_APK, {MANIFEST: None})), f"it has no {MANIFEST} in it"),
-    "a bundle by another name": (lambda path: write(path, GOOD_AAB), "it is no apk, though its name says so"),
+    "a bundle by another name": (lambda path: write(path, GOOD_AAB), "it is not an apk, though its name says so"),
     "a manifest in text": (
         lambda path: write(path, changed(GOOD_APK, {MANIFEST: Made((DATA / "good.xml").read_bytes())})),
         "it is not binary XML",
@@ -85,7 +85,7 @@ BAD = {
     ),
     "no library": (
         lambda path: write(path, changed(GOOD_APK, {"lib/arm64-v8a/libLiteRt.so": Made(b"no ELF")})),
-        "it is no native library",
+        "it is not a native library",
     ),
     "half a library": (
         lambda path: write(path, changed(GOOD_APK, {"lib/arm64-v8a/libLiteRt.so": Made(LIBRARY[:80])})),
@@ -129,7 +129,7 @@ def test_a_manifest_whose_size_is_not_true_is_not_unpacked(apps):
 
 
 def test_an_apk_by_the_name_of_a_bundle_is_said_to_be_none(apps):
-    with pytest.raises(ExportError, match="it is no aab, though its name says so"):
+    with pytest.raises(ExportError, match="it is not an aab, though its name says so"):
         apps(write(apps.path(".aab"), GOOD_APK))
 
 
@@ -171,12 +171,12 @@ def test_a_truncated_or_changed_apk_is_read_or_refused(apps):
 @pytest.mark.parametrize("suffix", [".zip", "", ".apks"])
 def test_other_files_are_refused_by_their_suffix(apps, suffix):
     path = write(apps.path(suffix), GOOD_APK)
-    with pytest.raises(ExportError, match="is no app"):
+    with pytest.raises(ExportError, match="is not an app"):
         apps(path)
 
 
 def test_modules_are_a_projects(apps):
-    with pytest.raises(ExportError, match="modules are a project's"):
+    with pytest.raises(ExportError, match="only a project has modules"):
         apps(apps.apk(), module="app")
 
 

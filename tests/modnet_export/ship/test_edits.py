@@ -124,7 +124,7 @@ def test_the_test_libraries_of_another_module_are_none_of_the_apps(tmp_path):
 )  # fmt: skip
 def test_another_form_is_refused(tmp_path, text, why):
     found = Project(project(tmp_path, {SCRIPT: text}))
-    with pytest.raises(ExportError, match="of a form that cannot be edited") as refused:
+    with pytest.raises(ExportError, match="has a form that cannot be edited") as refused:
         applied(found)
     assert why in str(refused.value)
 

@@ -218,5 +218,5 @@ def test_a_truncated_ipa_is_read_or_refused(built):
 
 
 def test_a_target_is_a_projects(built):
-    with pytest.raises(ExportError, match="targets are a project's"):
+    with pytest.raises(ExportError, match="only a project has targets"):
         lint(LintRequest(built("app"), target="App"))

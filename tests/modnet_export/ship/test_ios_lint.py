@@ -77,7 +77,7 @@ PLANTED = {
         "model-in-target",
         _text("project.yml", '"**/*.md"', '"Modnet"'),
         "failed",
-        "in no resources",
+        "not in the target's resources",
     ),
     "a model that is missing": (
         "model-in-target",
@@ -149,7 +149,12 @@ PLANTED = {
         "failed",
         "in the target",
     ),
-    "a damaged privacy manifest": ("privacy-manifest", _bytes(PLACE, b"<plist>"), "failed", "no whole property list"),
+    "a damaged privacy manifest": (
+        "privacy-manifest",
+        _bytes(PLACE, b"<plist>"),
+        "failed",
+        "not a whole property list",
+    ),
     "a privacy manifest with a wrong key": (
         "privacy-manifest",
         _bytes(PLACE, privacy(Tracking=True)),
@@ -160,7 +165,7 @@ PLANTED = {
         "privacy-manifest",
         _bytes(PLACE, privacy(NSPrivacyTrackingDomains="a")),
         "failed",
-        "is no list",
+        "is not a list",
     ),
     "a privacy manifest without the time": (
         "privacy-manifest",

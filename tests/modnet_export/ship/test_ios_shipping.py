@@ -176,7 +176,7 @@ class TestBadInput:
         [
             ({"project.yml": FORMS["XcodeGen"]["project.yml"].replace('"16.0"', '"15.0"')}, {}, "needs iOS 16"),
             ({"project.yml": "targets: [1"}, {}, "it is not XcodeGen's"),
-            ({"project.yml": "a"}, {}, "is no dictionary"),
+            ({"project.yml": "a"}, {}, "is not a dictionary"),
             ({}, {"target": "Widget"}, "there is no target Widget"),
             (
                 {"project.yml": FORMS["XcodeGen"]["project.yml"] + "  Other: {type: application, platform: iOS}\n"},

@@ -38,7 +38,7 @@ class TestGroundTruth:
     def test_convention_of_the_matting_errors_is_measured_kept_and_shown(self, dist, dataset, tmp_path, capsys):
         asked = VerifyRequest(dist, tuple(inputs.ground_truth(dataset)), state=tmp_path)
         plain = verify(asked)
-        with pytest.warns(ExportWarning, match="metrics convention changed: everything is measured anew"):
+        with pytest.warns(ExportWarning, match="metrics convention changed: everything is measured again"):
             result = verify(replace(asked, metrics_convention="gfm"))
         again = Verification.model_validate_json(result.model_dump_json())
         assert (plain.metrics_convention, again.metrics_convention) == ("plain", "gfm")

@@ -60,7 +60,7 @@ def test_state_of_another_verification_is_refused(demo_source, tmp_path, changed
 def test_what_other_code_measured_is_measured_anew(dist, tmp_path, monkeypatch, measured_again):
     first = verify(VerifyRequest(dist, state=tmp_path))
     monkeypatch.setattr(state, "code_sha256", lambda packages: "0" * 64)
-    with pytest.warns(ExportWarning, match=r"before this tool's code changed: everything is measured anew"):
+    with pytest.warns(ExportWarning, match=r"before this tool's code changed: everything is measured again"):
         again = verify(VerifyRequest(dist, state=tmp_path))
     assert len(measured_again) == 8
     assert measurements(again) == measurements(first)
@@ -109,7 +109,7 @@ class TestVersions:
     def test_state_from_before_the_format_had_one_is_measured_anew(self, present, tmp_path):
         State(tmp_path, present).add([Row("candidate", "key", engine="some engine")])
         (tmp_path / "state.json").write_text(json.dumps(f"{present.checkpoint} {present.size}"))
-        with pytest.warns(ExportWarning, match="measured before this tool changed: everything is measured anew"):
+        with pytest.warns(ExportWarning, match="measured before this tool changed: everything is measured again"):
             assert State(tmp_path, present).rows == {}
         assert owner(tmp_path)["schema_version"] == 1
 

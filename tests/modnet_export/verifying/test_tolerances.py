@@ -68,7 +68,7 @@ def test_file_whose_limit_is_no_limit_is_refused(tmp_path, limit):
 
 
 def test_limit_between_frames_needs_a_video(dist):
-    with pytest.raises(ExportError, match="'dtssd' has a limit, and no input has a frame before it"):
+    with pytest.raises(ExportError, match="'dtssd' has a limit, but no input follows another frame"):
         verify(VerifyRequest(dist, tolerances=ToleranceChanges.parse(["dtssd=0"])))
 
 

@@ -39,7 +39,7 @@ def _gpu_aab(given: Linted) -> Outcome:
     if libraries is None:
         return undecided(package.path.name, "it was built without the list of its dependencies")
     if _GPU not in libraries and not _has_accelerator(package):
-        return undecided(place, "litert-gpu is not in it; whether the app asks for the GPU is not to be seen")
+        return undecided(place, "litert-gpu is not in it; whether the app asks for the GPU cannot be seen here")
     return _gpu(libraries, place)
 
 
@@ -92,9 +92,7 @@ def _keep_built(given: Linted) -> Outcome:
     native = next((entry.name for entry in package.libraries if PurePosixPath(entry.name).name in _JNI), None)
     if native and codes and not any(package.holds(entry, _CLASSES) for entry in codes):
         return failed(codes[0].name, f"{native} is there, and no class of com.google.ai.edge.litert: R8 renamed them")
-    return undecided(
-        package.path.name, "what R8 has taken out is not to be seen: decided in a project", "lint the project"
-    )
+    return undecided(package.path.name, "what R8 removed can be seen only in a project", "lint the project")
 
 
 RULES = (

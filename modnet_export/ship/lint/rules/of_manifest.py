@@ -57,7 +57,7 @@ def _opencl_built(given: Linted) -> Outcome:
     if brought or model:
         return failed("AndroidManifest.xml", f"libOpenCL.so is not declared, and {brought or model} is for the GPU")
     return undecided(
-        "AndroidManifest.xml", "libOpenCL.so is not declared; whether the app asks for the GPU is not to be seen"
+        "AndroidManifest.xml", "libOpenCL.so is not declared; whether the app asks for the GPU cannot be seen here"
     )
 
 
@@ -113,7 +113,7 @@ def _camera_built(given: Linted) -> Outcome:
     package: Package = given.app
     if _CAMERA not in manifest.names(package.manifest, "uses-permission"):
         return undecided(
-            "AndroidManifest.xml", "does not ask for the camera; whether the app uses it is not to be seen"
+            "AndroidManifest.xml", "does not ask for the camera; whether the app uses it cannot be seen here"
         )
     return _feature("AndroidManifest.xml", list(_features(package.manifest)))
 

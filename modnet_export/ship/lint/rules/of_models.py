@@ -33,7 +33,7 @@ def _stored_project(given: Linted) -> Outcome:
     version = project.plugin
     if version is None:
         return failed(
-            script, "`noCompress` does not name tflite, and the Android Gradle plugin's version is not to be seen"
+            script, "`noCompress` does not name tflite, and the Android Gradle plugin's version cannot be seen here"
         )
     if gradle.version_number(version) >= _STORED_BY_DEFAULT:
         return passed(script, f"the Android Gradle plugin {version} stores .tflite unasked (from 4.1 on)")

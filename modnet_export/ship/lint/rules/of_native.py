@@ -97,7 +97,7 @@ def _split_project(given: Linted) -> Outcome:
     if any(gradle.is_set(block, "enable") for block in gradle.blocks(text, "splits", "abi")):
         return passed(script, "splits { abi } is on")
     return undecided(
-        script, "an app bundle splits by itself, an .apk does not: which one you publish is not to be seen here"
+        script, "an app bundle splits by itself, an .apk does not: which one you publish cannot be seen here"
     )
 
 

@@ -144,7 +144,7 @@ class TestSound:
     def test_is_encoded_where_the_file_cannot_hold_it(self, tmp_path, name, codec, sound, encoder):
         path = write(tmp_path / name, sound=sound, picture=opaque)
         out = tmp_path / f"out{ENCODINGS[codec].suffix}"
-        with pytest.warns(ExportWarning, match=f"sound of {name} is encoded anew, as {encoder}"):
+        with pytest.warns(ExportWarning, match=f"sound of {name} is encoded again, as {encoder}"):
             run(open_clip(path), out, codec)
         np.testing.assert_allclose(clicks_s(out), clicks_s(path), atol=0.02)
 

@@ -142,7 +142,7 @@ def test_a_model_that_gives_no_picture_is_refused(small_onnx, tmp_path):
     [
         (("theirs.onnx",), None, "does not say what it was converted from"),
         (("theirs.onnx", "theirs.onnx"), "demo", "is given twice"),
-        (("theirs.onnx", "notes.txt"), "demo", "no model that can be verified without a manifest"),
+        (("theirs.onnx", "notes.txt"), "demo", "cannot be verified without a manifest"),
         (("missing.onnx",), "demo", "cannot load missing.onnx: no such file"),
     ],
 )

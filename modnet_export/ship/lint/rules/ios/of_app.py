@@ -51,7 +51,7 @@ def _camera_project(given: Linted) -> Outcome:
     uses = next((path for path in _sources(project) if _USES_CAMERA.search(source(path))), None)
     info = project.target.info
     if info is not None and info.get(_CAMERA, "") is None:
-        return undecided(place, f"{_CAMERA} is no text that can be read here", "lint what you build")
+        return undecided(place, f"{_CAMERA} is not a text that can be read here", "lint what you build")
     if info is not None and _CAMERA in info:
         return _said(place, info[_CAMERA])
     if info is None:
@@ -130,9 +130,9 @@ def _declared(content: Mapping[str, Any]) -> dict[str, list[str]]:
     """The reasons of each category; raises ValueError for what is of another form."""
     for key, value in content.items():
         if key not in _KINDS:
-            raise ValueError(f"{key[:60]} is no key of a privacy manifest")
+            raise ValueError(f"{key[:60]} is not a key of a privacy manifest")
         if not isinstance(value, _KINDS[key]):
-            raise ValueError(f"{key} is no {_KINDS[key].__name__}")
+            raise ValueError(f"{key} is not a {_KINDS[key].__name__}")
     found = {}
     for item in content.get("NSPrivacyAccessedAPITypes", ()):
         if not isinstance(item, dict) or not isinstance(item.get("NSPrivacyAccessedAPITypeReasons"), list):
@@ -159,9 +159,7 @@ def _warm_up_project(given: Linted) -> Outcome:
 
 
 def _warm_up_built(given: Linted) -> Outcome:
-    return undecided(
-        given.app.path.name, "what a program calls is not to be seen: decided in a project", "lint the project"
-    )
+    return undecided(given.app.path.name, "what a program calls can be seen only in a project", "lint the project")
 
 
 RULES = (

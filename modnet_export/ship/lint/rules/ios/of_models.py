@@ -33,7 +33,7 @@ _LARGE = 200 * _MB
 def _target(given: Linted) -> Outcome:
     found = models(given)
     if found.outside and not found.found:
-        return failed(listed(found.outside), "lies in the project's folder, and is in no resources of the target")
+        return failed(listed(found.outside), "is in the project's folder, but not in the target's resources")
     if found.missing:
         return failed(found.place, f"{CONTRACT} names {listed(found.missing)}, which is not in it")
     if not found.found:
