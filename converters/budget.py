@@ -95,9 +95,9 @@ class Budget:
         return self.excess(point) <= 1
 
     def above(self, floor: Point, factor: float) -> Budget:
-        """These bounds, but ``factor`` times what ``floor`` has, to two digits, where it takes four fifths of one or more.
+        """These bounds, those on differences of which ``floor`` takes four fifths or more being raised.
 
-        Only bounds on differences are raised.
+        Such a bound is then ``factor`` times what ``floor`` has, to two digits.
         """
         limits = dict(self.limits)
         for name in _DIFFERENCES:
