@@ -95,9 +95,16 @@ class Budget:
         return self.excess(point) <= 1
 
     def above(self, floor: Point, factor: float) -> Budget:
-        """These bounds, those on differences being at least ``factor`` times what ``floor`` has, to two digits."""
-        least = {name: float(f"{factor * (getattr(floor, name) or 0):.2g}") for name in _DIFFERENCES}
-        return Budget({name: max(limit, least.get(name, 0)) for name, limit in self.limits.items()})
+        """These bounds, those on differences of which ``floor`` takes four fifths or more being raised.
+
+        Such a bound is then ``factor`` times what ``floor`` has, to two digits.
+        """
+        limits = dict(self.limits)
+        for name in _DIFFERENCES:
+            least = getattr(floor, name) or 0.0
+            if name in limits and least >= 0.8 * limits[name]:
+                limits[name] = max(limits[name], float(f"{factor * least:.2g}"))
+        return Budget(limits)
 
     def __str__(self) -> str:
         names = {field: name for name, field in MEASURES.items()}

@@ -161,7 +161,7 @@ class Shipment:
         theirs = [self.name(item.path) for item in self.changes if item.theirs]
         if theirs:
             raise ExportError(
-                f"{len(theirs)} file(s) that have changed since they were shipped would be overwritten: {few(theirs, _SHOWN)}",
+                f"{len(theirs)} file(s) would be overwritten, and are not as they were shipped: {few(theirs, _SHOWN)}",
                 where=self.root / theirs[0],
                 expected="files as they were shipped, or none",
                 next_step="move your changes elsewhere, or give them up with `force`; `dry_run` shows them",

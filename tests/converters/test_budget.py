@@ -24,10 +24,10 @@ def test_all_bounds_count():
 
 
 def test_bounds_on_differences_are_raised_above_a_floor():
-    floor = Point(9, 0.0, 0.00092, 0.1, 0.2, 50.0, 7.0, p95_mad=0.00195, worst_mad=0.003)
+    floor = Point(9, 0.0, 0.00092, 0.1, 0.2, 50.0, 7.0, p95_mad=0.00195, worst_mad=0.0034)
     assert (
-        str(Budget.parse("mad<=0.0018,p95<=0.0018,worst<=0.004,size_mb<=6").above(floor, 1.5))
-        == "mad<=0.0018,p95<=0.0029,worst<=0.0045,size_mb<=6"
+        str(Budget.parse("mad<=0.0018,p95<=0.0018,worst<=0.004,max<=0.26,size_mb<=6").above(floor, 1.5))
+        == "mad<=0.0018,p95<=0.0029,worst<=0.0051,max<=0.26,size_mb<=6"
     )
 
 

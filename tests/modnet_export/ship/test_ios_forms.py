@@ -146,7 +146,7 @@ def test_elements_go_to_the_end_of_a_list(text, expected):
 @pytest.mark.parametrize("text", ["f(a: b + [c])", "f(c: 1)"])
 def test_what_is_no_list_is_refused(text):
     (call,) = calls(text, "f")
-    with pytest.raises(ValueError, match=r"no list|no place"):
+    with pytest.raises(ValueError, match=r"not a list|no place"):
         with_elements(call, "a", ["x"], ("b",))
 
 
