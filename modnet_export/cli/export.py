@@ -59,6 +59,13 @@ class ExportOptions:
         Converter,
         typer.Option(help="What writes .tflite: our own lowerings, or TensorFlow, to compare with (an extra)."),
     ] = "direct"
+    cpu_fp16: Annotated[
+        bool,
+        typer.Option(
+            "--cpu-fp16",
+            help="Let the fp16 TFLite file ask CPUs with fp16 arithmetic to use it; the matte is coarser there.",
+        ),
+    ] = False
     coreml_io: Annotated[
         CoreMlPorts,
         typer.Option(help="8-bit images in and out, an 8-bit image in and a grey one of fp16 out, or multi-arrays."),
@@ -121,6 +128,7 @@ class ExportOptions:
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,
             converter=self.converter,
+            cpu_fp16=self.cpu_fp16,
             coreml_io=self.coreml_io,
             coreml_target=self.coreml_target,
             coreml_norms=self.coreml_norms,

@@ -45,7 +45,12 @@ class VerifyOptions:
     size: SizeOption = None
     input_range: InputRangeOption = None
     delegates: Annotated[
-        str, typer.Option("--delegate", help="Comma-separated: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.")
+        str,
+        typer.Option(
+            "--delegate",
+            help="Comma-separated: cpu (XNNPACK), cpu-fp16 (XNNPACK in fp16, for fp16 files), builtin (LiteRT's own "
+            "kernels), gpu.",
+        ),
     ] = "cpu"
     tolerance: ToleranceOption = None
     metrics_convention: Annotated[
