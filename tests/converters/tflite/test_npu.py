@@ -79,7 +79,7 @@ def test_the_portrait_network_written_for_cpus_is_taken_whole(modnet_fp32, accel
         assert (found.possible, found.partitions) == (found.ops, 1)
 
 
-def test_mediatek_has_no_square_which_norms_for_gpus_have(converted):
-    found = estimate(converted("gpu"), MEDIATEK)
+def test_mediatek_has_no_square_which_norms_for_gpus_have(dist):
+    found = estimate((dist / "modnet_fp16.tflite").read_bytes(), MEDIATEK)
     assert [reason.split(" (")[0] for reason in found.excluded] == ["no SQUARE"]
     assert found.partitions == 1 + found.excluded.popitem()[1]
