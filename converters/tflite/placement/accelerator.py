@@ -77,10 +77,10 @@ class Accelerator:
     """What else excludes an op."""
     join: Callable[[Sequence[Op], frozenset[int]], list[Launch]] = each_by_itself
     """The kernels of ops that it takes, in order; ``outputs`` are tensors that others read as well."""
-    parts: Callable[[Graph, Sequence[bool]], list[list[Op]]] = independent_sets
-    """The ops that it takes, in the parts in which they are handed over."""
     size: Callable[[Tensor], int] = as_stored
     """The bytes of a tensor in its memory."""
+    parts: Callable[[Graph, Sequence[bool]], list[list[Op]]] = independent_sets
+    """The ops that it takes, in the parts in which they are handed over."""
 
     def excludes(self, op: Op) -> str | None:
         """Why it does not take an op; None where it may."""
