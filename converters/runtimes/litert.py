@@ -10,6 +10,7 @@ import ctypes
 import os
 import weakref
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +135,14 @@ class _Compiled:
         return self._ports.decode(np.asarray(found).reshape(1, *self.size, 1))
 
 
-def _need_compiling(what: str) -> None:
+def _require(name: str, what: str, oldest: str) -> None:
+    """Raise ExportError where LiteRT's ``compiled_model`` has no ``name``."""
     try:
-        from ai_edge_litert.compiled_model import CpuOptions, GpuOptions  # noqa: F401
-    except ImportError:
+        getattr(import_module("ai_edge_litert.compiled_model"), name)
+    except (ImportError, AttributeError):
         raise ExportError(
             f"{what} is not installed",
-            expected="the package ai-edge-litert, 2.1 or newer",
+            expected=f"the package ai-edge-litert, {oldest} or newer",
             next_step="pip install ai-edge-litert",
         ) from None
 
@@ -153,7 +155,7 @@ class LiteRtGpu(_Compiled):
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        _need_compiling("LiteRT's GPU accelerator")
+        _require("GpuOptions", "LiteRT's GPU accelerator", "2.1")
         from importlib.metadata import version
 
         from ai_edge_litert.compiled_model import GpuOptions, HardwareAccelerator
@@ -180,11 +182,11 @@ _FORCE_FP16 = 4
 class LiteRtHalf(_Compiled):
     """A TFLite model in fp16 arithmetic on the CPU: what a CPU that has it does with a file that asks for it.
 
-    XNNPACK rounds weights and every op's result to fp16. Where the CPU has no such arithmetic, sums are float32.
+    XNNPACK rounds weights and every op's result to fp16; within an op each CPU's kernels round in their own way.
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        _need_compiling("LiteRT's CompiledModel, which runs XNNPACK in fp16,")
+        _require("CpuOptions", "a LiteRT that can run XNNPACK in fp16", "2.3")
         from importlib.metadata import version
 
         from ai_edge_litert.compiled_model import CpuOptions, HardwareAccelerator
