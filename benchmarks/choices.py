@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from converters.choices import Delegate as LiteRtDelegate
-
-Delegate = Literal[LiteRtDelegate, "npu", "nnapi"]
+Delegate = Literal["cpu", "builtin", "gpu", "npu", "nnapi"]
 """How LiteRT runs a model: as everywhere, on a phone's NPU by its vendor's libraries, or through NNAPI (deprecated)."""
 GpuBackend = Literal["opencl", "opengl", "webgpu"]
 """The API that a GPU is reached through."""

@@ -10,8 +10,8 @@ Tuning = Literal["cpu", "gpu", "ane"]
 Converter = Literal["direct", "tensorflow"]
 """Who writes .tflite files: our own lowerings, or TensorFlow's converter."""
 
-Delegate = Literal["cpu", "builtin", "gpu"]
-"""How LiteRT runs a model: XNNPACK as on a phone's CPU, its built-in kernels, or its GPU accelerator."""
+Delegate = Literal["cpu", "cpu-fp16", "builtin", "gpu"]
+"""How LiteRT runs a model: XNNPACK as on a phone's CPU, in fp16, its built-in kernels, or its GPU accelerator."""
 
 ComputeUnit = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
 """Where Core ML may run a package."""

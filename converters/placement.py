@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 O = TypeVar("O")  # noqa: E741  an op, as one format describes it
@@ -39,6 +39,8 @@ class Placement:
     """Kernels that it starts for one image, after it joined ops; None: not estimated."""
     bytes_moved: int | None = None
     """What those kernels read and write for one image, weights included; None: not estimated."""
+    added: dict[str, int] = field(default_factory=dict)
+    """How many of those kernels no op of the file asks for, by what they do: CAST or TRANSPOSE of a weight."""
 
     @property
     def possible(self) -> int:
@@ -51,6 +53,8 @@ class Placement:
         if self.partitions is not None and self.launches is not None and self.bytes_moved is not None:
             parts = "one partition" if self.partitions == 1 else f"{self.partitions} partitions"
             work = f" in {parts}, {self.launches} kernels, {self.bytes_moved / 1e6:.0f} MB a frame"
+            if self.added:
+                work += f" ({', '.join(f'{count} added: {what}' for what, count in self.added.items())})"
         taken = f"{self.accelerator} may take {self.possible} of {self.ops} ops{work}"
         return f"{taken}{reasons} (an estimate by published rules)"
 

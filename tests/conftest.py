@@ -183,3 +183,17 @@ def dist(exported) -> Path:
     from modnet_export import Size
 
     return exported(size=Size(height=96, width=128))
+
+
+@pytest.fixture(scope="session")
+def asking_for_fp16(exported) -> Path:
+    """fp32 and fp16 at 96x128, the latter with ``cpu_fp16``, whose matte is coarser there than it may be. Read only."""
+    from modnet_export import Size
+    from modnet_export.verifying.tolerances import ToleranceChanges
+
+    return exported(
+        size=Size(height=96, width=128),
+        formats=("tflite",),
+        cpu_fp16=True,
+        tolerances=ToleranceChanges.parse(["mad=0.03"]),
+    )

@@ -43,6 +43,8 @@ class Summary:
     delegate: str | None = None
     delegated_ops: int | None = None
     """How many of ``ops`` the delegate runs; None where no delegate was asked."""
+    reduced_precision: str | None = None
+    """What a TFLite file lets XNNPACK compute in besides float32, on a CPU that has it; None: nothing."""
     partitions: int | None = None
     """How many parts of the graph it runs in one piece each."""
     placement: tuple[Placement, ...] = ()
@@ -126,6 +128,7 @@ def _inspect_onnx(path: Path) -> Summary:
 def _inspect_tflite(path: Path) -> Summary:
     from converters.tflite import builder as fb
     from converters.tflite.placement import ACCELERATORS, estimates
+    from converters.tflite.weights import PRECISION_KEY
 
     data = path.read_bytes()
     model = fb.read(data)
@@ -153,6 +156,7 @@ def _inspect_tflite(path: Path) -> Summary:
         )
 
     delegated, partitions = _xnnpack_share(path, len(ops))
+    reduced = fb.read_metadata(model, PRECISION_KEY)
     return Summary(
         file=path.name,
         format=f"TFLite, schema {model.version}",
@@ -165,6 +169,7 @@ def _inspect_tflite(path: Path) -> Summary:
         macs=macs,
         delegate="XNNPACK",
         delegated_ops=delegated,
+        reduced_precision=None if reduced is None else reduced.decode(),
         partitions=partitions,
         placement=estimates(data, ACCELERATORS),
     )

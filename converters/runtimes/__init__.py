@@ -36,10 +36,12 @@ def open_runtime(
 
         return opened(OnnxRuntime, path, threads)
     if suffix == ".tflite":
-        from converters.runtimes.litert import LiteRt, LiteRtGpu
+        from converters.runtimes.litert import LiteRt, LiteRtGpu, LiteRtHalf
 
         if delegate == "gpu":
             return opened(LiteRtGpu, path, threads)
+        if delegate == "cpu-fp16":
+            return opened(LiteRtHalf, path, threads)
         return opened(partial(LiteRt, xnnpack=delegate == "cpu"), path, threads)
     if suffix == ".mlpackage":
         from converters.runtimes.coreml import CoreMl

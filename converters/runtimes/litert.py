@@ -10,6 +10,7 @@ import ctypes
 import os
 import weakref
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -102,35 +103,15 @@ def _quiet_exit() -> None:
     atexit.register(os.dup2, os.open(os.devnull, os.O_WRONLY), 2)
 
 
-class LiteRtGpu:
-    """A TFLite model on LiteRT's GPU accelerator: a GPU with Vulkan, or its emulation in software.
+class _Compiled:
+    """A TFLite model as LiteRT's newer API, ``CompiledModel``, runs it."""
 
-    fp32 models compute in fp32; others in the precision that the accelerator chooses, as in an app. What it does not
-    take runs on the CPU, as in an app that asks for both; ``engine`` says so, and which ops published rules exclude.
-    """
+    def __init__(self, path: Path, **options: Any) -> None:
+        """``options`` are those of LiteRT's ``Options``."""
+        from ai_edge_litert.compiled_model import CompiledModel, Options
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        try:
-            from ai_edge_litert.compiled_model import CompiledModel, GpuOptions, HardwareAccelerator, Options
-        except ImportError:
-            raise ExportError(
-                "LiteRT's GPU accelerator is not installed",
-                expected="the package ai-edge-litert, 2.1 or newer",
-                next_step="pip install ai-edge-litert",
-            ) from None
-        from importlib.metadata import version
-
-        # Not at the top: it needs ai-edge-litert, and tflite_runtime runs models on the CPU without it.
-        from converters.tflite import builder as fb
-        from converters.tflite.placement import ML_DRIFT, estimate
-
-        device, data = _vulkan_device(), path.read_bytes()
-        model = fb.read(data)
-        whole = not any(tensor.type == fb.TensorType.FLOAT16 for tensor in model.subgraphs[0].tensors)
-        either = HardwareAccelerator.GPU | HardwareAccelerator.CPU
-        options = Options(hardware_accelerators=either, gpu_options=GpuOptions(enforce_f32=whole))
         with native_stderr(stdout=True):
-            model = CompiledModel.from_file(str(path), options=options)
+            model = CompiledModel.from_file(str(path), options=Options(**options))
             self.fully_accelerated = bool(model.is_fully_accelerated())
             signature = next(iter(model.get_signature_list()))
             details = model.get_input_tensor_details(signature), model.get_output_tensor_details(signature)
@@ -140,11 +121,6 @@ class LiteRtGpu:
             del model
         weakref.finalize(self, _release, self._held)
         _quiet_exit()
-        share = ""
-        if not self.fully_accelerated:
-            reasons = "; ".join(f"{count}: {why}" for why, count in estimate(data, ML_DRIFT).excluded.items())
-            share = f", partly on the CPU ({reasons or 'no published rule says which ops'})"
-        self.engine = f"LiteRT {version('ai-edge-litert')} GPU ({device}){share}"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -157,3 +133,64 @@ class LiteRtGpu:
             model.run_by_index(0, [source], [target])
             found = target.read(self.size[0] * self.size[1], self._ports.out_dtype)
         return self._ports.decode(np.asarray(found).reshape(1, *self.size, 1))
+
+
+def _require(name: str, what: str, oldest: str) -> None:
+    """Raise ExportError where LiteRT's ``compiled_model`` has no ``name``."""
+    try:
+        getattr(import_module("ai_edge_litert.compiled_model"), name)
+    except (ImportError, AttributeError):
+        raise ExportError(
+            f"{what} is not installed",
+            expected=f"the package ai-edge-litert, {oldest} or newer",
+            next_step="pip install ai-edge-litert",
+        ) from None
+
+
+class LiteRtGpu(_Compiled):
+    """A TFLite model on LiteRT's GPU accelerator: a GPU with Vulkan, or its emulation in software.
+
+    fp32 models compute in fp32; others in the precision that the accelerator chooses, as in an app. What it does not
+    take runs on the CPU, as in an app that asks for both; ``engine`` says so, and which ops published rules exclude.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        _require("GpuOptions", "LiteRT's GPU accelerator", "2.1")
+        from importlib.metadata import version
+
+        from ai_edge_litert.compiled_model import GpuOptions, HardwareAccelerator
+
+        # Not at the top: it needs ai-edge-litert, and tflite_runtime runs models on the CPU without it.
+        from converters.tflite import builder as fb
+        from converters.tflite.placement import ML_DRIFT, estimate
+
+        device, data = _vulkan_device(), path.read_bytes()
+        whole = not any(tensor.type == fb.TensorType.FLOAT16 for tensor in fb.read(data).subgraphs[0].tensors)
+        either = HardwareAccelerator.GPU | HardwareAccelerator.CPU
+        super().__init__(path, hardware_accelerators=either, gpu_options=GpuOptions(enforce_f32=whole))
+        share = ""
+        if not self.fully_accelerated:
+            reasons = "; ".join(f"{count}: {why}" for why, count in estimate(data, ML_DRIFT).excluded.items())
+            share = f", partly on the CPU ({reasons or 'no published rule says which ops'})"
+        self.engine = f"LiteRT {version('ai-edge-litert')} GPU ({device}){share}"
+
+
+# TFLITE_XNNPACK_DELEGATE_FLAG_FORCE_FP16 (google-ai-edge/LiteRT, tflite/delegates/xnnpack/xnnpack_delegate.h).
+_FORCE_FP16 = 4
+
+
+class LiteRtHalf(_Compiled):
+    """A TFLite model in fp16 arithmetic on the CPU: what a CPU that has it does with a file that asks for it.
+
+    XNNPACK rounds weights and every op's result to fp16; within an op each CPU's kernels round in their own way.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        _require("CpuOptions", "a LiteRT that can run XNNPACK in fp16", "2.3")
+        from importlib.metadata import version
+
+        from ai_edge_litert.compiled_model import CpuOptions, HardwareAccelerator
+
+        cpu = CpuOptions(num_threads=threads or 0, xnnpack_flags=_FORCE_FP16)
+        super().__init__(path, hardware_accelerators=HardwareAccelerator.CPU, cpu_options=cpu)
+        self.engine = f"LiteRT {version('ai-edge-litert')} in fp16"

@@ -151,9 +151,9 @@ class _Tflite:
     def __init__(self, path: Path, threads: int | None, *, delegate: Delegate) -> None:
         from converters.tflite.interpreter import interpreter
 
-        if delegate == "gpu":
+        if delegate not in ("cpu", "builtin"):
             raise ExportError(
-                f"{path.name} has ports that are not this toolkit's, and only such run on the GPU here",
+                f"{path.name} has ports that are not this toolkit's, and only such run with {delegate} here",
                 where="`delegates`",
                 expected="cpu or builtin",
             )

@@ -292,7 +292,7 @@ class Builder:
         return len(self.model.buffers) - 1
 
     def add_metadata(self, name: str, data: bytes) -> None:
-        """Let the model carry data that no engine reads."""
+        """Let the model carry data beside its graph."""
         item = schema.MetadataT()
         item.name, item.buffer = name.encode(), self._add_buffer(np.frombuffer(data, np.uint8))
         self.model.metadata = [*(self.model.metadata or []), item]

@@ -26,14 +26,20 @@ _KEPT_WHOLE = 4096
 """Elements up to which such weights stay fp32; larger ones become fp16."""
 
 
-def fp16_weights(fp32: bytes) -> bytes:
+# google-ai-edge/LiteRT, tflite/converter/tools/optimize/reduced_precision_metadata.h. XNNPACK wants fp16 sums to be
+# allowed as well (xnnpack_delegate.cc, Subgraph::Create).
+PRECISION_KEY, FP16_WITH_FP16_SUMS = "reduced_precision_support", b"fp16accfp16"
+
+
+def fp16_weights(fp32: bytes, *, cpu_fp16: bool = False) -> bytes:
     """The same graph with its large convolution and matrix weights stored as fp16.
 
     Given:  CONV_2D(x, weight: fp32)
     Result: DEQUANTIZE(weight: fp16) -> CONV_2D(x, _)
 
     XNNPACK and the GPU delegates fold the DEQUANTIZE when they load the model: fp32 arithmetic on
-    a CPU, fp16 on a GPU. Raises ExportError when a weight is beyond fp16's range.
+    a CPU, fp16 on a GPU. ``cpu_fp16``: XNNPACK computes in fp16, too, on a CPU that has such arithmetic (ARM's since
+    v8.2). Raises ExportError when a weight is beyond fp16's range.
     """
     builder = fb.Builder(fb.read(fp32))
     weights = {
@@ -47,6 +53,8 @@ def fp16_weights(fp32: bytes) -> bytes:
         if array is not None and array.dtype == np.float32 and array.size > _SMALL:
             unpacking.append(_as_fp16(builder, index))
     builder.graph.operators = unpacking + list(builder.graph.operators)
+    if cpu_fp16:
+        builder.add_metadata(PRECISION_KEY, FP16_WITH_FP16_SUMS)
     return builder.write()
 
 

@@ -62,6 +62,13 @@ class ExportOptions:
             "converter (needs an extra)."
         ),
     ] = "direct"
+    cpu_fp16: Annotated[
+        bool,
+        typer.Option(
+            "--cpu-fp16",
+            help="Let the fp16 TFLite file ask CPUs with fp16 arithmetic to use it; the matte is coarser there.",
+        ),
+    ] = False
     coreml_io: Annotated[
         CoreMlPorts,
         typer.Option(
@@ -139,6 +146,7 @@ class ExportOptions:
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,
             converter=self.converter,
+            cpu_fp16=self.cpu_fp16,
             coreml_io=self.coreml_io,
             coreml_target=self.coreml_target,
             coreml_norms=self.coreml_norms,

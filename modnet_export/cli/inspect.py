@@ -57,6 +57,8 @@ def inspect(options: InspectOptions) -> None:
             f"{summary.delegate} runs {summary.delegated_ops} of {total} ops ({share:.0%}) "
             f"in {summary.partitions} partition(s)",
         )
+    if summary.reduced_precision is not None:
+        table.add_row("precision", f"{escape(summary.reduced_precision)} on CPUs that have it, else float32")
     if options.placement:
         for each in summary.placement:
             table.add_row("placement", escape(str(each)))

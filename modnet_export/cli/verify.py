@@ -48,7 +48,8 @@ class VerifyOptions:
         str,
         typer.Option(
             "--delegate",
-            help="What runs TFLite models, separated by commas: cpu (XNNPACK), builtin (LiteRT's own kernels), gpu.",
+            help="What runs TFLite models, separated by commas: cpu (XNNPACK), cpu-fp16 (XNNPACK in fp16, for fp16 "
+            "files), builtin (LiteRT's own kernels), gpu.",
         ),
     ] = "cpu"
     tolerance: ToleranceOption = None

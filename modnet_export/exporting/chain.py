@@ -106,7 +106,7 @@ class Chain:
         if row.precision == "fp32":
             return data
         if row.precision == "fp16":
-            return fp16_weights(data)
+            return fp16_weights(data, cpu_fp16=self._request.cpu_fp16)
         arithmetic: Literal["float", "dynamic"] = "float" if row.precision == "int8-weights" else "dynamic"
         return int8_weights(
             data, self._statistics(tuning), arithmetic, bits=4 if row.precision == "int4-weights" else 8

@@ -15,7 +15,7 @@ from modnet_export.record.choices import Format, InputRange, Precision
 from modnet_export.record.contract import Contract, Size
 from modnet_export.record.files import writable_folder
 from modnet_export.record.measures import Tolerance
-from modnet_export.record.recipes import RECIPES, Recipe
+from modnet_export.record.recipes import CPU_FP16, RECIPES, Recipe
 from modnet_export.verifying.tolerances import ToleranceChanges
 
 # A side above this gets a warning for Core ML.
@@ -36,6 +36,8 @@ class ExportRequest:
     tune: Tuning | None = None
     converter: Converter = "direct"
     """Who writes the TFLite files that everything with int8 begins with, too."""
+    cpu_fp16: bool = False
+    """Let the fp16 TFLite file ask CPUs with fp16 arithmetic to use it. It is judged in that arithmetic."""
     coreml_io: CoreMlPorts = "image"
     coreml_target: CoreMlTarget = "iOS16"
     coreml_norms: CoreMlNorms = "auto"
@@ -78,6 +80,12 @@ class ExportRequest:
     def check(self) -> None:
         """Raise ExportError for what would end the export later: an unknown name, a target, a folder of photographs."""
         rows = self.recipes()
+        if self.cpu_fp16 and not any(map(self.asks_for_fp16, rows)):
+            raise ExportError(
+                "there is no file that could ask for fp16 arithmetic",
+                where="`cpu_fp16`",
+                expected="tflite among `formats` and fp16 among `precisions`",
+            )
         self.tolerances.require_known(rows)
         if self.converter == "tensorflow":
             needs("tensorflow", extra="tensorflow")
@@ -94,6 +102,10 @@ class ExportRequest:
             representative.photographs(self.calibration)
         writable_folder(self.out)
 
+    def asks_for_fp16(self, row: Recipe) -> bool:
+        """Whether an artefact asks CPUs with fp16 arithmetic to use it."""
+        return self.cpu_fp16 and row.runs_on("cpu-fp16")
+
     def contract(self, row: Recipe) -> Contract:
         """What an artefact takes and gives."""
         ports: CoreMlPorts = self.coreml_io if row.format == "coreml" else "multiarray"
@@ -106,6 +118,8 @@ class ExportRequest:
         The two must not contradict each other: one photograph may have twice the mean of all.
         """
         limits = row.limits(images=row.format == "coreml" and self.coreml_io == "image")
+        if self.asks_for_fp16(row):
+            limits = CPU_FP16
         if budget is not None:
             asked = 2 * budget.limits.get("mad", 0.0)
             limits = limits.model_copy(update={"mad": max(limits.mad or 0.0, asked)})

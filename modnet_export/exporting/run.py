@@ -91,7 +91,7 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
     limits = request.tolerance(row, None if searched is None else Budget.parse(searched.budget))
     parity: tuple[Measurement, ...] = ()
     try:
-        runtime = open_runtime(path)
+        runtime = open_runtime(path, delegate="cpu-fp16" if request.asks_for_fp16(row) else "cpu")
         engine = runtime.engine
         parity = measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits)
     except CrashedError as error:  # the other artefacts have their rows
@@ -108,6 +108,7 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         sha256=sha256(path),
         contract=request.contract(row),
         tolerance=limits,
+        cpu_fp16=request.asks_for_fp16(row),
         engine=engine,
         parity=parity,
         search=searched,

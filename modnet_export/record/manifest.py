@@ -76,6 +76,8 @@ class PlacementRecord(Strict):
     """Kernels for one image."""
     bytes_moved: int | None
     """What they read and write for one image."""
+    added: dict[str, int] = Field(default_factory=dict)
+    """How many of those kernels no op of the file asks for, by what they do."""
 
 
 class Artefact(Strict):
@@ -93,6 +95,8 @@ class Artefact(Strict):
     sha256: Sha256
     contract: Contract
     tolerance: Tolerance
+    cpu_fp16: bool = False
+    """Whether it asks CPUs with fp16 arithmetic to use it (TFLite, with XNNPACK)."""
     engine: str
     """What ran it for ``parity``; a Core ML package is ``evaluated`` or ``predicted``, never just run."""
     parity: tuple[Measurement, ...]

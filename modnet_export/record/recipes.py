@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from converters.choices import Tuning
+from converters.choices import Delegate, Tuning
 from converters.diagnose import EXACT_DB
 from modnet_export.record.choices import Format, Precision, Stage
 from modnet_export.record.measures import Tolerance
@@ -52,6 +52,11 @@ class Recipe:
         """Whether the artefact is judged on the input of that name; the built-in noise is called ``NOISE``."""
         return self.judged_on_noise or input_name != NOISE
 
+    def runs_on(self, delegate: Delegate) -> bool:
+        """Whether a delegate runs the artefact; XNNPACK in fp16 is for what is written for fp16."""
+        litert = self.format == "tflite" and (delegate != "cpu-fp16" or self.precision == "fp16")
+        return delegate == "cpu" or litert
+
     @property
     def searched(self) -> bool:
         """Whether a search within a budget runs for it."""
@@ -82,6 +87,8 @@ _FP32, _FP16 = Tolerance(noise_ratio=8), Tolerance(mad=1e-3)
 # the largest difference, nearly the largest, and the edges have limits too. Of 36 framed portraits at 256x256 the worst
 # had a mean of 1.3e-3, 0.035 at 99.9 %, 0.044 at most and 4.1e-3 at the edges; the photo at 96x128, 0.054 at most.
 _ML_FP16 = Tolerance(mad=4e-3, p999=0.07, max_abs_difference=0.08, edge_mad=1.5e-2)
+CPU_FP16 = Tolerance(mad=5e-3)
+"""In place of its recipe's, for a TFLite file that CPUs compute in fp16."""
 # Three times what int8 may cost on average; 5.1e-3 was the most (int8-dynamic).
 _INT8 = Tolerance(mad=5.4e-3)
 # Of twelve of those portraits the worst had 5.5e-3, 0.15, 0.17 and 0.018.

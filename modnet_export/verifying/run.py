@@ -200,7 +200,7 @@ def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -
     for artefact in recorded.artefacts:
         judged_on = tuple(item for item in inputs if artefact.recipe.judged_on(item.name))
         for delegate in request.delegates:
-            if delegate == "cpu" or artefact.format == "tflite":
+            if artefact.recipe.runs_on(delegate):
                 unit: ComputeUnit = request.compute_unit if artefact.format == "coreml" else "ALL"
                 path = (request.dist / artefact.file).resolve()
                 candidate = Candidate(artefact.file, path, artefact.sha256, delegate, unit)
@@ -209,7 +209,7 @@ def _ways(request: VerifyRequest, recorded: Manifest, inputs: Sequence[Input]) -
         raise ExportError(
             f"nothing in {request.dist} runs on {' or '.join(request.delegates)}",
             where="`delegates`",
-            expected="cpu, which runs every file, or a .tflite file: builtin and gpu are LiteRT's",
+            expected="cpu, which runs every file, or a .tflite file, for cpu-fp16 one of fp16: all others are LiteRT's",
             next_step="add cpu to `delegates`",
         )
     return tuple(found)

@@ -69,6 +69,21 @@ def test_arm64_integer_kernels_give_the_matte_of_this_machine_s(integer_plan, cp
 
 
 @needs_arm64
+@pytest.mark.slow
+@pytest.mark.parametrize(("cpu", "least", "most"), [("cortex-a53", 0, 1e-5), ("cortex-a76", 1e-3, 0.03)])
+def test_a_file_that_asks_for_fp16_has_it_where_the_cpu_does(asking_for_fp16, cpu, least, most):
+    """26 November 2026: 4e-8 and 0.0102."""
+    recorded = manifest.load(asking_for_fp16)
+    (item,) = [item for item in recorded.artefacts if item.cpu_fp16]
+    image_nhwc = inputs.builtin()[0].load(recorded.size)[0]
+    in_fp32 = open_runtime(asking_for_fp16 / "modnet_fp32.tflite").run(image_nhwc)
+    sample = Sample("photo", image_nhwc, in_fp32)
+    one = Plan((Subject.of(item, asking_for_fp16),), image_nhwc, samples=(sample,))
+    (found,) = session.measure([qemu.QemuTarget(cpu)], one, Record()).parity
+    assert least <= found.mad < most
+
+
+@needs_arm64
 def test_cpu_that_qemu_does_not_know_is_refused_with_those_it_does(plan):
     with pytest.raises(ExportError, match="QEMU has no CPU 'cortex-x99'") as refused:
         session.measure([qemu.QemuTarget("cortex-x99")], plan, Record())

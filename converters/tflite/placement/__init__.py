@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from converters.tflite.placement.accelerator import Accelerator, estimate, estimates
 from converters.tflite.placement.ml_drift import GPU_DELEGATE, ML_DRIFT
+from converters.tflite.placement.npu import MEDIATEK, QUALCOMM
 from converters.tflite.placement.xnnpack import XNNPACK_FP32
 
-__all__ = ["ACCELERATORS", "GPU_DELEGATE", "ML_DRIFT", "XNNPACK_FP32", "Accelerator", "estimate", "estimates"]
+__all__ = [
+    "ACCELERATORS",
+    "GPU_DELEGATE",
+    "MEDIATEK",
+    "ML_DRIFT",
+    "QUALCOMM",
+    "XNNPACK_FP32",
+    "Accelerator",
+    "estimate",
+    "estimates",
+]
 
-ACCELERATORS: tuple[Accelerator, ...] = (ML_DRIFT, GPU_DELEGATE, XNNPACK_FP32)
+ACCELERATORS: tuple[Accelerator, ...] = (ML_DRIFT, GPU_DELEGATE, XNNPACK_FP32, QUALCOMM, MEDIATEK)
 """Those whose rules are known here."""

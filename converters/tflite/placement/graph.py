@@ -22,6 +22,8 @@ class Tensor:
     constant: bool
     scales: int
     """How many scales it is quantized with; 0: not quantized."""
+    unpacked: bool = False
+    """Whether it is a constant that an op of the file turns into float32."""
 
     @property
     def elements(self) -> int:
@@ -60,7 +62,7 @@ class Op:
 class Graph:
     ops: tuple[Op, ...]
     unpacking: tuple[Op, ...]
-    """Those that compute no activation: DEQUANTIZE of a weight. An accelerator does so when it loads the model."""
+    """Those that compute no activation: DEQUANTIZE of a weight. Most accelerators do so when they load the model."""
     outputs: frozenset[int]
     """The indices of the tensors that the model gives."""
 
@@ -86,7 +88,7 @@ def read(data: bytes) -> Graph:
         unpacks = bool(inputs) and all(item.constant for item in inputs)
         if unpacks:
             for index in map(int, op.outputs):
-                tensors[index] = Tensor(index, tensor(index).shape, inputs[0].kind, True, inputs[0].scales)
+                tensors[index] = Tensor(index, tensor(index).shape, inputs[0].kind, True, inputs[0].scales, True)
         second = fb.constant(model, graph.tensors[op.inputs[1]]) if len(op.inputs) > 1 and op.inputs[1] >= 0 else None
         version = int(model.operatorCodes[op.opcodeIndex].version)
         outputs = tuple(tensor(int(index)) for index in op.outputs)

@@ -282,7 +282,7 @@ def _ways(
     for item in files:
         judged_on = tuple(one for one in inputs if item.recipe.judged_on(one.name))
         for delegate in request.delegates:
-            if delegate == "cpu" or item.format == "tflite":
+            if item.recipe.runs_on(delegate):
                 unit: ComputeUnit = request.compute_unit if item.format == "coreml" else "ALL"
                 candidate = Candidate(item.file, item.path, item.sha256, delegate, unit, item.read)
                 found.append((item, Trial(candidate, judged_on)))

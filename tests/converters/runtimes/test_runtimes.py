@@ -87,3 +87,11 @@ def test_reading_a_file_without_litert_says_what_to_install(dist, monkeypatch):
     monkeypatch.delattr("converters.tflite.builder")
     with pytest.raises(ExportError, match="pip install ai-edge-litert"):
         inspect(dist / "modnet_fp32.tflite")
+
+
+@pytest.mark.parametrize(("delegate", "oldest"), [("gpu", "2.1"), ("cpu-fp16", "2.3")])
+def test_a_litert_without_compiled_models_says_what_to_install(tmp_path, monkeypatch, delegate, oldest):
+    (tmp_path / "model.tflite").write_bytes(b"not read")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.compiled_model", None)
+    with pytest.raises(ExportError, match=f"is not installed(?s:.*)ai-edge-litert, {oldest}"):
+        open_runtime(tmp_path / "model.tflite", delegate=delegate)

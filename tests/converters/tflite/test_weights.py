@@ -11,7 +11,7 @@ from converters.tflite import builder as fb
 from converters.tflite.convert import convert
 from converters.tflite.convolutions import convolutions
 from converters.tflite.moments import collect
-from converters.tflite.weights import fp16_weights, int8_weights
+from converters.tflite.weights import PRECISION_KEY, fp16_weights, int8_weights
 from tests.converters.lowered import interpreter
 from tests.converters.tflite.networks import operators, run, small_network, smooth, tflite
 from tests.graphs import model, node
@@ -98,3 +98,19 @@ class TestFp16Weights:
         )
         with pytest.raises(ExportError, match="65504"):
             fp16_weights(convert(ir.from_proto(proto)))
+
+
+@pytest.mark.long
+def test_a_file_asks_for_fp16_arithmetic_as_tensorflows_do():
+    tensorflow = pytest.importorskip("tensorflow")
+    spec = tensorflow.TensorSpec([1, 4], tensorflow.float32)
+    function = tensorflow.function(tensorflow.nn.relu, input_signature=[spec]).get_concrete_function()
+    converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([function])
+    converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tensorflow.float16]
+    converter.target_spec._experimental_supported_accumulation_type = tensorflow.dtypes.float16
+    theirs = fb.read_metadata(fb.read(converter.convert()), PRECISION_KEY)
+    data = tflite(small_network(np.random.default_rng(0)))
+    assert theirs is not None
+    assert fb.read_metadata(fb.read(fp16_weights(data, cpu_fp16=True)), PRECISION_KEY) == theirs
+    assert fb.read_metadata(fb.read(fp16_weights(data)), PRECISION_KEY) is None

@@ -233,6 +233,7 @@ def test_the_usual_budget_is_widened_with_a_warning_where_8_bit_weights_alone_br
         (["--precisions", "int8-mixed", "--budget", "mad=0.1"], "'mad=0.1' is not a bound"),
         (["--precisions", "fp32", "--budget", "mad<=0.1"], "there is nothing to search for"),
         (["--precisions", "int8-weights", "--pareto", "x.png"], "there is nothing to search for"),
+        (["--precisions", "fp32", "--cpu-fp16"], "there is no file that could ask for fp16"),
     ],
 )
 def test_mistakes_are_one_clear_error(arguments, message, capsys, tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.diagnose.inspection import inspect
 from converters.errors import CheckFailedError, ExportError
 from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
 from modnet_export.images.inputs import images
@@ -99,6 +100,21 @@ def test_export_gives_the_same_artefacts_again(dist, tmp_path):
 def test_tune_is_followed_by_every_optimised_artefact(tmp_path, tune):
     manifest = export(request(tmp_path / "dist", tune=tune))
     assert [item.tuning for item in manifest.artefacts] == [None, tune]
+
+
+def test_a_file_that_asks_for_fp16_arithmetic_is_judged_in_it(asking_for_fp16):
+    fp32, fp16 = manifests.load(asking_for_fp16).artefacts
+    assert (fp32.cpu_fp16, fp16.cpu_fp16) == (False, True)
+    assert "in fp16" in fp16.engine
+    assert max(item.mad for item in fp16.parity) > 1e-3 > max(item.mad for item in fp32.parity)
+    assert inspect(asking_for_fp16 / fp16.file).reduced_precision == "fp16accfp16"
+
+
+def test_the_coarser_arithmetic_has_a_limit_of_its_own(tmp_path):
+    """Which it misses at 96x128."""
+    asked = {"formats": ("tflite",), "precisions": ("fp16",), "size": Size(height=96, width=128)}
+    with pytest.raises(CheckFailedError, match=r"modnet_fp16\.tflite.*0\.005"):
+        export(request(tmp_path / "dist", cpu_fp16=True, **asked))
 
 
 def test_users_onnx_is_exported_and_verified(dist, tmp_path):
