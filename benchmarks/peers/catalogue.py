@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.peers.environments import requirements
 
 PLAIN, OPTIMISED, WEIGHTS = "dist/modnet_fp32.onnx", "dist/modnet_opt_fp32.onnx", "weights.safetensors"
-"""What everything is converted from, below the work folder: the network as it was exported, and its weights for torch."""
+"""What everything is converted from, below the work folder: the network as exported, and its weights for torch."""
 PRODUCT = "matrix product"
 """What rates are compared with: numpy's product of two square float32 matrices."""
 PRODUCT_SIDE = 1536

@@ -12,7 +12,7 @@ from benchmarks.peers.converting import Conversion, Cost, cost, word
 # As they ended with the network as it was released.
 SAID = {
     "Traceback (most recent call last):\nValueError: no\n\n": "ValueError: no",
-    "loc(...): error: 'tfl.mul' op operands differ\nnote: see current operation\n": "loc(...): error: 'tfl.mul' op operands differ",
+    "loc(1): error: operands differ\nnote: see the operation\n": "loc(1): error: operands differ",
     "Killed\n": "Killed",
     "": "no word",
 }

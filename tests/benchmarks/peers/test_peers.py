@@ -86,5 +86,7 @@ def test_a_peer_imports_our_packages_and_nothing_else_of_this_environment(tmp_pa
 def test_a_python_that_is_not_here_is_asked_for(monkeypatch):
     monkeypatch.setattr("benchmarks.peers.environments.PYTHONS", {"onnx2tf": "3.99"})
     assert interpreter("mnn") == Path(sys.executable)
-    with pytest.raises(ExportError, match=r"onnx2tf needs Python 3\.99: install it, so that `python3\.99` is on the path"):
+    with pytest.raises(
+        ExportError, match=r"onnx2tf needs Python 3\.99: install it, so that `python3\.99` is on the path"
+    ):
         interpreter("onnx2tf")

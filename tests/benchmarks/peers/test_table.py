@@ -59,7 +59,7 @@ def test_what_does_not_convert_or_run_is_a_row_with_its_own_word():
 
 
 def test_sessions_are_pooled_and_their_conditions_told():
-    slow = replace(ONE, load=(0.5, 7.0), samples_ms={name: (500.0,) * 4 for name in ONE.samples_ms})
+    slow = replace(ONE, load=(0.5, 7.0), samples_ms=dict.fromkeys(ONE.samples_ms, (500.0,) * 4))
     text = table(ROWS, CONVERSIONS, [ONE, slow, TWO], 1.0)
     assert rows_of(text)["ours"][0] == "500 / 90"
     for said in ("25 November 2026 to 26 November 2026", "load average 0.2 to 7.0", "5 rounds in 2 session(s) on 1"):

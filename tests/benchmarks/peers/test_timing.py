@@ -30,6 +30,6 @@ def test_the_time_is_up_between_rounds_and_never_before_the_first(monkeypatch):
 def test_a_rest_comes_before_every_turn_and_is_not_timed(monkeypatch):
     order = []
     monkeypatch.setattr(time, "sleep", order.append)
-    monkeypatch.setattr(time, "perf_counter", lambda: order.append("clock") or 0.0)
+    monkeypatch.setattr(time, "perf_counter", lambda: order.append("clock") or float(len(order)))
     interleaved(calls_of(order, "A"), rounds=1, warmup_rounds=0, conditions={}, rest_s=0.5)
     assert order == ["clock", 0.5, "clock", "A", "clock"]
