@@ -99,6 +99,6 @@ def _conditions(pooled: Sequence[_Pooled], gflop: float) -> str:
         f"Conditions: {found['cpu']}, {found['cpus']} cores, {found['system']}; {when}; load average {min(loads):.1f} "
         f"to {max(loads):.1f}; {found['size']}, fp32; LiteRT {found['ai-edge-litert']}, ONNX Runtime "
         f'{found["onnxruntime"]}; {rounds}. Pairs are medians / minima. "Of product" is the time of the network\'s '
-        f"{gflop:.1f} GFLOP, as it was exported, at the rate of numpy {found['numpy']}'s product of two matrices of side "
+        f"{gflop:.1f} GFLOP, as exported, at the rate of numpy {found['numpy']}'s product of two matrices of side "
         f"{PRODUCT_SIDE} in the same rounds ({rates} GFLOP/s), as a share of the latency."
     )
