@@ -55,7 +55,7 @@ def conversions(work: Path) -> dict[str, Conversion]:
 
 
 def convert(rows: Sequence[Peer], work: Path) -> None:
-    """Convert with every peer; what each cost is kept at once. Raises ExportError where one cannot be installed."""
+    """Convert with every peer; what each cost, or why it fails, is kept at once."""
     for row in rows:
         if row.conversion:
             found = conversions(work) | {row.name: converted(row, work)}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.peers.catalogue import Peer
 from benchmarks.peers.environments import call, python_of, script, surroundings
+from converters.errors import ExportError
 
 _AGAIN_BELOW_S, _TIMES = 60.0, 3
 _WORDS = 160
@@ -66,12 +67,14 @@ def cost(command: Sequence[object], work: Path) -> Cost | str:
 
 
 def converted(peer: Peer, work: Path) -> Conversion:
-    """Convert with one peer: three times, or once where that takes a minute. Raises ExportError without environment."""
+    """Convert with one peer, which is installed first: three times, or once where that takes a minute."""
     name, *arguments = peer.conversion
+    command: list[object] = [sys.executable, "-m", "modnet_export", *peer.conversion]
     if peer.environment:
-        command = [python_of(peer.environment, work.resolve()), script(name), *arguments]
-    else:
-        command = [sys.executable, "-m", "modnet_export", *peer.conversion]
+        try:
+            command = [python_of(peer.environment, work.resolve()), script(name), *arguments]
+        except ExportError as error:
+            return Conversion((), word(error.what))
     costs: list[Cost] = []
     while len(costs) < _TIMES and (not costs or costs[0].wall_s < _AGAIN_BELOW_S):
         found = cost(command, work)

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.peers.converting import Conversion, Cost, cost, word
+from benchmarks.peers.catalogue import Peer
+from benchmarks.peers.converting import Conversion, Cost, converted, cost, word
 
 # As they ended with the network as it was released.
 SAID = {
@@ -45,3 +46,10 @@ def test_a_command_that_fails_gives_its_word(tmp_path):
 def test_the_median_of_several_conversions_is_told():
     conversion = Conversion((Cost(9.0, 1.0, 5), Cost(1.0, 2.0, 5), Cost(2.0, 3.0, 6)))
     assert [conversion.median(field) for field in ("wall_s", "cpu_s", "peak_bytes")] == [2.0, 2.0, 5.0]
+
+
+def test_a_peer_that_cannot_be_installed_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.peers.environments.PYTHONS", {"onnx2tf": "3.99"})
+    found = converted(Peer("onnx2tf", "out.tflite", ("convert_onnx2tf", "in.onnx", "out.tflite"), "onnx2tf"), tmp_path)
+    assert found.costs == ()
+    assert found.refused.startswith("onnx2tf needs Python 3.99")
