@@ -19,7 +19,7 @@ from benchmarks import measured
 from benchmarks.peers import sessions
 from benchmarks.peers.catalogue import PLAIN, WEIGHTS, Peer, peers
 from benchmarks.peers.converting import Conversion, converted
-from benchmarks.peers.table import THREADS, table
+from benchmarks.peers.table import table
 from converters.diagnose.inspection import inspect
 from converters.errors import ExportError
 from modnet_export.record.contract import Size
@@ -36,6 +36,7 @@ def prepare(work: Path, size: Size) -> None:
     from safetensors.torch import save_file
 
     from modnet_export import ExportRequest, export
+    from modnet_export.images.inputs import builtin
     from modnet_export.model.checkpoint import resolve
     from modnet_export.model.reference import TorchReference
     from modnet_export.verifying.parity import samples
@@ -43,7 +44,7 @@ def prepare(work: Path, size: Size) -> None:
     export(ExportRequest(size=size, formats=("onnx",), precisions=("fp32",), out=work / "dist"))
     reference = TorchReference(resolve("demo"), exact=True)
     save_file({key: value.clone() for key, value in reference.modnet.state_dict().items()}, work / WEIGHTS)
-    photo, *_ = samples(reference, size)
+    (photo,) = samples(reference, size, builtin()[:1])
     np.save(work / sessions.IMAGE, photo.image_nhwc)
     np.save(work / sessions.MATTE, photo.matte_nhwc)
 
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".peers"), help="environments, models and samples (kept)")
     parser.add_argument("--size", default="512x512")
     parser.add_argument("--only", default="", help="convert those peers only whose name has this in it")
-    parser.add_argument("--threads", default=",".join(map(str, THREADS)), help="of `time` (default: %(default)s)")
+    parser.add_argument("--threads", default="1,2", help="of `time` (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=120, help="of each session (default: %(default)s)")
     options = parser.parse_args()
     unknown = [step for step in options.steps if step not in STEPS]

@@ -11,16 +11,13 @@ from benchmarks.peers.converting import Conversion
 from benchmarks.peers.sessions import Session
 from converters.errors import ExportError
 
-THREADS = (1, 2)
-
 
 class _Pooled:
     """The samples of all sessions on one number of threads."""
 
     def __init__(self, sessions: Sequence[Session], threads: int) -> None:
+        self.threads = threads
         self.sessions = [item for item in sessions if item.threads == threads]
-        if not self.sessions:
-            raise ExportError(f"there is no session on {threads} thread(s) yet: `time` makes one")
 
     def samples_ms(self, name: str) -> list[float]:
         return [value for item in self.sessions for value in item.samples_ms.get(name, ())]
@@ -51,14 +48,15 @@ def table(
 ) -> str:
     """Markdown: conditions, then one row for every peer, ours first.
 
-    ``gflop`` are the operations of the network as it was exported, in 10^9. Raises ExportError without a session on
-    each of the numbers of threads.
+    ``gflop`` are the operations of the network as it was exported, in 10^9. Raises ExportError without a session.
     """
-    pooled = [_Pooled(sessions, threads) for threads in THREADS]
+    pooled = [_Pooled(sessions, threads) for threads in sorted({item.threads for item in sessions})]
+    if not pooled:
+        raise ExportError("there is no session yet", next_step="run the step `time`")
     ours = rows[0].name
     head = ["converter; engine"]
-    for threads in THREADS:
-        head += [f"{threads} thread{'s' * (threads > 1)}, ms", "ours / it", "of product"]
+    for item in pooled:
+        head += [f"{item.threads} thread{'s' * (item.threads > 1)}, ms", "ours / it", "of product"]
     head += ["mean diff", "max diff", "conversion, wall s", "CPU s", "peak MB"]
     lines = [_conditions(pooled, gflop), "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
@@ -91,8 +89,8 @@ def _conditions(pooled: Sequence[_Pooled], gflop: float) -> str:
     when = " to ".join(dict.fromkeys(f"{day.day} {day:%B %Y}" for day in (days[0], days[-1])))
     loads = [load for item in sessions for load in item.load]
     rounds = " and ".join(
-        f"{len(pool.samples_ms(PRODUCT))} rounds in {len(pool.sessions)} session(s) on {threads} thread(s)"
-        for threads, pool in zip(THREADS, pooled, strict=True)
+        f"{len(pool.samples_ms(PRODUCT))} rounds in {len(pool.sessions)} session(s) on {pool.threads} thread(s)"
+        for pool in pooled
     )
     rates = " and ".join(f"{pool.gflops:.0f}" for pool in pooled)
     return (
