@@ -39,7 +39,7 @@ def interpreter(peer: str) -> Path:
     for python in [*_PYENV.glob(f"{wanted}.*/bin/{name}"), shutil.which(name)]:
         if python:
             return Path(python)
-    raise ExportError(f"{peer} needs Python {wanted}: install it, so that `{name}` is on the path")
+    raise ExportError(f"{peer} needs Python {wanted}: install it, so that {name} is on the path")
 
 
 def python_of(peer: str, work: Path) -> Path:

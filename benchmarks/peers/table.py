@@ -52,7 +52,7 @@ def table(
     """
     pooled = [_Pooled(sessions, threads) for threads in sorted({item.threads for item in sessions})]
     if not pooled:
-        raise ExportError("there is no session yet", next_step="run the step `time`")
+        raise ExportError("there is no session yet", next_step="run the step called time")
     ours = rows[0].name
     head = ["converter; engine"]
     for item in pooled:

@@ -87,6 +87,6 @@ def test_a_python_that_is_not_here_is_asked_for(monkeypatch):
     monkeypatch.setattr("benchmarks.peers.environments.PYTHONS", {"onnx2tf": "3.99"})
     assert interpreter("mnn") == Path(sys.executable)
     with pytest.raises(
-        ExportError, match=r"onnx2tf needs Python 3\.99: install it, so that `python3\.99` is on the path"
+        ExportError, match=r"onnx2tf needs Python 3\.99: install it, so that python3\.99 is on the path"
     ):
         interpreter("onnx2tf")
