@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmarks.tables.__main__ import documents
+from benchmarks.measured import documents
 from tests.documented import ROOT
 
 _MARKED = re.compile(r"<!-- measured: (?P<name>[^>]*?) -->\n(?P<table>.*?)<!-- end -->", re.DOTALL)

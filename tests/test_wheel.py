@@ -29,7 +29,10 @@ KOTLIN = "android_demo/matting/src/main/kotlin/io/modnet/matting"
 SWIFT = "ios_demo/MattingKit/Sources/MattingKit"
 ONLY_TESTS = {"pymatting", "numba", "llvmlite", "skimage"}
 """What only tests import: no extra brings it."""
-PEERS = ("litert-quantizer", "litert-torch", "mnn", "ncnn", "oldest-litert", "onnx2tf", "tflite-runtime")
+PEERS = (
+    "executorch", "litert-quantizer", "litert-torch", "mnn", "ncnn", "oldest-litert", "onnx2tf", "onnx2tf-1",
+    "tflite-runtime",
+)  # fmt: skip
 
 # What the code opens that is not Python, or is run as a file.
 READ = (
@@ -46,8 +49,8 @@ READ = (
     "modnet_export/ship/ios/parity_test.swift.j2",
     "modnet_export/ship/ios/mattingkit/MattingEngine.swift",
     *(f"benchmarks/peers/requirements-{peer}.txt" for peer in PEERS),
-    *(f"benchmarks/peers/convert_{peer}.py" for peer in ("litert_torch", "mnn", "ncnn", "onnx2tf")),
-    *(f"benchmarks/peers/run_{peer}.py" for peer in ("mnn", "ncnn")),
+    *(f"benchmarks/peers/convert_{peer}.py" for peer in ("executorch", "litert_torch", "mnn", "ncnn", "onnx2tf")),
+    *(f"benchmarks/peers/run_{peer}.py" for peer in ("costed", "executorch", "mnn", "model", "ncnn", "product")),
     *(f"{package}/py.typed" for package in PACKAGES),
 )
 

@@ -1,4 +1,7 @@
-"""PyTorch to TFLite with litert-torch, in its own environment: ``convert_litert_torch.py WEIGHTS OUT HEIGHT WIDTH``."""
+"""PyTorch to TFLite with litert-torch, in its own environment: ``convert_litert_torch.py WEIGHTS OUT HEIGHT WIDTH``.
+
+With ``released`` behind these, the squeeze-and-excitation block stays as it was released.
+"""
 
 # mypy: ignore-errors
 import sys
@@ -28,6 +31,7 @@ class ConvSqueezeExcitation(nn.Module):
 weights, target, height, width = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 modnet = MODNet().eval()
 modnet.load_state_dict(load_file(weights))
-modnet.lr_branch.se_block = ConvSqueezeExcitation(modnet.lr_branch.se_block.fc)
+if "released" not in sys.argv[5:]:
+    modnet.lr_branch.se_block = ConvSqueezeExcitation(modnet.lr_branch.se_block.fc)
 network = litert_torch.to_channel_last_io(ContractNetwork(modnet).eval(), args=[0], outputs=[0])
 litert_torch.convert(network, (torch.rand(1, height, width, 3),)).export(target)

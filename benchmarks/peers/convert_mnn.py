@@ -1,4 +1,4 @@
-"""ONNX to MNN with its own converter: ``convert_mnn.py ONNX OUT HEIGHT WIDTH``.
+"""ONNX to MNN with its own converter: ``convert_mnn.py ONNX OUT``.
 
 The program `mnnconvert` is not used: it reports what it converted, and installs a logging package with the first `pip`
 on the path, which may be another environment's.
@@ -9,5 +9,5 @@ import sys
 
 import _tools
 
-onnx, out = sys.argv[1:3]
+onnx, out = sys.argv[1:]
 _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", onnx, "--MNNModel", out, "--bizCode", "MNN"])

@@ -1,4 +1,4 @@
-"""ncnn in its own process: ``run_ncnn.py MODEL IMAGE THREADS MATTE``; runs once for every line on standard input."""
+"""ncnn in its own process: ``run_ncnn.py MODEL IMAGE THREADS MATTE`` (see ``serving``)."""
 
 # mypy: ignore-errors
 import sys
@@ -7,7 +7,10 @@ from pathlib import Path
 import ncnn
 import numpy as np
 
+from benchmarks.peers.serving import pin, serve
+
 model, image, threads, matte = sys.argv[1:]
+pin(int(threads))
 image_chw = np.load(image)[0].transpose(2, 0, 1).copy()
 network = ncnn.Net()
 network.opt.num_threads = int(threads)
@@ -18,11 +21,7 @@ network.load_model(str(Path(model).with_suffix(".bin")))
 def run() -> np.ndarray:
     extractor = network.create_extractor()
     extractor.input("in0", ncnn.Mat(image_chw).clone())  # it would read a borrowed array after its end
-    return np.array(extractor.extract("out0")[1])
+    return np.array(extractor.extract("out0")[1])[None].transpose(0, 2, 3, 1)
 
 
-np.save(matte, run()[None].transpose(0, 2, 3, 1))
-print("ready", flush=True)
-for _ in sys.stdin:
-    run()
-    print("done", flush=True)
+serve(run, matte)

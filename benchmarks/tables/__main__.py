@@ -1,20 +1,16 @@
-"""Measure the tables of README and ``docs/`` anew, and write each between its marks.
-
-A table stands between ``<!-- measured: NAME -->`` and ``<!-- end -->``.
-"""
+"""Measure the tables of README and ``docs/`` anew, and write each between its marks."""
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.measured import write
 from benchmarks.tables import flicker, gpu, int8, islands, others, runtimes, sizes
 from benchmarks.tables.setting import COUNT, Setting
 from converters.errors import ExportError
-from modnet_export.record.files import write_bytes
 from modnet_export.terminal.progress import stages
 
 TABLES: Mapping[str, Callable[[Setting], str]] = {
@@ -32,28 +28,6 @@ TABLES: Mapping[str, Callable[[Setting], str]] = {
     "gpu": gpu.accelerators,
     "sizes": sizes.sizes,
 }
-DOCUMENTS = ("README.md", "docs")
-_MARKED = re.compile(r"(<!-- measured: (?P<name>[^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def marked(text: str) -> list[str]:
-    """The names of the tables that a document has."""
-    return [found["name"] for found in _MARKED.finditer(text)]
-
-
-def replaced(text: str, tables: Mapping[str, str]) -> str:
-    """A document with these tables in the places that are marked for them."""
-
-    def new(found: re.Match[str]) -> str:
-        table = tables.get(found["name"])
-        return found[0] if table is None else f"{found[1]}\n{table}\n\n{found[3]}"
-
-    return _MARKED.sub(new, text)
-
-
-def documents(root: Path) -> list[Path]:
-    """README and the pages of docs."""
-    return [root / DOCUMENTS[0], *sorted((root / DOCUMENTS[1]).glob("*.md"))]
 
 
 def main() -> None:
@@ -71,10 +45,7 @@ def main() -> None:
             progress(f"measuring {name}")
             table = TABLES[name](setting)
             print(f"{name}\n\n{table}\n", flush=True)
-            for path in documents(Path()):
-                text = path.read_text(encoding="utf-8")
-                if name in marked(text):
-                    write_bytes(path, replaced(text, {name: table}).encode())
+            write(name, table, Path())
 
 
 if __name__ == "__main__":

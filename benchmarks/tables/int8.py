@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.__main__ import convert_with
+from benchmarks.peers.converting import convert_with
 from benchmarks.tables.setting import Errors, Setting
 from converters.runtimes import Image, open_runtime
 from converters.tflite import builder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.__main__ import call, python_of, script
+from benchmarks.peers.environments import call, python_of, script
 from benchmarks.tables.setting import Setting
 from converters.errors import ExportError
 from converters.runtimes import Image, open_runtime

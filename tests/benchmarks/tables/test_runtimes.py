@@ -82,7 +82,7 @@ def test_old_runtimes_run_what_is_recorded(dist_of_tflite):
 @pytest.mark.timeout(3600)
 def test_a_user_of_tflite_runtime_makes_and_verifies_mattes(dist_of_tflite, tmp_path):
     """The whole tool with numpy 1 and without ai-edge-litert, installed beside tflite-runtime."""
-    from benchmarks.peers.__main__ import python_of
+    from benchmarks.peers.environments import python_of
 
     python, work = python_of("tflite-runtime", Path(".peers").resolve()), Path(".peers").resolve()
     dist, tomllib = dist_of_tflite, pytest.importorskip("tomllib")

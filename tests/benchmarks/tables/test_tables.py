@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import measured
+from benchmarks.peers.__main__ import MARK
 from benchmarks.tables import __main__ as tables
 from benchmarks.tables.islands import compared
 from benchmarks.tables.setting import COUNT, PORTRAITS, Setting, judging
@@ -26,16 +28,16 @@ TEXT = (
 
 
 def test_a_table_is_replaced_between_its_marks_and_nothing_else():
-    found = tables.replaced(TEXT, {"int8": "| new |"})
+    found = measured.replaced(TEXT, {"int8": "| new |"})
     assert found == TEXT.replace("| old |", "| new |")
-    assert tables.replaced(found, {"int8": "| new |"}) == found
-    assert tables.replaced(TEXT, {"demo": "| new |"}) == TEXT
-    assert tables.marked(TEXT) == ["int8", "coreml"]
+    assert measured.replaced(found, {"int8": "| new |"}) == found
+    assert measured.replaced(TEXT, {"demo": "| new |"}) == TEXT
+    assert measured.marked(TEXT) == ["int8", "coreml"]
 
 
 def test_every_table_has_its_place_in_the_documents_once():
-    found = [name for path in tables.documents(ROOT) for name in tables.marked(path.read_text(encoding="utf-8"))]
-    assert sorted(found) == sorted(tables.TABLES)
+    found = [name for path in measured.documents(ROOT) for name in measured.marked(path.read_text(encoding="utf-8"))]
+    assert sorted(found) == sorted([*tables.TABLES, MARK])
 
 
 def test_an_unknown_table_is_refused(monkeypatch, capsys):

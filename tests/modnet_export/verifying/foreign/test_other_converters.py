@@ -20,7 +20,7 @@ def test_a_file_of_another_converter_passes(peer, small_onnx, modnet, tmp_path):
     import onnx
     from safetensors.torch import save_file
 
-    from benchmarks.peers.__main__ import convert_with
+    from benchmarks.peers.converting import convert_with
 
     work = Path(".peers")
     work.mkdir(exist_ok=True)
