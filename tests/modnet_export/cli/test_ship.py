@@ -95,7 +95,7 @@ def test_json_is_the_whole_plan(run, world):
         (["nowhere", "--model", "dist/modnet_fp16.tflite"], "there is no folder nowhere"),
         (["dist", "--model", "dist/modnet_fp16.tflite"], "is not an Android app's project"),
         (["my app"], "--model dist/modnet_fp16.tflite"),
-        (["my app", "--model", "dist/nothing.tflite"], "no TFLite model of this export"),
+        (["my app", "--model", "dist/nothing.tflite"], "not a TFLite model of this export"),
         (["my app", "--model", "my app/x.tflite"], "my app holds no manifest.json"),
         (["my app", "--model", "dist/modnet_fp16.tflite", "--module", "wear"], "there is no app module wear"),
         (["my app", "--check", "--force"], "a check changes nothing"),

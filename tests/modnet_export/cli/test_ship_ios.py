@@ -76,7 +76,7 @@ def test_json_is_the_whole_plan(run, world):
         (["nowhere", "--model", "dist/modnet_fp16.mlpackage"], "there is no folder nowhere"),
         (["dist", "--model", "dist/modnet_fp16.mlpackage"], "is not an iOS project"),
         (["my app"], "--model dist/modnet_fp16.mlpackage"),
-        (["my app", "--model", "dist/modnet_fp16.tflite"], "no Core ML model of this export"),
+        (["my app", "--model", "dist/modnet_fp16.tflite"], "not a Core ML model of this export"),
         (["my app", "--model", "dist/modnet_fp16.mlpackage", "--target", "Widget"], "there is no target Widget"),
         (["my app", "--model", "dist/modnet_fp16.mlpackage", "--kit", "dist"], "where:    --kit"),
         (["my app", "--check", "--apply"], "a check changes nothing"),

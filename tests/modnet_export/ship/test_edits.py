@@ -139,7 +139,7 @@ def test_a_file_that_is_no_utf8_is_refused(tmp_path):
 def test_an_edit_is_no_success_where_it_is_not_found_again(tmp_path, monkeypatch):
     """Whatever goes wrong in putting lines into a file, a file that lacks them is never written."""
     monkeypatch.setattr(edits, "_inserted", lambda text, edit: text)
-    with pytest.raises(ExportError, match="not found there"):
+    with pytest.raises(ExportError, match="not found in it"):
         applied(Project(project(tmp_path)))
 
 

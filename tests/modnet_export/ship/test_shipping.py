@@ -221,9 +221,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("model", "words"),
         [
-            ("modnet_fp32.onnx", "no TFLite model of this export"),
-            ("nothing.tflite", "no TFLite model of this export"),
-            ("golden_image.png", "no TFLite model of this export"),
+            ("modnet_fp32.onnx", "not a TFLite model of this export"),
+            ("nothing.tflite", "not a TFLite model of this export"),
+            ("golden_image.png", "not a TFLite model of this export"),
         ],
     )
     def test_of_models_is_one_message(self, shipped, model, words):
