@@ -39,8 +39,8 @@ class Gpu:
         allowed = self.precision == "auto" or (self.precision, which) == ("fp16", "tflite")
         # No flag of either tool asks for FP16_WITH_FP32_ACCUM, as an app can (litert/tools/benchmark_litert_model.cc:
         # auto, fp16 or fp32; tflite/delegates/gpu/delegate.cc: is_precision_loss_allowed puts latency first).
-        sums = "" if self.precision == "fp32" else ", sums too"
-        found: dict[str, str] = {"precision": ("fp16 allowed" if allowed else str(self.precision)) + sums}
+        precision = "fp16 allowed" if allowed else str(self.precision)
+        found: dict[str, str] = {"precision": precision, "sums": precision}
         return found | ({"asked for": self.backend} if self.backend else {})
 
     def flags(self, which: Kind) -> dict[str, object]:
