@@ -37,7 +37,10 @@ class Gpu:
             return {}
         # TFLite's tool can only allow fp16, not ask for it.
         allowed = self.precision == "auto" or (self.precision, which) == ("fp16", "tflite")
-        found: dict[str, str] = {"precision": "fp16 allowed" if allowed else str(self.precision)}
+        # No flag of either tool asks for FP16_WITH_FP32_ACCUM, as an app can (litert/tools/benchmark_litert_model.cc:
+        # auto, fp16 or fp32; tflite/delegates/gpu/delegate.cc: is_precision_loss_allowed puts latency first).
+        precision = "fp16 allowed" if allowed else str(self.precision)
+        found: dict[str, str] = {"precision": precision, "sums": precision}
         return found | ({"asked for": self.backend} if self.backend else {})
 
     def flags(self, which: Kind) -> dict[str, object]:

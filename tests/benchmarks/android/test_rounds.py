@@ -129,6 +129,8 @@ def test_a_gpu_computes_as_it_is_asked_to(phones, run, model, form, gpu, flags, 
     (one,) = run(device, subjects=[replace(model, delegate="gpu")], form=form, gpu=gpu, blocks=1).runs
     assert {flag for flag in asked(device)[0] if re.match("--gpu[_-](precision|backend)", flag)} == set(flags)
     assert (one.conditions["precision"], one.conditions.get("asked for"), one.conditions["ran on"]) == conditions
+    # No tool has a flag for float32 sums of fp16 products.
+    assert one.conditions["sums"] == one.conditions["precision"]
 
 
 def test_a_gpu_that_another_api_reached_is_a_failure(phones, run, model):

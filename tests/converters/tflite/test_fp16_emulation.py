@@ -42,6 +42,11 @@ def test_a_long_sum_stops_growing():
     assert (emulated(sum_of_ones(4096))(np.ones((1, 6, 6, 4096), np.float32)) == 2048).all()
 
 
+def test_a_wide_sum_does_not():
+    ones = np.ones((1, 6, 6, 4096), np.float32)
+    assert (emulated(sum_of_ones(4096), wide_sums=True)(ones) == 4096).all()
+
+
 def test_other_ops_are_the_runtimes_own_rounded():
     graph = model(
         [
