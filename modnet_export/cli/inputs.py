@@ -23,7 +23,8 @@ VideoOption = Annotated[
 TruthOption = Annotated[
     Path | None,
     typer.Option(
-        help="True mattes: a dataset's folder (PPM-100, P3M, AIM), those of --images, or one for each frame of --video."
+        help="True mattes: a dataset's folder (PPM-100, P3M, AIM), those of --images, or of --video: a video or a "
+        "folder, with one for each frame."
     ),
 ]
 ConvertedOption = Annotated[

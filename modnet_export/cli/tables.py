@@ -85,27 +85,26 @@ def _limits(manifest: Manifest) -> str:
 
 
 def _say_between_frames(result: Verification) -> None:
-    names = [name for name, measure in MEASURES.items() if measure.between_frames]
-    taken = [link for link in result.links if any(link.summary(name) is not None for name in names)]
-    if not taken:
+    if not result.flickers:
         return
-    shown = table(["artefact"], map(narrow_heading, names))
-    for link in taken:
-        shown.add_row(escape(link.name), *(number(link.summary(name), "-") for name in names))
+    links = {link.name: link for link in result.links}
+    shown = table(["artefact"], [*map(narrow_heading, ("dtssd", "flicker", "warped_flicker")), "MAD"])
+    for name, along_motion, mad in result.flickers:
+        changes = [links[name].summary(measure) if name in links else None for measure in ("dtssd", "flicker")]
+        shown.add_row(escape(name), *(number(value, "-") for value in (*changes, along_motion, mad)))
     show(shown)
     say(
         "From frame to frame, means over all: dtSSD is how far the matte's change is from the reference's; flicker,\n"
-        "how much more it changes. A frozen matte has no flicker, and a dtSSD."
+        "how much more it changes (a frozen matte has no flicker, and a dtSSD); along motion, mean |p_t - p_(t-1)|,\n"
+        "the matte before being moved along the picture's motion. MAD is from the true mattes."
     )
     if result.steadiness:
-        shown = table(["against flicker"], ["flicker", "mean (MAD)"])
+        shown = table(["against flicker"], [narrow_heading("warped_flicker"), "mean (MAD)"])
         for way in result.steadiness:
             shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.2e}")
         show(shown)
-        say(
-            "Of the reference's mattes: flicker is mean |p_t - p_(t-1)|, the matte before being moved along the\n"
-            f"picture's motion; MAD is from {result.steadied_from}. `matte` takes flow, apps the one-frame delay."
-        )
+        known = f"MAD is from {result.steadied_from}"
+        say(f"Of the reference's mattes; {known}. `matte` takes flow, apps the one-frame delay.")
 
 
 def _sums(safety: Fp16Safety) -> str:
