@@ -193,11 +193,42 @@ def app_version(device: Device, package: str) -> dict[str, str]:
     return {"app version": version[1] if version else "unknown", "apk": digest[:12] or "unknown"}
 
 
-def gpu_memory_bytes(device: Device, process: str) -> int | None:
-    """What a process holds for the GPU by ``dumpsys meminfo``, which its PSS leaves out; None: it does not say."""
-    text = device.text(["dumpsys", "meminfo", process])
-    found = re.findall(r"^\s*E?GL mtrack\s+([\d.,]+)", text, re.MULTILINE)
-    return sum(int(re.sub(r"\D", "", value)) for value in found) * 1024 if found else None
+# An @ ends each answer; what the shell may not read says nothing.
+_GPU_MEMORY = (
+    'd=/sys/class/kgsl/kgsl/proc/"$0"; (cat "$d/gpumem_mapped" "$d/gpumem_unmapped"; echo @; '
+    "dumpsys gpu --gpumem; echo @; cat /sys/kernel/debug/mali0/gpu_memory; echo @; "
+    'dumpsys meminfo "$0") 2> /dev/null; true'
+)
+_MALI_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """What a process holds for the GPU, in bytes, and by whose word."""
+
+    size: int
+    source: str
+
+
+def gpu_memory(device: Device, process: str) -> GpuMemory | None:
+    """What a process holds for the GPU, by the first of these that the shell may read; None: by none.
+
+    Adreno's driver (kgsl: mapped into the process, which its PSS has as well, and not mapped); Android's service since
+    12 (gpuservice's GpuMem.cpp); Mali's driver where it tells processes apart; ``dumpsys meminfo``, which has what PSS
+    leaves out.
+    """
+    kgsl, service, mali, meminfo = (device.text(["sh", "-c", _GPU_MEMORY, process]).split("@") + [""] * 3)[:4]
+    kilobytes = [
+        re.sub(r"\D", "", value) for value in re.findall(r"^\s*E?GL mtrack\s+([\d.,]+)", meminfo, re.MULTILINE)
+    ]
+    told = {
+        "kgsl": (1, re.findall(r"\d+", kgsl)),
+        "dumpsys gpu": (1, re.findall(rf"^Proc {process} total: (\d+)", service, re.MULTILINE)),
+        "mali": (_MALI_PAGE, re.findall(rf"^ *\S+ +\(? *{process}\)? +(\d+)", mali, re.MULTILINE)),
+        "dumpsys meminfo": (1024, kilobytes),
+    }
+    sizes = ((source, unit * sum(map(int, values))) for source, (unit, values) in told.items() if values)
+    return next((GpuMemory(size, source) for source, size in sizes if size), None)
 
 
 def pss_bytes(device: Device, process: str) -> int | None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
+from operator import attrgetter
 
 import numpy as np
 
@@ -92,7 +93,9 @@ def _sampled(session: DeviceSession, subject: Subject, run: Run, *, energy: bool
         estimate, refused = _estimate(idle.readings, sampler.readings, block.mean_ms)
     gpu: dict[str, str | int] = {}
     if sampler.on_gpu:
-        gpu["gpu_memory_bytes"] = max(sampler.gpu_bytes, default=0) or "the device does not say"
+        most = max(sampler.gpu_memory, key=attrgetter("size"), default=None)
+        gpu["gpu_memory_bytes"] = most.size if most else "the device does not say"
+        gpu |= {"gpu_memory_from": most.source} if most else {}
     rails = {"power_rails_watts": found} if (found := _rails(idle.rails_mj, sampler.rails_mj)) else {}
     return replace(
         run,
@@ -182,7 +185,7 @@ class _Sampler:
     with_energy: bool
     on_gpu: bool = False
     settle_s: float = 0
-    gpu_bytes: list[int] = field(default_factory=list)
+    gpu_memory: list[facts.GpuMemory] = field(default_factory=list)
     pss_bytes: list[int] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     rails_mj: list[tuple[float, Mapping[str, float]]] = field(default_factory=list)
@@ -214,9 +217,9 @@ class _Sampler:
         if size is not None and not self._ended.is_set():
             self.pss_bytes.append(size)
         if self.on_gpu and process.isdecimal():
-            held = facts.gpu_memory_bytes(device, process)
+            held = facts.gpu_memory(device, process)
             if held is not None and not self._ended.is_set():
-                self.gpu_bytes.append(held)
+                self.gpu_memory.append(held)
         now = time.monotonic()
         if not self.with_energy or now < self._began + self.settle_s:
             return

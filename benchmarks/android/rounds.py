@@ -15,7 +15,7 @@ from benchmarks.plan import Plan, Subject
 from benchmarks.results import RAN_ON, THROTTLED, Run
 
 _STARTS_OF_APP = 5
-"""An app tells every single run, and is started so often."""
+"""An app tells every single run, and is started so often; each start is a block."""
 _BLOCK_S = 2.0
 """How long a block runs at least: clocks and schedulers need that long to settle."""
 _SUSTAINED_BLOCK_S = 30.0
@@ -40,8 +40,6 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
     if plan.sustained_minutes is not None:
         # An app tells every run of one long process; of benchmark_model's process there would be one mean.
         timing = Timing(1, plan.sustained_minutes * 60 if in_app else _SUSTAINED_BLOCK_S)
-    elif in_app:
-        timing = Timing(runs)
     sample = "one run" if in_app else f"the mean of at least {timing.runs} runs and {timing.seconds:g} s"
     begun: dict[Subject, Run] = {}
     for subject in subjects:
@@ -57,10 +55,10 @@ def _in_turn(session: DeviceSession, plan: Plan, runs: dict[Subject, Run], timin
     """Blocks of every model in turn, until each has its runs."""
     started = time.monotonic()
 
+    wanted = _STARTS_OF_APP if session.settings.app else session.settings.blocks
+
     def wants_more(run: Run) -> bool:
-        taken = (
-            len(run.samples_ms) if session.settings.app else plan.runs * (len(run.blocks) >= session.settings.blocks)
-        )
+        taken = _blocks(run) if plan.sustained_minutes is not None else plan.runs * (_blocks(run) >= wanted)
         return plan.wants_more(taken=taken, taken_ms=_busy_ms(run), elapsed_s=time.monotonic() - started)
 
     while any(wants_more(run) for run in runs.values()):
@@ -69,14 +67,18 @@ def _in_turn(session: DeviceSession, plan: Plan, runs: dict[Subject, Run], timin
             if not wants_more(before):
                 continue
             timed = plan.seconds or plan.sustained_minutes
-            total = 0 if timed else plan.runs if session.settings.app else session.settings.blocks
-            session.record.progress(session.record.run_name(subject), len(before.samples_ms), total)
+            session.record.progress(session.record.run_name(subject), _blocks(before), 0 if timed else wanted)
             run = session.retried(subject, "", partial(_step, session, plan, subject, before, timing, started))
             if run is None:
                 del runs[subject]
             else:
                 session.record.keep(run)
                 runs[subject] = run
+
+
+def _blocks(run: Run) -> int:
+    """How many there are; those of an app, but of a sustained load, have one time for all samples of each start."""
+    return len(run.blocks) or len(set(run.at_s))
 
 
 def _busy_ms(run: Run) -> float:

@@ -25,8 +25,8 @@ VideoOption = Annotated[
 TruthOption = Annotated[
     Path | None,
     typer.Option(
-        help="A folder of true mattes: a dataset (PPM-100, P3M, AIM), the mattes of --images, or one for "
-        "each frame of --video."
+        help="True mattes: the folder of a dataset (PPM-100, P3M, AIM), those of --images, or those of --video "
+        "(a grey video, or a folder with one for each frame)."
     ),
 ]
 ConvertedOption = Annotated[

@@ -85,26 +85,28 @@ def _limits(manifest: Manifest) -> str:
 
 
 def _say_between_frames(result: Verification) -> None:
-    names = [name for name, measure in MEASURES.items() if measure.between_frames]
-    taken = [link for link in result.links if any(link.summary(name) is not None for name in names)]
-    if not taken:
+    if not result.flickers:
         return
-    shown = table(["artefact"], map(narrow_heading, names))
-    for link in taken:
-        shown.add_row(escape(link.name), *(number(link.summary(name), "-") for name in names))
+    links = {link.name: link for link in result.links}
+    shown = table(["artefact"], [*map(narrow_heading, ("dtssd", "flicker", "warped_flicker")), "MAD"])
+    for name, along_motion, mad in result.flickers:
+        changes = [links[name].summary(measure) if name in links else None for measure in ("dtssd", "flicker")]
+        shown.add_row(escape(name), *(number(value, "-") for value in (*changes, along_motion, mad)))
     show(shown)
     say(
         "Means over all frames: dtSSD says how differently the matte and the reference change from frame to frame;\n"
-        "flicker says how much more the matte changes. A frozen matte has no flicker, but it has a dtSSD."
+        "flicker says how much more the matte changes. A frozen matte has no flicker, but it has a dtSSD. Flicker along\n"
+        "motion is mean |p_t - p_(t-1)|, after the previous matte was moved along the picture's motion. MAD is from the\n"
+        "true mattes."
     )
     if result.steadiness:
-        shown = table(["against flicker"], ["flicker", "mean (MAD)"])
+        shown = table(["against flicker"], [narrow_heading("warped_flicker"), "mean (MAD)"])
         for way in result.steadiness:
             shown.add_row(way.temporal, f"{way.flicker:.2e}", f"{way.mad:.2e}")
         show(shown)
         say(
-            "These are the reference's mattes. Flicker is mean |p_t - p_(t-1)|, after the previous matte was moved along\n"
-            f"the picture's motion; MAD is from {result.steadied_from}. `matte` uses flow, apps use the one-frame delay."
+            f"These are the reference's mattes; MAD is from {result.steadied_from}. `matte` uses flow, apps use the\n"
+            "one-frame delay."
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from converters.eight_bit import from_bytes, to_bytes
 from converters.errors import ExportError
 from modnet_export.images.imaging import SUFFIXES, Pixels, Placement, demo_photo, fit_image, list_images, read_image
-from modnet_export.images.video.reading import count_frames, read_frames
+from modnet_export.images.video.reading import Ascending, count_frames, read_frames
 from modnet_export.record.contract import Size
 from modnet_export.record.files import real
 from modnet_export.record.recipes import NOISE
@@ -35,7 +35,7 @@ class Input:
     follows: bool = False
     """Whether the input before it in the list is the frame before it."""
     truth: Path | None = None
-    """The true matte, of the image's own size."""
+    """The true matte, of the image's own size: an image, or a video of which it is frame ``frame``; see ``Truths``."""
 
     @property
     def key(self) -> str:
@@ -62,20 +62,43 @@ class Input:
             return noise, Placement(size.height, size.width, 0, 0, size.height, size.width)
         return fit(self.read(), size)
 
-    def read_truth(self, shape: tuple[int, int]) -> Pixels | None:
-        """The true matte, H x W in [0, 1]; raises ExportError unless it has the image's ``shape``."""
-        if self.truth is None:
+
+class Truths:
+    """Reads the true mattes of inputs that are asked for in their order: a video of mattes is decoded once."""
+
+    def __init__(self) -> None:
+        self._video: Path | None = None
+        self._frames: Ascending | None = None
+
+    def of(self, item: Input, shape: tuple[int, int]) -> Pixels | None:
+        """The true matte, H x W in [0, 1]; None where there is none.
+
+        Raises ExportError where it cannot be read, or has not the image's ``shape``.
+        """
+        if item.truth is None:
             return None
-        truth = read_image(self.truth)[:, :, 0]
+        truth = self._read(item.truth, item.frame)[:, :, 0]
         if truth.shape != shape:
             raise ExportError(
-                f"the ground truth {self.truth.name} is {truth.shape[0]}x{truth.shape[1]}, "
-                f"its image {self.name} is {shape[0]}x{shape[1]}",
-                where=self.truth,
+                f"the ground truth {item.truth.name} is {truth.shape[0]}x{truth.shape[1]}, "
+                f"its image {item.name} is {shape[0]}x{shape[1]}",
+                where=item.truth,
                 expected="a ground truth of its image's size",
                 next_step="mend or remove this pair",
             )
         return truth
+
+    def _read(self, path: Path, frame: int) -> Pixels:
+        if not _is_clip(path):
+            return read_image(path)
+        if self._frames is None or self._video != path:
+            self._video, self._frames = path, Ascending(path)
+        return self._frames.read(frame)
+
+
+def _is_clip(path: Path) -> bool:
+    """Whether a path is taken for a video file."""
+    return not path.is_dir() and path.suffix.lower() not in SUFFIXES
 
 
 def fit(image: Pixels, size: Size) -> tuple[Pixels, Placement]:
@@ -102,22 +125,25 @@ def images(paths: Sequence[Path]) -> list[Input]:
 def video(path: Path, truth: Path | None = None) -> list[Input]:
     """The frames of a video file, or of a folder in the order of their names; raises ExportError without any.
 
-    ``truth`` is a folder with one true matte for each frame, in the order of their names; raises ExportError otherwise.
+    ``truth`` is a video with one true matte for each frame, or a folder with one each in the order of their names;
+    raises ExportError otherwise.
     """
     if path.is_dir():
         frames = images([path])
     else:
         frames = [Input(f"{path.name}#{index}", "frame", path, index) for index in range(count_frames(path))]
-    mattes = [None] * len(frames) if truth is None else list_images([truth])
+    mattes: Sequence[Path | None] = [None] * len(frames)
+    if truth is not None:
+        mattes = [truth] * count_frames(truth) if _is_clip(truth) else list_images([truth])
     if len(mattes) != len(frames):
         raise ExportError(
             f"{path.name} has {len(frames)} frames, {truth} {len(mattes)} true mattes",
             where="`ground_truth`",
-            expected="a folder with one matte for each frame, in the order of their names",
-            next_step="write a video's mattes as numbered files, for example: ffmpeg -i MATTES.mp4 mattes/%06d.png",
+            expected="a video with one matte for each frame, or a folder with one each, in the order of their names",
+            next_step="cut both to the same frames, or write the mattes as numbered files",
         )
     return [
-        replace(frame, follows=index > 0, truth=matte)
+        replace(frame, frame=index, follows=index > 0, truth=matte)
         for index, (frame, matte) in enumerate(zip(frames, mattes, strict=True))
     ]
 

@@ -80,6 +80,13 @@ class Measures(Strict):
     flicker: Annotated[
         float | None, Measure("flicker", noise=1e-5, signed=True, tabled=True, between_frames=True, limited=False)
     ] = None
+    warped_flicker: Annotated[
+        float | None,
+        Measure(
+            "flicker along motion", noise=1e-5, narrow="along motion", tabled=True, between_frames=True, limited=False
+        ),
+    ] = None
+    """What the matte changes beyond the picture's motion; of the reference, ``result.Steadiness`` has it."""
     psnr_db: Annotated[
         float | None,
         Measure("PSNR dB", "dB", at_least=True, signed=True, worst=True, narrow="PSNR", tabled=True),

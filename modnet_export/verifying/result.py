@@ -327,6 +327,21 @@ class Verification(Strict):
         return "the true mattes" if any(way.true for way in self.steadiness) else "the mattes as they are"
 
     @property
+    def flickers(self) -> tuple[tuple[str, float, float | None], ...]:
+        """Of a video, what flickers along the motion and how far it is from the true mattes, where these are known.
+
+        By name: the reference's mattes as they are, then every artefact's.
+        """
+        reference = next((way.flicker for way in self.steadiness if way.temporal == "none"), None)
+        found = [("reference", reference, self.truth)]
+        found += [(link.name, link.summary("warped_flicker"), link.truth) for link in self.links]
+        return tuple(
+            (name, flicker, None if truth is None else truth.mad)
+            for name, flicker, truth in found
+            if flicker is not None
+        )
+
+    @property
     def passed(self) -> bool:
         """Every link ran and is within its tolerance, and no other check failed. Unreadable inputs do not count."""
         return not list(self.problems())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modnet_export.images.imaging import Pixels, resize
-from modnet_export.images.inputs import Input
+from modnet_export.images.inputs import Input, Truths
 from modnet_export.images.temporal import STEADIERS, Steadier, flow, grey_of, warped
 from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.result import Steadiness
@@ -45,10 +45,19 @@ class _Way:
             return
         (seen, motion), matte = self.waiting.popleft(), matte_nhwc[0, ..., 0]
         if motion is not None and self.before is not None:
-            change = np.abs(matte - warped(self.before, motion))
-            self.flickers.append(float(seen.sample.shown(change[None, ..., None]).mean()))
+            self.flickers.append(warped_flicker(seen.sample, matte, self.before, motion))
         self.errors.append(float(np.abs(seen.sample.shown(matte_nhwc) - seen.expected).mean()))
         self.before = matte
+
+
+def warped_flicker(sample: Sample, matte: Pixels, before: Pixels, motion: Pixels) -> float:
+    """mean |p_t - warp(p_(t-1))|, the matte before being moved along the motion of the picture (``flow``).
+
+    Both mattes are of the model's size, h x w; the mean is over what shows the frame. Lai et al., "Learning Blind Video
+    Temporal Consistency", ECCV 2018.
+    """
+    change = np.abs(matte - warped(before, motion))
+    return float(sample.shown(change[None, ..., None]).mean())
 
 
 def steadiness(
@@ -56,9 +65,8 @@ def steadiness(
 ) -> dict[Any, tuple[float, float]]:
     """The flicker and the error of mattes by every way, means over all frames; in constant memory.
 
-    Flicker is mean |p_t - warp(p_(t-1))|, the matte before being moved along the motion of the picture (``flow``), as
-    Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018, have it. Less is steadier, but a matte that lags
-    or smears is steady, too: the error, mean |p - expected|, sees that. Empty where no frame follows another.
+    Of ``warped_flicker``, less is steadier, but a matte that lags or smears is steady, too: the error, mean
+    |p - expected|, sees that. Empty where no frame follows another.
     """
     running: dict[Any, _Way] = {}
     found: dict[Any, list[_Way]] = {name: [] for name in ways}
@@ -95,10 +103,11 @@ def of_reference(inputs: Sequence[Input], sample: Callable[[Input], Sample]) -> 
     if not any(item.follows for item in inputs):
         return ()
     true = all(item.truth is not None for item in inputs)
+    truths = Truths()
 
     def seen(item: Input) -> Seen:
         one = sample(item)
-        return Seen(one, _truth(item, one) if true else one.shown(one.matte_nhwc), item.follows)
+        return Seen(one, _truth(truths, item, one) if true else one.shown(one.matte_nhwc), item.follows)
 
     found = steadiness(map(seen, inputs))
     return tuple(
@@ -106,9 +115,9 @@ def of_reference(inputs: Sequence[Input], sample: Callable[[Input], Sample]) -> 
     )
 
 
-def _truth(item: Input, sample: Sample) -> Pixels:
+def _truth(truths: Truths, item: Input, sample: Sample) -> Pixels:
     """The true matte at the size at which the model sees the frame."""
     assert sample.placement is not None
-    truth = item.read_truth((sample.placement.height, sample.placement.width))
+    truth = truths.of(item, (sample.placement.height, sample.placement.width))
     assert truth is not None
     return resize(truth, sample.placement.inner_height, sample.placement.inner_width)

@@ -16,7 +16,8 @@ from converters.choices import ComputeUnit, Delegate
 from converters.errors import ExportError
 from converters.runtimes import Runtime, open_runtime
 from modnet_export.images.imaging import Pixels, Placement, restore_matte
-from modnet_export.images.inputs import Input, fit, read_frames_of
+from modnet_export.images.inputs import Input, Truths, fit, read_frames_of
+from modnet_export.images.temporal import flow, grey_of
 from modnet_export.model.checkpoint import Source
 from modnet_export.model.reference import Reference, open_reference
 from modnet_export.record.choices import Convention
@@ -24,7 +25,9 @@ from modnet_export.record.contract import Size
 from modnet_export.verifying import metrics
 from modnet_export.verifying.foreign.reading import Reading, open_foreign
 from modnet_export.verifying.gpu import signs
+from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.state import Cache, Fitted, Row
+from modnet_export.verifying.steadiness import warped_flicker
 
 REFERENCE = "reference"
 """The reference's identity among the candidates."""
@@ -133,12 +136,13 @@ def run_reference(source: Source, chunk: Chunk) -> list[Row]:
     """Fit the inputs, run the reference on them, and put both into the cache."""
     loaded_reference = reference(source)
     rows: list[Row] = []
+    truths = Truths()
     for item, loaded in _load(chunk.asked, chunk.size):
         try:
             if isinstance(loaded, ExportError):
                 raise loaded
             image_nhwc, placement = loaded
-            truth = item.read_truth((placement.height, placement.width))
+            truth = truths.of(item, (placement.height, placement.width))
         except ExportError as error:
             rows.append(Row(REFERENCE, item.key, error=str(error)))
             continue
@@ -157,6 +161,29 @@ def _truth_errors(
     return metrics.against_truth(restore_matte(matte_nhwc, placement, "letterbox"), truth, convention)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """An input and a model's matte for it; ``predicted`` and ``expected`` are what shows the picture, h x w."""
+
+    sample: Sample
+    matte_nhwc: Pixels
+
+    @property
+    def predicted(self) -> Pixels:
+        return self.sample.shown(self.matte_nhwc)
+
+    @property
+    def expected(self) -> Pixels:
+        return self.sample.shown(self.sample.matte_nhwc)
+
+    def after(self, before: _Frame) -> dict[str, float]:
+        """The measures between this frame and the one before it."""
+        motion = flow(*(grey_of(item.sample.image_nhwc) for item in (self, before)))
+        matte, matte_before = (item.matte_nhwc[0, ..., 0] for item in (self, before))
+        found = metrics.between_frames((self.predicted, before.predicted), (self.expected, before.expected))
+        return found | {"warped_flicker": warped_flicker(self.sample, matte, matte_before, motion)}
+
+
 def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
     """Run a model on a chunk that the reference has seen, and compare."""
     try:
@@ -164,7 +191,8 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
     except ExportError as error:
         return [Row(candidate.identity, item.key, error=str(error)) for item in chunk.asked]
     rows: list[Row] = []
-    before: tuple[Pixels, Pixels] | None = None
+    before: _Frame | None = None
+    truths = Truths()
     for item in chunk.inputs:
         if not chunk.cache.holds(item):  # it could not be read
             before = None
@@ -177,19 +205,19 @@ def run_candidate(candidate: Candidate, chunk: Chunk) -> list[Row]:
                 rows.append(Row(candidate.identity, item.key, error=str(error)))
             before = None
             continue
-        predicted, expected = map(fitted.placement.shown, (matte_nhwc, fitted.matte_nhwc))
+        frame = _Frame(fitted.sample(item.name), matte_nhwc)
         if item in chunk.asked:
-            noise = fitted.sample(item.name).noise
-            values = metrics.against_reference(predicted, expected, chunk.convention, noise)
-            if item.follows and before is not None and before[0].shape == predicted.shape:
-                values |= metrics.between_frames((predicted, before[0]), (expected, before[1]))
+            values = metrics.against_reference(frame.predicted, frame.expected, chunk.convention, frame.sample.noise)
+            if item.follows and before is not None and before.predicted.shape == frame.predicted.shape:
+                values |= frame.after(before)
             place = fitted.placement
-            errors = _truth_errors(matte_nhwc, place, item.read_truth((place.height, place.width)), chunk.convention)
+            truth = truths.of(item, (place.height, place.width))
+            errors = _truth_errors(matte_nhwc, place, truth, chunk.convention)
             told = (
                 signs(runtime, _opened.on_cpu(candidate), fitted.image_nhwc, matte_nhwc)
                 if candidate.delegate == "gpu"
                 else ()
             )
             rows.append(Row(candidate.identity, item.key, values, errors, engine=runtime.engine, signs=told))
-        before = (predicted, expected)
+        before = frame
     return rows

@@ -346,21 +346,32 @@ def count_frames(path: Path) -> int:
     return sum(1 for _ in open_clip(path)._timed(Fraction(0)))
 
 
-def read_frames(path: Path, indices: Sequence[int]) -> Iterator[Pixels]:
-    """The frames at ascending ``indices``, each RGB in [0, 1], H x W x 3; raises ExportError for a missing one.
+class Ascending:
+    """The frames of a file by their numbers, asked for in ascending order: it is decoded once, from its start.
 
-    The file is decoded from its start: seeking is not exact in every format.
+    Seeking is not exact in every format. Raises ExportError for a file that is no video.
     """
-    clip = open_clip(path)
-    rgb = clip._converter()
-    decoded = enumerate(frame for frame, _ in clip._timed(Fraction(0)))
-    for index in indices:
-        frame = next((item for position, item in decoded if position == index), None)
+
+    def __init__(self, path: Path) -> None:
+        clip = open_clip(path)
+        self._path, self._rgb = path, clip._converter()
+        self._decoded = enumerate(frame for frame, _ in clip._timed(Fraction(0)))
+
+    def read(self, index: int) -> Pixels:
+        """A frame, RGB in [0, 1], H x W x 3; raises ExportError for a missing one."""
+        frame = next((item for position, item in self._decoded if position == index), None)
         if frame is None:
             raise ExportError(
-                f"cannot decode frame {index} of {path.name}",
-                where=path,
+                f"cannot decode frame {index} of {self._path.name}",
+                where=self._path,
                 expected="a whole video",
                 next_step="copy or encode the file again",
             )
-        yield from_bytes(rgb(frame))
+        return from_bytes(self._rgb(frame))
+
+
+def read_frames(path: Path, indices: Sequence[int]) -> Iterator[Pixels]:
+    """The frames at ascending ``indices``, as ``Ascending`` reads them; raises ExportError for a missing one."""
+    frames = Ascending(path)
+    for index in indices:
+        yield frames.read(index)

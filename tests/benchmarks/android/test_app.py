@@ -59,7 +59,7 @@ def test_samples_of_an_app_are_single_runs(phones, run):
     calls = (device.folder / "am.log").read_text().splitlines()
     assert calls[0].startswith(f"start -W -S -n {ACTIVITY} --es model {device.folder}{FOLDER}/")
     assert "--es delegate cpu" in calls[0]
-    assert "--ei threads 1 --ei runs 2 --ei seconds 0 --ei height 96 --ei width 128" in calls[0]
+    assert "--ei threads 1 --ei runs 2 --ei seconds 2 --ei height 96 --ei width 128" in calls[0]
     assert re.search(
         f"--es ports float32 --es image {re.escape(f'{device.folder}{FOLDER}')}/run-\\w+/\\w+/image.raw ", calls[0]
     )
@@ -71,6 +71,17 @@ def test_samples_of_an_app_are_single_runs(phones, run):
     assert "thermal_status" in one.after
     assert calls[-1] == "force-stop dev.modnet.demo"
     assert not list((device.folder / "sdcard").rglob("bench-*"))
+
+
+@pytest.mark.long
+def test_a_fast_model_is_started_as_often_as_a_slow_one(phones, run, model):
+    """Two seconds hold more runs than were asked for: models still take turns, and starts are what differs most."""
+    device = phones()
+    install(device, {**MEASURED, "samples_ms": [10.0] * 200})
+    runs = run(device, subjects=(model, replace(model, threads=2)), app=ACTIVITY).runs
+    assert [len(one.samples_ms) for one in runs] == [1000, 1000]
+    starts = [line for line in (device.folder / "am.log").read_text().splitlines() if line.startswith("start")]
+    assert ["--ei threads 1 " in start for start in starts] == [True, False] * 5
 
 
 def test_a_sustained_load_is_one_long_process_of_an_app_and_keeps_its_clocks(phones, run, capsys):

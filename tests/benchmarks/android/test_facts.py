@@ -72,11 +72,58 @@ def test_cores_of_one_top_frequency_are_told_apart_by_their_capacity(which, chos
     assert facts.Clusters(khz, capacity).chosen(which) == chosen
 
 
-def test_what_a_process_holds_for_the_gpu(phones, adb):
-    """The rows of ``dumpsys meminfo PID`` (AOSP, android_os_Debug.cpp: "EGL mtrack", "GL mtrack")."""
+# What each says of processes 7 and 77, and who says it so.
+GPU_MEMORY = {
+    # Qualcomm's memtrack HAL reads these two (vendor/qcom/opensource/display, memtrack_kgsl.cpp).
+    "kgsl": {
+        "sys/class/kgsl/kgsl/proc/7/gpumem_mapped": "28800\n",
+        "sys/class/kgsl/kgsl/proc/7/gpumem_unmapped": "64000\n",
+    },
+    # frameworks/native/services/gpuservice/gpumem/GpuMem.cpp, dump(); ", imported" since Android 16.
+    "dumpsys gpu": {
+        "dumpsys/gpu": "Memory snapshot for GPU 0:\nGlobal total: 391626752\nProc 7 total: 92800, imported: 4096\n"
+        "Proc 77 total: 31166464\n"
+    },
+    # Amlogic's Mali driver; Arm's own has no numbers of processes (mali_kbase_gpu_memory_debugfs.c).
+    "mali": {
+        "sys/kernel/debug/mali0/gpu_memory": "    mali0            total used_pages      25939\n"
+        "    kctx             pid              used_pages\n    f1dbf000      7       20\n"
+        "    f1c19000      77        135\n    f1bb1000      7      3\n"
+    },
+    # AOSP, android_os_Debug.cpp: "EGL mtrack", "GL mtrack".
+    "dumpsys meminfo": {
+        "dumpsys/meminfo": "          Pss  Private\n   EGL mtrack    28800    28800        0\n"
+        "    GL mtrack    64,000    64000        0\n"
+    },
+}
+HELD = {"kgsl": 92800, "dumpsys gpu": 92800, "mali": 23 * 4096, "dumpsys meminfo": 92800 * 1024}
+
+
+@pytest.mark.parametrize("source", GPU_MEMORY)
+def test_what_a_process_holds_for_the_gpu(phones, adb, source):
+    """The first of them that the shell may read counts."""
     device = phones()
-    rows = "   EGL mtrack    28800    28800        0\n    GL mtrack    64000    64000        0\n"
-    (device.folder / "dumpsys/meminfo").write_text(f"          Pss  Private\n{rows}")
-    assert facts.gpu_memory_bytes(adb.device(device.serial), "1") == 92800 * 1024
-    (device.folder / "dumpsys/meminfo").write_text("          Pss  Private\n")
-    assert facts.gpu_memory_bytes(adb.device(device.serial), "1") is None
+    answers = list(GPU_MEMORY)
+    for name in answers[answers.index(source) :]:
+        for path, text in GPU_MEMORY[name].items():
+            (device.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (device.folder / path).write_text(text)
+    assert facts.gpu_memory(adb.device(device.serial), "7") == facts.GpuMemory(HELD[source], source)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        {},
+        {"dumpsys/meminfo": "          Pss  Private\n"},
+        {"dumpsys/gpu": "GPU memory usage maps are empty\n"},
+        {"sys/kernel/debug/mali0/gpu_memory": "mali0                  23881\n  kctx-0xffffff800b3c1000       4007\n"},
+    ],
+    ids=["nothing", "meminfo", "gpuservice", "Arm's Mali"],
+)
+def test_where_nobody_says_what_a_process_holds_for_the_gpu(phones, adb, silent):
+    device = phones()
+    for path, text in silent.items():
+        (device.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (device.folder / path).write_text(text)
+    assert facts.gpu_memory(adb.device(device.serial), "4007") is None

@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from converters.errors import ExportError, ExportWarning
+from converters.runtimes import open_runtime
 from modnet_export import VerifyRequest, verify
 from modnet_export.cli.inputs import chosen
 from modnet_export.cli.tables import say_verification
 from modnet_export.images import inputs
 from modnet_export.images.compositing import save_image
 from modnet_export.images.imaging import demo_photo
+from modnet_export.images.video import reading
+from modnet_export.images.video.reading import open_clip
 from modnet_export.report import render
 from modnet_export.terminal.console import number
 from modnet_export.verifying import tasks
@@ -80,6 +83,16 @@ class TestGroundTruth:
             inputs.ground_truth(tmp_path)
 
 
+def grey_video(path, frames):
+    """A video of mattes of one level each, by OpenCV; the mattes."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (256, 192))
+    levels = [22 * index for index in range(frames)]
+    for level in levels:
+        writer.write(np.full((192, 256, 3), level, np.uint8))
+    writer.release()
+    return [np.full((192, 256), level / 255, np.float32) for level in levels]
+
+
 class TestVideo:
     @pytest.fixture(scope="class")
     def clip(self, tmp_path_factory):
@@ -95,12 +108,37 @@ class TestVideo:
         result = verify(VerifyRequest(dist, inputs.video(clip)))
         assert len(result.inputs) == 11
         first, *following = result.links[3].measurements
-        assert (first.flicker, first.dtssd) == (None, None)
+        assert (first.flicker, first.dtssd, first.warped_flicker) == (None, None, None)
         assert all(0 <= abs(item.flicker) <= item.dtssd < 1e-2 for item in following)
+        (name, reference, mad), *others = result.flickers
+        assert (name, reference, mad) == ("reference", result.steadiness[0].flicker, None)
+        assert [flicker for _, flicker, _ in others] == pytest.approx([reference] * len(result.links), rel=0.01)
         say_verification(result)
         printed = capsys.readouterr().out
-        assert re.search(rf"dtSSD +flicker[^a-z]+modnet_fp32.onnx +{number(result.links[0].summary('dtssd'))}", printed)
-        assert "| dtSSD | flicker |" in render.markdown(result)
+        assert re.search(rf"along motion +MAD[^a-z]+reference +- +- +{number(reference)} +-", printed)
+        assert re.search(
+            rf"modnet_fp32.onnx +{number(result.links[0].summary('dtssd'))} .* {number(others[0][1])}", printed
+        )
+        assert "| dtSSD | flicker | flicker along motion |" in render.markdown(result)
+        assert f"| reference | {render.number(reference)} | {render.number(None)} |" in render.markdown(result)
+
+    def test_an_artefact_that_flickers_shows_it_beside_the_reference(self, dist, clip, monkeypatch):
+        class Flickering:
+            """Every second matte is too bright."""
+
+            def __init__(self, path, **ways):
+                self._runtime, self._ran = open_runtime(path, **ways), 0
+                self.engine = self._runtime.engine
+
+            def run(self, image_nhwc):
+                self._ran += 1
+                return self._runtime.run(image_nhwc) * np.float32(0.5) + np.float32(0.5 * (self._ran % 2))
+
+        monkeypatch.setattr(tasks, "open_runtime", Flickering)
+        result = verify(VerifyRequest(dist, tuple(inputs.video(clip)[:4])))
+        (_, reference, _), *others = result.flickers
+        assert reference < 0.2
+        assert all(0.4 < flicker < 0.6 for _, flicker, _ in others)
 
     def test_frozen_matte_fails_a_limit_of_dtssd(self, dist, clip, monkeypatch):
         opened = tasks.open_runtime
@@ -143,10 +181,38 @@ class TestVideo:
         assert "MAD is from the true mattes" in capsys.readouterr().out
         assert "MAD from the true mattes" in render.markdown(result)
 
+    def test_true_mattes_may_be_a_grey_video(self, dist, clip, tmp_path, monkeypatch):
+        """Of frames in a file or in a folder; it is decoded once."""
+        mattes = grey_video(tmp_path / "mattes.avi", frames=11)
+        frames = chosen(None, clip, tmp_path / "mattes.avi")
+        opened = []
+        monkeypatch.setattr(reading, "open_clip", lambda path: opened.append(path) or open_clip(path))
+        truths = inputs.Truths()
+        for item, matte in zip(frames, mattes, strict=True):
+            np.testing.assert_allclose(truths.of(item, (192, 256)), matte, atol=3 / 255)
+        assert len(opened) == 1
+        with pytest.raises(ExportError, match=r"the ground truth mattes\.avi is 192x256, its image"):
+            inputs.Truths().of(frames[0], (96, 128))
+        (tmp_path / "folder").mkdir()
+        for index, matte in enumerate(mattes):
+            save_image(tmp_path / f"folder/{index:02}.png", matte)
+        of_video, of_folder = (
+            verify(VerifyRequest(dist, chosen(None, clip, tmp_path / name)[:3])) for name in ("mattes.avi", "folder")
+        )
+        assert of_video.truth.mad == pytest.approx(of_folder.truth.mad, abs=2 / 255)
+        assert of_video.steadiness[0].mad == pytest.approx(of_folder.steadiness[0].mad, abs=2 / 255)
+        assert [mad for *_, mad in of_video.flickers][1:] == [link.truth.mad for link in of_video.links]
+
     def test_true_mattes_of_another_number_are_one_clear_error(self, clip, tmp_path):
         Image.new("L", (256, 192)).save(tmp_path / "0.png")
-        with pytest.raises(ExportError, match=r"has 11 frames, .* 1 true mattes(.|\n)*ffmpeg"):
-            inputs.video(clip, tmp_path)
+        grey_video(tmp_path / "mattes.avi", frames=3)
+        for truth, count in ((tmp_path, 1), (tmp_path / "mattes.avi", 3)):
+            with pytest.raises(ExportError, match=f"has 11 frames, .* {count} true mattes"):
+                inputs.video(clip, truth)
+
+    def test_a_true_matte_that_is_not_there_is_one_clear_error(self, clip, tmp_path):
+        with pytest.raises(ExportError, match="there is no such file"):
+            inputs.video(clip, tmp_path / "mattes.mp4")
 
     def test_single_frame_is_the_one_that_was_asked_for(self, clip):
         frames = inputs.video(clip)

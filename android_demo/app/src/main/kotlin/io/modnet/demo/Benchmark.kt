@@ -4,6 +4,7 @@ import io.modnet.matting.Background
 import io.modnet.matting.MatteModel
 import io.modnet.matting.Matting
 import io.modnet.matting.PortType
+import io.modnet.matting.Processor
 import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
@@ -56,7 +57,8 @@ class Benchmark(
             write(matteFile, network.matte)
             val warmup = arrayListOf(first)
             val warm = System.nanoTime()
-            while (warmup.size < WARM_RUNS || (since(warm) < WARM_MS && warmup.size < WARMEST_RUNS)) {
+            val warmMs = if (request.processor == Processor.GPU) WARM_GPU_MS else WARM_MS
+            while (warmup.size < WARM_RUNS || since(warm) < warmMs) {
                 warmup += network.timedMs()
             }
             val samples = ArrayList<Double>()
@@ -200,8 +202,8 @@ class Benchmark(
         const val FRAME_WIDTH = 1280
         private const val FRAMES = 20
         private const val WARM_RUNS = 2
-        private const val WARMEST_RUNS = 50
-        private const val WARM_MS = 500
+        private const val WARM_MS = 1000
+        private const val WARM_GPU_MS = 2000
 
         private fun since(startNs: Long) = (System.nanoTime() - startNs) / 1e6
     }

@@ -61,6 +61,9 @@ class BenchmarkTest {
         for (name in names.split(" ")) {
             assertTrue(name, "\"$name\": " in text)
         }
+        val warmup = text.substringAfter("\"warmup_ms\": [").substringBefore("]")
+        val warmMs = warmup.split(", ").sumOf { it.toDouble() }
+        assertTrue("$warmMs", warmMs > 1000) // of 2 s on a GPU; the rest is the clock's own
         val samples = text.substringAfter("\"samples_ms\": [").substringBefore("]")
         assertEquals(5, samples.split(", ").size)
         val trace = text.substringAfter("\"trace\": [").substringBefore("]")
