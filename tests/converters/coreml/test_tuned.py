@@ -16,7 +16,7 @@ from converters.coreml.observed import Extremes, observe
 from converters.coreml.package import Package
 from converters.coreml.pixels import takes_pixels
 from converters.coreml.quiet import MIL_pb2
-from converters.coreml.tuned import for_half
+from converters.coreml.tuned import for_half, seen
 from converters.onnx.graph import constant
 from converters.onnx.passes import optimise
 from converters.runtimes import open_runtime
@@ -37,7 +37,7 @@ def halves(ane, photo, shared):
         name = f"ane_{ports}_{norms}.mlpackage"
 
         def make(folder):
-            tuned = for_half(ane, ports, [photo], norms)
+            tuned = for_half(ane, ports, seen(ane, ports, [photo]), norms)
             options = {"precision": "fp16", "target": "iOS16", "ports": ports, "wide_statistics": False}
             convert(tuned.graph, metadata=META, package=folder / name, **options)
 
@@ -207,10 +207,9 @@ def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_pat
     image = {"image": images[0].transpose(0, 3, 1, 2)}
     (wanted,), errors = run(proto, image), {}
     for integers in (False, True):
-        tuned, package = (
-            for_half(ir.from_proto(proto), "multiarray", images, integers=integers),
-            tmp_path / f"{integers}",
-        )
+        graph, package = ir.from_proto(proto), tmp_path / f"{integers}"
+        observed = seen(graph, "multiarray", images, integers=integers)
+        tuned = for_half(graph, "multiarray", observed, integers=integers)
         convert(
             tuned.graph, precision="int8", target="iOS16", ports="multiarray", metadata=META, package=package,
             wide_statistics=False,
