@@ -93,7 +93,9 @@ class Setting:
     def packages(self) -> Path:
         """The Core ML packages of fp16 arithmetic, of pixels as apps hand them over, with mattes that show all errors:
         a multi-array's image is rounded to fp16, and an 8-bit matte rounds errors away."""
-        return self._exported("coreml", ("coreml",), tuple(item for item in _PRECISIONS if item != "fp32"), "image-fp16")
+        return self._exported(
+            "coreml", ("coreml",), tuple(item for item in _PRECISIONS if item != "fp32"), "image-fp16"
+        )
 
     def _exported(
         self, name: str, formats: tuple[Format, ...], precisions: tuple[Precision, ...], ports: CoreMlPorts

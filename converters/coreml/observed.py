@@ -75,12 +75,22 @@ class Observed:
         return {name: each / self.count[name] for name, each in self.sums.items() if self.count[name] >= each.shape[-1]}
 
     def joined(self, other: Observed) -> Observed:
-        """What both have seen, of one network at two sizes: all nodes are in both."""
+        """What both have seen, of one network at two sizes.
+
+        Left out are convolutions that depend on the size, as a mean over a whole map does: they read other patches.
+        """
+        alike = [
+            name for name, each in self.sums.items() if name in other.sums and each.shape == other.sums[name].shape
+        ]
         return Observed(
-            {name: each + other.sums[name] for name, each in self.sums.items()},
-            {name: each + other.count[name] for name, each in self.count.items()},
+            {name: self.sums[name] + other.sums[name] for name in alike},
+            {name: self.count[name] + other.count[name] for name in alike},
             {name: each.joined(other.norms[name]) for name, each in self.norms.items()},
         )
+
+    def replaced(self, joined: Observed) -> Observed:
+        """This with what several sizes have seen in place of its own, but for what is left out there."""
+        return Observed(self.sums | joined.sums, self.count | joined.count, joined.norms)
 
 
 def observe(graph: ir.Model, images: Sequence[Image], most: int = FEW) -> Observed:

@@ -181,7 +181,8 @@ class Chain:
             ]
             joined = reduce(Observed.joined, found)
             self._halves[integers] = tuple(
-                for_half(chain._graph("ane"), ports, joined, norms, integers=integers) for chain in self._all
+                for_half(chain._graph("ane"), ports, own.replaced(joined), norms, integers=integers)
+                for chain, own in zip(self._all, found, strict=True)
             )
         return self._halves[integers]
 

@@ -12,7 +12,7 @@ import torch
 from converters.coreml.convert import convert
 from converters.coreml.interpreter import Evaluator
 from converters.coreml.norms import choose, written
-from converters.coreml.observed import Extremes, observe
+from converters.coreml.observed import Extremes, Observed, observe
 from converters.coreml.package import Package
 from converters.coreml.pixels import takes_pixels
 from converters.coreml.quiet import MIL_pb2
@@ -221,3 +221,16 @@ def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_pat
     assert [name for name, _ in kinds(package)].count("constexpr_affine_dequantize") == 1
     assert lost < 2 * np.abs(wanted).mean() * 2**-10
     assert errors[True] < 0.7 * errors[False]  # fp16 activations err as well
+
+
+def test_sizes_share_what_they_have_seen_but_for_convolutions_of_their_own():
+    """A mean over a whole map is a convolution as large as the map: at another size it reads other patches."""
+    near, far = Extremes(1.0, 0.5, 2.0, 9.0), Extremes(3.0, 0.25, 1.0, 4.0)
+    small = Observed({"both": np.eye(3), "mean": np.eye(7)}, {"both": 1, "mean": 14}, {"norm": near})
+    large = Observed({"both": np.eye(3), "mean": np.eye(13)}, {"both": 5, "mean": 14}, {"norm": far})
+    joined = small.joined(large)
+    assert joined.norms == {"norm": Extremes(3.0, 0.25, 2.0, 9.0)}
+    for own in (small, large):
+        found = own.replaced(joined).moments
+        np.testing.assert_allclose(found["both"], np.eye(3) / 3)
+        np.testing.assert_allclose(found["mean"], own.sums["mean"] / 14)
