@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.tables.setting import Setting
 from converters.runtimes import open_runtime
+from modnet_export.record import manifest
 from modnet_export.verifying import metrics
 
 _FLOATS = {
@@ -40,15 +41,14 @@ def exactness(setting: Setting) -> str:
 
 
 def coreml(setting: Setting) -> str:
-    """Every Core ML precision on the judging images, by the evaluator."""
+    """Every Core ML precision on the judging images, by the evaluator: fp32 with float ports, see ``packages``."""
     rows = ["| precision | MB | mean | worst image | edges | 99.9 % | largest |", "|---|---|---|---|---|---|---|"]
-    for item in setting.manifest.artefacts:
-        if item.format == "coreml":
-            found = setting.errors(setting.file(item.file))
-            cells = [found.mean, found.worst, found.edges, found.p999, found.largest]
-            rows.append(
-                f"| {item.precision} | {item.bytes / 1e6:.1f} | {' | '.join(f'{cell:.1e}' for cell in cells)} |"
-            )
+    exact = [(setting.dist, item) for item in setting.manifest.artefacts if item.file == "modnet_fp32.mlpackage"]
+    packages = [(setting.packages, item) for item in manifest.load(setting.packages).artefacts]
+    for folder, item in [*exact, *packages]:
+        found = setting.errors(folder / item.file)
+        cells = [found.mean, found.worst, found.edges, found.p999, found.largest]
+        rows.append(f"| {item.precision} | {item.bytes / 1e6:.1f} | {' | '.join(f'{cell:.1e}' for cell in cells)} |")
     return "\n".join(rows)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.host.conditions import host_conditions
 from benchmarks.peers.timing import interleaved
+from converters.choices import CoreMlPorts
 from converters.progress import Progress, silent
 from converters.runtimes import Image, open_runtime
 from converters.runtimes.raw import open_raw
@@ -85,15 +86,28 @@ class Setting:
 
     @cached_property
     def dist(self) -> Path:
-        """The export of every precision, also of those that miss their limits."""
-        folder, source = self.work / "dist", checkpoint.resolve(self.checkpoint)
+        """The export of every precision, also of those that miss their limits; Core ML packages have float ports."""
+        return self._exported("dist", self.formats, _PRECISIONS, "multiarray")
+
+    @cached_property
+    def packages(self) -> Path:
+        """The Core ML packages of fp16 arithmetic, of pixels as apps hand them over, with mattes that show all errors:
+        a multi-array's image is rounded to fp16, and an 8-bit matte rounds errors away."""
+        return self._exported(
+            "coreml", ("coreml",), tuple(item for item in _PRECISIONS if item != "fp32"), "image-fp16"
+        )
+
+    def _exported(
+        self, name: str, formats: tuple[Format, ...], precisions: tuple[Precision, ...], ports: CoreMlPorts
+    ) -> Path:
+        folder, source = self.work / name, checkpoint.resolve(self.checkpoint)
         if not (folder / manifest.FILE_NAME).exists() or manifest.load(folder).source.sha256 != source.sha256:
             request = ExportRequest(
                 self.checkpoint,
                 size=self.size,
-                formats=self.formats,
-                precisions=_PRECISIONS,
-                coreml_io="multiarray",
+                formats=formats,
+                precisions=precisions,
+                coreml_io=ports,
                 keep_failing=True,
                 out=folder,
             )
@@ -140,8 +154,8 @@ class Setting:
         )
 
     def _opened(self, path: Path, threads: int | None = None) -> Callable[[Image], Image]:
-        """A model of the export, or another quantizer's with ports of any type."""
-        if path.parent == self.dist:
+        """A model of an export, or another quantizer's with ports of any type."""
+        if (path.parent / manifest.FILE_NAME).exists():
             return open_runtime(path, threads=threads).run
         raw = open_raw(path, threads=threads)
         return lambda image_nhwc: raw.run(image_nhwc)[0]

@@ -35,16 +35,26 @@ class Extremes:
     largest_sum_of_squares: float = 0.0
     """The largest sum of (x - mean)^2 over a map: what a kernel's accumulator holds."""
 
-    def joined(self, x: npt.NDArray[Any]) -> Extremes:
-        """These and those of one more input, N x C x H x W."""
+    @classmethod
+    def of(cls, x: npt.NDArray[Any]) -> Extremes:
+        """Those of one input, N x C x H x W."""
         wide = x.astype(np.float64)
         centred = wide - wide.mean((2, 3), keepdims=True)
         squares = np.square(centred)
+        return cls(
+            float(np.abs(centred).max()),
+            float(squares.mean((2, 3)).min()),
+            float(np.abs(wide).max()),
+            float(squares.sum((2, 3)).max()),
+        )
+
+    def joined(self, other: Extremes) -> Extremes:
+        """Over all that either has met."""
         return Extremes(
-            max(self.largest_centred, float(np.abs(centred).max())),
-            min(self.least_variance, float(squares.mean((2, 3)).min())),
-            max(self.largest, float(np.abs(wide).max())),
-            max(self.largest_sum_of_squares, float(squares.sum((2, 3)).max())),
+            max(self.largest_centred, other.largest_centred),
+            min(self.least_variance, other.least_variance),
+            max(self.largest, other.largest),
+            max(self.largest_sum_of_squares, other.largest_sum_of_squares),
         )
 
 
@@ -52,11 +62,35 @@ class Extremes:
 class Observed:
     """By the names of nodes."""
 
-    moments: dict[str, Array] = field(default_factory=dict)
-    """Of convolutions: the mean of p p^T, p a patch (flattened as the weights are) with a 1 for the bias behind it:
-    G x (K + 1) x (K + 1) for G groups. Large convolutions, and those that have seen fewer patches than K, are left
-    out."""
+    sums: dict[str, Array] = field(default_factory=dict)
+    """Of convolutions but the large: of p p^T, p a patch (flattened as the weights are) with a 1 for the bias behind
+    it: G x (K + 1) x (K + 1) for G groups."""
+    count: dict[str, int] = field(default_factory=dict)
+    """How many patches they have seen."""
     norms: dict[str, Extremes] = field(default_factory=dict)
+
+    @property
+    def moments(self) -> dict[str, Array]:
+        """The mean of p p^T; convolutions that have seen fewer patches than K are left out."""
+        return {name: each / self.count[name] for name, each in self.sums.items() if self.count[name] >= each.shape[-1]}
+
+    def joined(self, other: Observed) -> Observed:
+        """What both have seen, of one network at two sizes.
+
+        Left out are convolutions that depend on the size, as a mean over a whole map does: they read other patches.
+        """
+        alike = [
+            name for name, each in self.sums.items() if name in other.sums and each.shape == other.sums[name].shape
+        ]
+        return Observed(
+            {name: self.sums[name] + other.sums[name] for name in alike},
+            {name: self.count[name] + other.count[name] for name in alike},
+            {name: each.joined(other.norms[name]) for name, each in self.norms.items()},
+        )
+
+    def replaced(self, joined: Observed) -> Observed:
+        """This with what several sizes have seen in place of its own, but for what is left out there."""
+        return Observed(self.sums | joined.sums, self.count | joined.count, joined.norms)
 
 
 def observe(graph: ir.Model, images: Sequence[Image], most: int = FEW) -> Observed:
@@ -69,13 +103,13 @@ def observe(graph: ir.Model, images: Sequence[Image], most: int = FEW) -> Observ
     instance = {str(node.name): node for node in graph.graph if is_op(node, "InstanceNormalization")}
     for values in _runs(graph, [*convolutions.values(), *instance.values()], images):
         for name, node in instance.items():
-            norms[name] = norms.get(name, Extremes()).joined(values[str(node.inputs[0].name)])  # type: ignore[union-attr]
+            met = Extremes.of(values[str(node.inputs[0].name)])  # type: ignore[union-attr]
+            norms[name] = norms.get(name, Extremes()).joined(met)
         for name, node in convolutions.items():
             patches = _patches(values[str(node.inputs[0].name)], node, rng)  # type: ignore[union-attr]
             sums[name] = sums.get(name, np.float64(0)) + patches.swapaxes(1, 2) @ patches
             count[name] = count.get(name, 0) + patches.shape[1]
-    moments = {name: total / count[name] for name, total in sums.items() if count[name] >= total.shape[-1]}
-    return Observed(moments, norms)
+    return Observed(sums, count, norms)
 
 
 def _observable(node: ir.Node, most: int) -> bool:

@@ -35,12 +35,12 @@ _TYPES: dict[str, npt.DTypeLike] = {
 
 
 class Package:
-    """A saved ``.mlpackage`` that holds an ML program; of several functions the default one is read.
+    """A saved ``.mlpackage`` that holds an ML program; of several functions ``function`` is read, or the default one.
 
     Raises ExportError where a part is missing or damaged, or the specification is newer than ``NEWEST_SPECIFICATION``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, function: str | None = None) -> None:
         self.path = path
         try:
             manifest = json.loads((path / "Manifest.json").read_text())
@@ -60,7 +60,7 @@ class Package:
             raise self._broken(f"{path.name} holds a {self.spec.WhichOneof('Type')}", expected="an ML program")
         self._blobs: dict[str, bytes] = {}
         # A package of several functions (iOS 18) has one that runs unless an app asks for another.
-        name = self.spec.description.defaultFunctionName or "main"
+        name = function or self.spec.description.defaultFunctionName or "main"
         if name not in self.spec.mlProgram.functions:
             raise self._broken(f"{path.name} has no function {name}", expected=f"a function {name}")
         self._function = self.spec.mlProgram.functions[name]
@@ -73,6 +73,12 @@ class Package:
         self, what: str, *, expected: str = "a whole .mlpackage", next_step: str = "export it again"
     ) -> ExportError:
         return ExportError(what, where=self.path, expected=expected, next_step=next_step)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of its functions where it has several, the default one first."""
+        default = self.spec.description.defaultFunctionName
+        return tuple(sorted((item.name for item in self.spec.description.functions), key=lambda name: name != default))
 
     @property
     def operations(self) -> list[Any]:

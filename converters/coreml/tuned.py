@@ -14,7 +14,7 @@ from converters.choices import CoreMlNorms, CoreMlPorts
 from converters.coreml.compress import SMALL
 from converters.coreml.half import with_half_weights
 from converters.coreml.norms import NormChoice, choose, written
-from converters.coreml.observed import FEW, MANY, Image, observe
+from converters.coreml.observed import FEW, MANY, Image, Observed, observe
 from converters.coreml.pixels import takes_pixels
 
 
@@ -33,16 +33,23 @@ def for_ports(graph: ir.Model, ports: CoreMlPorts) -> ir.Model:
     return pixels
 
 
+def seen(graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], *, integers: bool = False) -> Observed:
+    """What ``for_half`` asks of a graph (of an image in [0, 1]), on ``images`` of 1 x H x W x 3.
+
+    Sizes that are to have the same weights and norms share it, joined.
+    """
+    scale = np.float32(1 if ports == "multiarray" else 255)
+    return observe(for_ports(graph, ports), [image * scale for image in images], MANY if integers else FEW)
+
+
 def for_half(
-    graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], norms: CoreMlNorms = "auto", *, integers: bool = False
+    graph: ir.Model, ports: CoreMlPorts, observed: Observed, norms: CoreMlNorms = "auto", *, integers: bool = False
 ) -> Tuned:
-    """``graph`` (of an image in [0, 1]) for ``ports``, its norms and weights for fp16; ``images`` are 1 x H x W x 3.
+    """``graph`` for ``ports``, its norms and weights for fp16, by what was ``seen``.
 
     ``integers``: the weights that compression to int8 takes are such that it loses nothing.
     """
     ready = for_ports(graph, ports)
-    scale = np.float32(1 if ports == "multiarray" else 255)
-    observed = observe(ready, [image * scale for image in images], MANY if integers else FEW)
     choices = choose(ready, observed.norms, norms)
     rounded = with_half_weights(ready, observed.moments, integers_above=SMALL if integers else math.inf)
     return Tuned(written(rounded, choices), choices)

@@ -47,6 +47,8 @@ class Summary:
     """What a TFLite file lets XNNPACK compute in besides float32, on a CPU that has it; None: nothing."""
     partitions: int | None = None
     """How many parts of the graph it runs in one piece each."""
+    functions: tuple[tuple[str, tuple[Tensor, ...]], ...] = ()
+    """Of a Core ML package of several functions: each one's name and inputs; all else is of the first, its default."""
     placement: tuple[Placement, ...] = ()
     """What each accelerator of the format may take, as an estimate: for Core ML the Neural Engine."""
 
@@ -226,6 +228,7 @@ def _inspect_coreml(path: Path) -> Summary:
         parameters=sum(types.values()),
         weight_types=dict(types),
         macs=macs,
+        functions=tuple((name, ports(Package(path, name).description.input)) for name in package.functions),
         placement=(estimate(package),),
     )
 

@@ -21,12 +21,17 @@ __all__ = ["Image", "Runtime", "open_runtime", "opened"]
 
 
 def open_runtime(
-    path: Path, *, threads: int | None = None, compute_unit: ComputeUnit = "ALL", delegate: Delegate = "cpu"
+    path: Path,
+    *,
+    threads: int | None = None,
+    compute_unit: ComputeUnit = "ALL",
+    delegate: Delegate = "cpu",
+    function: str | None = None,
 ) -> Runtime:
     """The engine that runs ``path``, chosen by its suffix, with the model loaded.
 
     ``threads`` None: the engine's choice. ``compute_unit`` is where Core ML may run a package on a Mac; elsewhere the
-    evaluator ignores it. ``delegate`` is LiteRT's.
+    evaluator ignores it. ``delegate`` is LiteRT's. ``function``: of a package that has several; None: its default one.
 
     Raises ExportError when the file cannot be loaded or does not have one image in and one matte out.
     """
@@ -46,7 +51,7 @@ def open_runtime(
     if suffix == ".mlpackage":
         from converters.runtimes.coreml import CoreMl
 
-        return opened(partial(CoreMl, compute_unit=compute_unit), path, threads)
+        return opened(partial(CoreMl, compute_unit=compute_unit, function=function), path, threads)
     raise ExportError(
         f"no engine here runs {path.name}",
         where=path,

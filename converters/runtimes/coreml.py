@@ -26,11 +26,18 @@ class CoreMl:
     way out. ``engine`` says ``evaluated`` or ``predicted``.
     """
 
-    def __init__(self, path: Path, threads: int | None = None, *, compute_unit: ComputeUnit = "ALL") -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int | None = None,
+        *,
+        compute_unit: ComputeUnit = "ALL",
+        function: str | None = None,
+    ) -> None:
         from converters.coreml.interpreter import Evaluator
         from converters.coreml.package import Package
 
-        package = Package(path)
+        package = Package(path, function)
         description = package.description
         self._takes_image, (height, width) = self._port(path, "input", list(description.input), 3)
         gives_image, _ = self._port(path, "output", list(description.output), 1)
@@ -42,7 +49,7 @@ class CoreMl:
         if sys.platform == "darwin":
             from converters.runtimes.predicting import Predictor
 
-            self._predictor = Predictor(path, compute_unit)
+            self._predictor = Predictor(path, compute_unit, function)
             self._engine = f"predicted by Core ML, {compute_unit}"
         else:
             import torch

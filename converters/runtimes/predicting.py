@@ -21,13 +21,13 @@ from converters.errors import CrashedError, ExportError, reason
 
 
 class Predictor:
-    """A package, loaded by Core ML in a child process, which ends with this object.
+    """A package, or one of its functions, loaded by Core ML in a child process, which ends with this object.
 
     Raises CrashedError where the child ends before it answers, and ExportError for an error that Core ML reports.
     """
 
-    def __init__(self, path: Path, compute_unit: ComputeUnit) -> None:
-        self._path, self._compute_unit = path, compute_unit
+    def __init__(self, path: Path, compute_unit: ComputeUnit, function: str | None = None) -> None:
+        self._path, self._compute_unit, self._function = path, compute_unit, function or ""
         self._start()
 
     def _start(self) -> None:
@@ -37,7 +37,7 @@ class Predictor:
         with theirs:
             code = "from converters.runtimes.predicting import serve; serve()"
             self._child = subprocess.Popen(
-                [sys.executable, "-c", code, str(self._path), self._compute_unit, str(theirs.fileno())],
+                [sys.executable, "-c", code, str(self._path), self._compute_unit, self._function, str(theirs.fileno())],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, found))},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -87,12 +87,12 @@ def serve() -> None:
     """The child: loads the package, says so, and answers inputs with outputs, or with a string for an error."""
     import numpy as np
 
-    _, path, compute_unit, descriptor = sys.argv
+    _, path, compute_unit, function, descriptor = sys.argv
     pipe = Connection(int(descriptor))
     try:
         import coremltools as ct
 
-        model = ct.models.MLModel(path, compute_units=ct.ComputeUnit[compute_unit])
+        model = ct.models.MLModel(path, compute_units=ct.ComputeUnit[compute_unit], function_name=function or None)
         pipe.send(None)
     except Exception as error:  # Core ML's errors share no base class
         pipe.send(reason(error))

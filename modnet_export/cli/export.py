@@ -86,6 +86,14 @@ class ExportOptions:
             "(auto) each norm in the form that a measurement chooses."
         ),
     ] = "auto"
+    coreml_multifunction: Annotated[
+        bool,
+        typer.Option(
+            "--coreml-multifunction",
+            help="Write one Core ML package for all sizes, with a function for each and shared weights (iOS 18). The "
+            "first size is the default.",
+        ),
+    ] = False
     coreml_author: Annotated[str | None, typer.Option(help="The author of the weights, for Core ML packages.")] = None
     coreml_licence: Annotated[str | None, typer.Option(help="The licence of the weights, for Core ML packages.")] = None
     coreml_version: Annotated[str | None, typer.Option(help="The version of the weights, for Core ML packages.")] = None
@@ -125,13 +133,15 @@ class ExportOptions:
     def requests(self) -> list[ExportRequest]:
         """A request for each size; raises ExportError for an option that is none, before anything long begins."""
         sizes = list(dict.fromkeys(self._sizes()))
-        if len(sizes) == 1:
-            return [self._request(sizes[0], self.out)]
+        if self.coreml_multifunction and len(sizes) == 1:
+            raise ExportError("there is one size", where="`size`", expected="a `size` for each function")
+        if len(sizes) == 1 or self.coreml_multifunction:
+            return [self._request(sizes[0], self.out, tuple(sizes[1:]))]
         if self.pareto is not None:
             raise ExportError("a plot shows models of one size", where="`pareto`", expected="`size` once")
         return [self._request(size, self.out / str(size)) for size in sizes]
 
-    def _request(self, size: Size, out: Path) -> ExportRequest:
+    def _request(self, size: Size, out: Path, functions: tuple[Size, ...] = ()) -> ExportRequest:
         from converters.budget import Budget
         from modnet_export.exporting.request import ExportRequest
         from modnet_export.record.files import writable_file
@@ -142,6 +152,7 @@ class ExportOptions:
             checkpoint=self.checkpoint,
             input_range=self.input_range,
             size=size,
+            functions=functions,
             formats=choices(self.formats, "formats", get_args(Format)),
             precisions=choices(self.precisions, "precisions", get_args(Precision)),
             tune=self.tune,

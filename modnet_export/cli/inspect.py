@@ -43,6 +43,9 @@ def inspect(options: InspectOptions) -> None:
         for port in ports:
             shape = " x ".join(map(str, port.shape))
             table.add_row(kind, escape(f"{port.name}: {shape} {port.dtype}"))
+    for name, ports in summary.functions:
+        taken = ", ".join(" x ".join(map(str, port.shape)) for port in ports)
+        table.add_row("function", escape(f"{name}: {taken}"))
     types = ", ".join(f"{count:,} {name}" for name, count in summary.weight_types.items())
     table.add_row("parameters", f"{summary.parameters:,} ({types})")
     table.add_row(

@@ -19,18 +19,15 @@ def say_manifest(manifest: Manifest) -> None:
     largest, mean, psnr = map(narrow_heading, ("max_abs_difference", "mad", "psnr_db"))
     for heading in ("artefact", "for", "MB", "input", largest, mean, psnr, "verdict"):
         shown.add_column(heading, justify="left" if heading in ("artefact", "for", "input") else "right")
-    for artefact in manifest.artefacts:
-        if not artefact.parity:  # its engine crashed
-            size_mb = f"{artefact.bytes / 1e6:.1f}"
-            shown.add_row(artefact.file, artefact.tuning or "any", size_mb, *("-",) * 4, "[bold red]CRASHED[/]")
-        for index, item in enumerate(artefact.parity):
+    named = [(item, name, parity) for item in manifest.artefacts for name, parity in item.parities.items()]
+    for artefact, name, measurements in named:
+        size_mb = f"{artefact.bytes / 1e6:.1f}" if name == artefact.file else ""
+        if not measurements:  # its engine crashed
+            shown.add_row(name, artefact.tuning or "any", size_mb, *("-",) * 4, "[bold red]CRASHED[/]")
+        for index, item in enumerate(measurements):
             finite = item.max_abs_difference is not None
             shown.add_row(
-                *(
-                    (artefact.file, artefact.tuning or "any", f"{artefact.bytes / 1e6:.1f}")
-                    if index == 0
-                    else ("",) * 3
-                ),
+                *((name, artefact.tuning or "any", size_mb) if index == 0 else ("",) * 3),
                 escape(item.input),
                 number(item.max_abs_difference, "not finite"),
                 number(item.mad, "not finite"),

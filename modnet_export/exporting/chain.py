@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -16,14 +16,15 @@ from modnet_export.exporting.request import ExportRequest
 from modnet_export.images import representative
 from modnet_export.model import checkpoint
 from modnet_export.record.contract import INPUT_NAME, OUTPUT_NAME, SOURCE_KEY, VERSION_KEY
-from modnet_export.record.files import write_bytes
-from modnet_export.record.manifest import NormRecord, SearchRecord
+from modnet_export.record.files import scratch_folder, write_bytes
+from modnet_export.record.manifest import NormRecord, SearchRecord, function_name
 from modnet_export.record.recipes import Recipe
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
+    from converters.coreml.package import Metadata
     from converters.coreml.tuned import Tuned
     from converters.tflite.moments import Moments
     from modnet_export.images.representative import Matting
@@ -33,14 +34,21 @@ class Chain:
     """Makes the artefacts of one request from the ONNX model of a source, whose file has the hash ``source_sha256``."""
 
     def __init__(
-        self, model: onnx.ModelProto, source_sha256: str, request: ExportRequest, progress: Progress = silent
+        self,
+        model: onnx.ModelProto,
+        source_sha256: str,
+        request: ExportRequest,
+        progress: Progress = silent,
+        further: Sequence[Chain] = (),
     ) -> None:
+        """``further``: those of the same weights at other sizes, of which Core ML packages have a function each."""
         self._model, self._source_sha256, self._request, self._progress = model, source_sha256, request, progress
+        self._all = (self, *further)
         self._calibration = Calibration(request.calibration, request.size, self._matting)
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
-        self._halves: dict[bool, Tuned] = {}
+        self._halves: dict[bool, tuple[Tuned, ...]] = {}
 
     @property
     def calibration(self) -> str | None:
@@ -113,41 +121,68 @@ class Chain:
         )
 
     def _package(self, row: Recipe, path: Path) -> None:
+        from converters.coreml.functions import join
+
+        tuning = row.tuned(self._request.tune) or "cpu"
+        tuned = self._tuned(integers=row.precision == "int8") if tuning == "ane" and row.precision != "fp32" else ()
+        if len(self._all) == 1:
+            return self._function(row, tuning, tuned[0] if tuned else None, path)
+        with scratch_folder() as scratch:
+            parts = {}
+            for index, chain in enumerate(self._all):
+                part = parts[function_name(chain._request.size)] = scratch / f"{index}.mlpackage"
+                chain._function(row, tuning, tuned[index] if tuned else None, part)
+            join(parts, self._metadata(row), path)
+        return None
+
+    def _function(self, row: Recipe, tuning: Tuning, tuned: Tuned | None, path: Path) -> None:
+        """A package of this size alone."""
         from converters.coreml.convert import convert
-        from converters.coreml.package import Metadata
         from converters.coreml.tuned import for_ports
 
-        tuning, ports = row.tuned(self._request.tune) or "cpu", self._request.coreml_io
-        tuned = self._tuned(integers=row.precision == "int8") if tuning == "ane" and row.precision != "fp32" else None
         convert(
-            for_ports(self._graph(tuning), ports) if tuned is None else tuned.graph,
+            for_ports(self._graph(tuning), self._request.coreml_io) if tuned is None else tuned.graph,
             precision=cast("CoreMlPrecision", row.precision),  # the recipes name only what it has
             target=self._request.coreml_target,
-            ports=ports,
+            ports=self._request.coreml_io,
             wide_statistics=tuned is None,
-            metadata=Metadata(
-                author=self._said(self._request.coreml_author, "modnet-export"),
-                licence=self._said(self._request.coreml_licence, "Apache-2.0"),
-                version=self._said(self._request.coreml_version, version("modnet-export")),
-                description=f"MODNet portrait matting at {self._request.size}, {row.precision}",
-                ports={INPUT_NAME: "The photo, RGB.", OUTPUT_NAME: "The matte: 0 background, full scale foreground."},
-                creator_defined={SOURCE_KEY: self._source_sha256, VERSION_KEY: version("modnet-export")},
-            ),
+            metadata=self._metadata(row),
             package=path,
+        )
+
+    def _metadata(self, row: Recipe) -> Metadata:
+        from converters.coreml.package import Metadata
+
+        sizes = " and ".join(str(chain._request.size) for chain in self._all)
+        return Metadata(
+            author=self._said(self._request.coreml_author, "modnet-export"),
+            licence=self._said(self._request.coreml_licence, "Apache-2.0"),
+            version=self._said(self._request.coreml_version, version("modnet-export")),
+            description=f"MODNet portrait matting at {sizes}, {row.precision}",
+            ports={INPUT_NAME: "The photo, RGB.", OUTPUT_NAME: "The matte: 0 background, full scale foreground."},
+            creator_defined={SOURCE_KEY: self._source_sha256, VERSION_KEY: version("modnet-export")},
         )
 
     def _said(self, asked: str | None, known: str) -> str:
         """What a package says of its weights: of a user's own, what the user says."""
         return asked if asked is not None else known if self._request.checkpoint in checkpoint.names() else ""
 
-    def _tuned(self, *, integers: bool) -> Tuned:
-        from converters.coreml.tuned import for_half
+    def _tuned(self, *, integers: bool) -> tuple[Tuned, ...]:
+        """The graph of each size, all with the same weights and norms: by what all sizes have seen."""
+        from converters.coreml.observed import Observed
+        from converters.coreml.tuned import for_half, seen
 
         if integers not in self._halves:
             self._progress(f"measuring norms and weights for {'int8' if integers else 'fp16'}")
-            images = representative.some(self._calibration.images())
-            self._halves[integers] = for_half(
-                self._graph("ane"), self._request.coreml_io, images, self._request.coreml_norms, integers=integers
+            ports, norms = self._request.coreml_io, self._request.coreml_norms
+            found = [
+                seen(chain._graph("ane"), ports, representative.some(chain._calibration.images()), integers=integers)
+                for chain in self._all
+            ]
+            joined = reduce(Observed.joined, found)
+            self._halves[integers] = tuple(
+                for_half(chain._graph("ane"), ports, own.replaced(joined), norms, integers=integers)
+                for chain, own in zip(self._all, found, strict=True)
             )
         return self._halves[integers]
 
@@ -166,7 +201,7 @@ class Chain:
                 form=item.form,
                 why=item.why,
             )
-            for item in tuned.norms
+            for item in tuned[0].norms
         )
 
     def _matting(self) -> Matting:

@@ -16,6 +16,7 @@ from modnet_export.record.contract import Contract, Size
 from modnet_export.record.files import writable_folder
 from modnet_export.record.measures import Tolerance
 from modnet_export.record.recipes import CPU_FP16, RECIPES, Recipe
+from modnet_export.record.strict import repeated
 from modnet_export.verifying.tolerances import ToleranceChanges
 
 # A side above this gets a warning for Core ML.
@@ -31,6 +32,8 @@ class ExportRequest:
     input_range: InputRange | None = None
     """What a user's own ONNX model takes; None: found out by its graph and its matte of the built-in portrait."""
     size: Size = field(default_factory=lambda: Size(height=512, width=512))
+    functions: tuple[Size, ...] = ()
+    """Further sizes, of which each Core ML package has a function, beside ``size``, which is its default (iOS 18)."""
     formats: tuple[Format, ...] = ("onnx", "tflite")
     precisions: tuple[Precision, ...] = ("fp32", "fp16")
     tune: Tuning | None = None
@@ -89,15 +92,18 @@ class ExportRequest:
         self.tolerances.require_known(rows)
         if self.converter == "tensorflow":
             needs("tensorflow", extra="tensorflow")
+        if self.functions:
+            self._check_functions()
         if "coreml" in self.formats:
             needs("coremltools", extra="coreml")
-            if max(self.size.height, self.size.width) > _LARGE:
-                warnings.warn(
-                    f"a Core ML package of {self.size} may be more than a phone's Neural Engine takes: "
-                    f"nothing above {_LARGE} was tried",
-                    ExportWarning,
-                    stacklevel=2,
-                )
+            for size in (self.size, *self.functions):
+                if max(size.height, size.width) > _LARGE:
+                    warnings.warn(
+                        f"a Core ML package of {size} may be more than a phone's Neural Engine takes: "
+                        f"nothing above {_LARGE} was tried",
+                        ExportWarning,
+                        stacklevel=2,
+                    )
         if self.calibration is not None:
             representative.photographs(self.calibration)
         writable_folder(self.out)
@@ -105,6 +111,25 @@ class ExportRequest:
     def asks_for_fp16(self, row: Recipe) -> bool:
         """Whether an artefact asks CPUs with fp16 arithmetic to use it."""
         return self.cpu_fp16 and row.runs_on("cpu-fp16")
+
+    def _check_functions(self) -> None:
+        """Raise ExportError unless functions of several sizes can be made as asked."""
+        if self.formats != ("coreml",):
+            raise ExportError(
+                "only Core ML packages hold several sizes",
+                where="`formats`",
+                expected="`formats=coreml` alone",
+                next_step="export the other formats on their own, into a folder for each size",
+            )
+        if self.coreml_target not in ("iOS18", "iOS26"):
+            raise ExportError(
+                f"packages for {self.coreml_target} have one function",
+                where="`coreml_target`",
+                expected="`coreml_target=iOS18` or newer",
+                next_step="ask for it, or for a package of each size, which every system runs",
+            )
+        if repeated(map(str, (self.size, *self.functions))):
+            raise ExportError("a size is asked for twice", where="`functions`", expected="sizes that differ")
 
     def contract(self, row: Recipe) -> Contract:
         """What an artefact takes and gives."""

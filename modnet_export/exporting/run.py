@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,18 @@ from modnet_export.images.matting import require_matte, settled
 from modnet_export.model import checkpoint
 from modnet_export.model.reference import TorchReference, open_reference
 from modnet_export.record import manifest
-from modnet_export.record.contract import OPSET
+from modnet_export.record.contract import OPSET, Size
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
-from modnet_export.record.manifest import Artefact, Golden, GoldenFile, Manifest, PlacementRecord, SourceRecord
+from modnet_export.record.manifest import (
+    Artefact,
+    FunctionRecord,
+    Golden,
+    GoldenFile,
+    Manifest,
+    PlacementRecord,
+    SourceRecord,
+    function_name,
+)
 from modnet_export.record.measures import Measurement
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.seen import seen_on
@@ -48,16 +57,19 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     source = settled(checkpoint.resolve(request.checkpoint), request.input_range)
     reference = open_reference(source)
     progress("exporting to ONNX")
+    sizes = (request.size, *request.functions)
     if isinstance(reference, TorchReference):
-        model = onnx.from_network(reference.modnet, request.size)
+        models = [onnx.from_network(reference.modnet, size) for size in sizes]
     else:
-        model = onnx.from_onnx(source, request.size)
-        onnx.require_modnet(model, source.path)
+        models = [onnx.from_onnx(source, size) for size in sizes]
+        onnx.require_modnet(models[0], source.path)
     progress("running the reference")
-    inputs = samples(reference, request.size)
-    for item in inputs:
+    inputs = {size: samples(reference, size) for size in sizes}
+    for item in inputs[request.size]:
         require_matte(item.matte_nhwc, source.name)
-    chain = Chain(model, source.sha256, request, progress)
+    of_size = [replace(request, size=size, functions=()) for size in request.functions]
+    further = [Chain(model, source.sha256, each) for model, each in zip(models[1:], of_size, strict=True)]
+    chain = Chain(models[0], source.sha256, request, progress, further)
     artefacts: list[Artefact] = []
     stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
     with replaced_folder(request.out, keep=stay) as folder:
@@ -66,7 +78,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             chain.write(row, folder / row.file)
             progress(f"verifying {row.file}")
             artefacts.append(_verified(row, request, chain, folder, inputs))
-        golden = _golden(inputs[0], folder)
+        golden = _golden(inputs[request.size][0], folder)
         result = Manifest(
             source=SourceRecord(
                 name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range
@@ -79,24 +91,32 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             golden=golden,
         )
         if not request.keep_failing:
-            require_parity(result.artefacts, [item.name for item in inputs])
+            require_parity(result.artefacts, [item.name for item in inputs[request.size]])
         write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
     return result
 
 
-def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, inputs: Sequence[Sample]) -> Artefact:
-    """The record of an artefact that was just written, with its parity."""
+def _verified(
+    row: Recipe, request: ExportRequest, chain: Chain, folder: Path, inputs: Mapping[Size, Sequence[Sample]]
+) -> Artefact:
+    """The record of an artefact that was just written, with its parity at each of its sizes."""
     path = folder / row.file
     tuning, searched = row.tuned(request.tune), chain.searches.get(row.file)
     limits = request.tolerance(row, None if searched is None else Budget.parse(searched.budget))
-    parity: tuple[Measurement, ...] = ()
-    try:
-        runtime = open_runtime(path, delegate="cpu-fp16" if request.asks_for_fp16(row) else "cpu")
-        engine = runtime.engine
-        parity = measure(runtime, [item for item in inputs if row.judged_on(item.name)], limits)
-    except CrashedError as error:  # the other artefacts have their rows
-        engine = error.what
-        warnings.warn(str(error), ExportWarning, stacklevel=2)
+    parities: dict[Size, tuple[Measurement, ...]] = {}
+    engine = ""
+    for size in (request.size, *request.functions):
+        try:
+            runtime = open_runtime(
+                path,
+                delegate="cpu-fp16" if request.asks_for_fp16(row) else "cpu",
+                function=function_name(size) if request.functions else None,
+            )
+            engine = engine or runtime.engine
+            parities[size] = measure(runtime, [item for item in inputs[size] if row.judged_on(item.name)], limits)
+        except CrashedError as error:  # the other artefacts have their rows
+            engine, parities[size] = error.what, ()
+            warnings.warn(str(error), ExportWarning, stacklevel=2)
     return Artefact(
         file=row.file,
         format=row.format,
@@ -110,7 +130,8 @@ def _verified(row: Recipe, request: ExportRequest, chain: Chain, folder: Path, i
         tolerance=limits,
         cpu_fp16=request.asks_for_fp16(row),
         engine=engine,
-        parity=parity,
+        parity=parities[request.size],
+        functions=tuple(FunctionRecord(size=size, parity=parities[size]) for size in request.functions),
         search=searched,
         norms=chain.norms(row),
         **(_as_tflite(path) if row.format == "tflite" else {}),
@@ -171,13 +192,14 @@ def require_parity(artefacts: Sequence[Artefact], inputs: Collection[str]) -> No
     ``inputs`` are the names of those that every artefact was to be measured on, where it is judged on them.
     """
     decisions = {
-        artefact.file: decided(tuple(filter(artefact.recipe.judged_on, inputs)), artefact.parity, artefact.tolerance)
+        name: decided(tuple(filter(artefact.recipe.judged_on, inputs)), parity, artefact.tolerance)
         for artefact in artefacts
+        for name, parity in artefact.parities.items()
     }
     failed = {file: reason for file, (verdict, reason) in decisions.items() if verdict != "passed"}
     if not failed:
         return
-    lines = [f"{len(failed)} of {len(artefacts)} artefact(s) differ from the reference by more than their tolerance:"]
+    lines = [f"{len(failed)} of {len(decisions)} artefact(s) differ from the reference by more than their tolerance:"]
     lines += [f"  {file}: {reason}" for file, reason in failed.items()]
     raise CheckFailedError(
         "\n".join(lines),

@@ -80,6 +80,22 @@ class PlacementRecord(Strict):
     """How many of those kernels no op of the file asks for, by what they do."""
 
 
+def function_name(size: Size) -> str:
+    """What an app asks for as ``MLModelConfiguration.functionName``."""
+    return f"size_{size}"
+
+
+class FunctionRecord(Strict):
+    """A further function of a Core ML package (iOS 18): the same weights at another size than the manifest's."""
+
+    size: Size
+    parity: tuple[Measurement, ...]
+
+    @property
+    def name(self) -> str:
+        return function_name(self.size)
+
+
 class Artefact(Strict):
     """One model file."""
 
@@ -100,6 +116,8 @@ class Artefact(Strict):
     engine: str
     """What ran it for ``parity``; a Core ML package is ``evaluated`` or ``predicted``, never just run."""
     parity: tuple[Measurement, ...]
+    functions: tuple[FunctionRecord, ...] = ()
+    """Of a Core ML package of several functions, those beside the default one, which all else here is of."""
     search: SearchRecord | None = None
     norms: tuple[NormRecord, ...] = ()
     """Of fp16 Core ML programs of the ``ane`` tuning; empty otherwise."""
@@ -117,12 +135,18 @@ class Artefact(Strict):
             _ = self.recipe
         except KeyError as error:
             raise ValueError(f"there is no recipe for {error.args[0]}") from error
-        check_measurements(self.parity, self.tolerance)
+        for taken in self.parities.values():
+            check_measurements(taken, self.tolerance)
         return self
 
     @property
+    def parities(self) -> dict[str, tuple[Measurement, ...]]:
+        """The measurements of the file, and of each further function of it, by their names in messages."""
+        return {self.file: self.parity} | {f"{self.file} ({item.name})": item.parity for item in self.functions}
+
+    @property
     def passed(self) -> bool:
-        return bool(self.parity) and all(measurement.passed for measurement in self.parity)
+        return all(taken and all(measurement.passed for measurement in taken) for taken in self.parities.values())
 
     @property
     def recipe(self) -> Recipe:

@@ -108,7 +108,8 @@ def pictures(request: PicturesRequest, progress: Progress = silent) -> Gallery:
             expected="the inputs that were verified, of which the worst are shown",
             next_step="give the same `images`, `video` or `ground_truth` as were verified",
         )
-    shown = {link.name: _worst_first(link, readable) for link in result.links}
+    # A further function of a package takes another size than the pictures here have.
+    shown = {link.name: [] if link.function else _worst_first(link, readable) for link in result.links}
     used = {item.name: item for items in shown.values() for item in items}
     reference = open_reference(checkpoint.recorded(result.source, request.checkpoint))
     found = {sample.name: sample for sample in samples(reference, result.size, list(used.values()))}

@@ -43,6 +43,7 @@ def link(artefact: Judged, trial: Trial, measured: Results) -> Link:
     return Link(
         artefact=artefact.file,
         delegate=trial.candidate.delegate,
+        function=trial.candidate.function,
         stage=artefact.recipe.stage,
         engine=" and ".join(dict.fromkeys(row.engine for _, row in taken)),
         tolerance=artefact.tolerance,

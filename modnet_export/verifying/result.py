@@ -33,9 +33,11 @@ class TruthErrors(Strict):
     conn: float = Field(ge=0)
 
 
-def link_name(artefact: str, delegate: Delegate, compute_unit: ComputeUnit | None = None) -> str:
+def link_name(
+    artefact: str, delegate: Delegate, compute_unit: ComputeUnit | None = None, function: str | None = None
+) -> str:
     """What one way to run an artefact is called."""
-    way = compute_unit or delegate
+    way = compute_unit or function or delegate
     return artefact if way == "cpu" else f"{artefact} ({way})"
 
 
@@ -56,6 +58,8 @@ class Link(Strict):
     truth: TruthErrors | None = None
     compute_unit: ComputeUnit | None = None
     """Where a Mac was asked to run a Core ML package; null for what was run here."""
+    function: str | None = None
+    """A further function of a Core ML package, which has a size of its own; null: the default one."""
 
     @model_validator(mode="after")
     def _verdict_has_its_grounds(self) -> Link:
@@ -82,7 +86,7 @@ class Link(Strict):
 
     @property
     def name(self) -> str:
-        return link_name(self.artefact, self.delegate, self.compute_unit)
+        return link_name(self.artefact, self.delegate, self.compute_unit, self.function)
 
     def summary(self, measure: str) -> float | None:
         """One number over all inputs for which the measure was taken: their worst or their mean, as the table says.

@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -90,11 +90,17 @@ class _Subject:
     source: Source
     inputs: tuple[Input, ...]
     ways: tuple[tuple[Artefact, Trial], ...]
+    others: tuple[_Subject, ...] = ()
+    """The same folder at each further size that Core ML packages have a function of."""
 
     @property
     def expected(self) -> tuple[str, ...]:
         """The names of the links that there are to be."""
-        return tuple(link_name(artefact.file, trial.candidate.delegate) for artefact, trial in self.ways)
+        return tuple(
+            link_name(artefact.file, trial.candidate.delegate, function=trial.candidate.function)
+            for subject in (self, *self.others)
+            for artefact, trial in subject.ways
+        )
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -117,6 +123,9 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Verification:
         measured = _measure(subject, request, state, progress)
         readable = [item for item in subject.inputs if item.name not in measured.unreadable]
         links = [link(artefact, trial, measured) for artefact, trial in subject.ways]
+        for other in subject.others:
+            found = _measure(other, request, state / str(other.manifest.size), progress)
+            links += [link(artefact, trial, found) for artefact, trial in other.ways]
         if came_back is not None:
             links = replay.replayed(links, came_back, subject.manifest)
         if request.bundle is not None and readable:
@@ -154,8 +163,13 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
     folder = request.dist
     recorded = request.tolerances.applied(manifest.load(folder))
     manifest.check_hashes(recorded, folder)
-    if request.bundle is not None:
-        replay.packages(recorded)
+    if request.bundle is not None and any(item.functions for item in replay.packages(recorded)):
+        raise ExportError(
+            f"{folder} has packages of several functions, and run.sh runs one",
+            where="`bundle`",
+            expected="a package of each size",
+            next_step="export them without `coreml_multifunction`",
+        )
     if request.fp16_safety and not any(map(fp16_safety.concerns, recorded.artefacts)):
         raise ExportError(
             f"{folder} has no artefact whose fp16 safety could be examined",
@@ -175,10 +189,23 @@ def _subject(request: VerifyRequest, progress: Progress) -> _Subject:
     inputs = tuple(request.inputs or builtin())
     _check_frames(recorded, inputs)
     subject = _Subject(folder, recorded, source, inputs, _ways(request, recorded, inputs))
+    subject = replace(subject, others=tuple(_others(subject)))
     if request.baseline is not None:
         names = [item.name for item in inputs]
         check_comparable(request.baseline, recorded, request.metrics_convention, subject.expected, names)
     return subject
+
+
+def _others(subject: _Subject) -> Iterator[_Subject]:
+    """The folder at each further size that packages of it have a function of."""
+    sizes = {item.size: item.name for artefact in subject.manifest.artefacts for item in artefact.functions}
+    for size, name in sizes.items():
+        ways = tuple(
+            (artefact, replace(trial, candidate=replace(trial.candidate, function=name)))
+            for artefact, trial in subject.ways
+            if any(item.size == size for item in artefact.functions)
+        )
+        yield replace(subject, manifest=subject.manifest.model_copy(update={"size": size}), ways=ways)
 
 
 def _check_frames(recorded: Manifest, inputs: Sequence[Input]) -> None:
@@ -256,7 +283,8 @@ def _fp16_safety(
 def _suspects(
     subject: _Subject, links: Sequence[Link], measured: Results, readable: Sequence[Input], progress: Progress
 ) -> list[Suspect]:
-    """The op that is to blame for each failed artefact whose parent is sound."""
+    """The op that is to blame for each failed artefact whose parent is sound, by its default function."""
+    links = [item for item in links if item.function is None]
     by_name = {item.name: item for item in readable}
     reference = partial(tasks.reference, subject.source)
 

@@ -44,11 +44,14 @@ class Candidate:
     compute_unit: ComputeUnit = "ALL"
     reading: Reading | None = None
     """How somebody else's file is read; None: it is one of ours."""
+    function: str | None = None
+    """Of a Core ML package that has several; None: its default one."""
 
     @property
     def identity(self) -> str:
         read = "" if self.reading is None else f":{self.reading.identity}"
-        return f"{self.sha256}:{self.delegate}:{self.compute_unit}{read}"
+        function = "" if self.function is None else f":{self.function}"
+        return f"{self.sha256}:{self.delegate}:{self.compute_unit}{read}{function}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,11 @@ def _open(candidate: Candidate, threads: int | None) -> Runtime:
             compute_unit=candidate.compute_unit,
         )
     return open_runtime(
-        candidate.path, threads=threads, compute_unit=candidate.compute_unit, delegate=candidate.delegate
+        candidate.path,
+        threads=threads,
+        compute_unit=candidate.compute_unit,
+        delegate=candidate.delegate,
+        function=candidate.function,
     )
 
 

@@ -177,6 +177,13 @@ def _require_that_it_runs(project: Project, exported: Exported) -> None:
     target = project.target
     for artefact in exported.models:
         path = exported.folder / artefact.file
+        if artefact.functions:
+            raise ExportError(
+                f"{artefact.file} has functions for several sizes, and MattingKit runs one size",
+                where=path,
+                expected="a package of one size",
+                next_step="export it without `coreml_multifunction`, or load it by code of your own",
+            )
         try:
             said = model.from_package(lambda name, path=path: (path / name).read_bytes())  # type: ignore[misc]
         except (ValueError, OSError) as error:

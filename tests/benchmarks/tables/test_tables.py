@@ -48,6 +48,18 @@ def test_an_unknown_table_is_refused(monkeypatch, capsys):
     assert "there is no table 'int9'" in capsys.readouterr().err
 
 
+def test_core_ml_is_measured_on_pixels_and_mattes_that_show_all_errors(monkeypatch, tmp_path):
+    """As apps hand images over: a multi-array would round them to fp16, which moves a hard portrait's matte by 0.02."""
+    asked = []
+    monkeypatch.setattr("benchmarks.tables.setting.export", lambda request, progress: asked.append(request))
+    assert Setting(tmp_path).packages.parent == tmp_path
+    (request,) = asked
+    assert request.tune is None
+    assert [row.precision for row in request.recipes()] == ["fp16", "int8", "palettized6", "palettized4"]
+    ports = [request.contract(row) for row in request.recipes()]
+    assert {(each.image.dtype, each.matte.dtype) for each in ports} == {("uint8", "float16")}
+
+
 def test_judging_is_on_every_portrait_in_every_form(tmp_path):
     paths = judging(tmp_path, ROOT / PORTRAITS)
     assert len(paths) == len(set(paths)) == COUNT

@@ -12,12 +12,14 @@ import pytest
 from coremltools.converters import _converters_entry
 
 from converters.coreml.convert import convert
+from converters.coreml.functions import join
 from converters.coreml.package import NEWEST_SPECIFICATION, Package
 from converters.coreml.quiet import ct, quiet
 from converters.coreml.tuned import for_ports
 from converters.diagnose.inspection import inspect
 from converters.errors import ExportError
 from converters.runtimes import open_runtime
+from modnet_export.record.files import sha256
 from tests.converters.coreml.conftest import META
 from tests.graphs import model, node, run
 
@@ -122,28 +124,40 @@ def test_manifest_of_something_else_is_refused(copy):
         open_runtime(copy)
 
 
-def test_package_of_several_functions_is_read_by_its_default_one(tmp_path):
-    """As coremltools joins packages of two sizes, with shared weights (iOS 18)."""
+def test_functions_of_a_package_share_weights_and_each_gives_its_own_matte(tmp_path):
+    """Packages of two sizes as one (iOS 18), read by its default function unless another is asked for."""
     rng = np.random.default_rng(0)
     weights = {"wide": rng.standard_normal((64, 3, 1, 1)), "last": rng.standard_normal((1, 64, 1, 1))}
-    functions = ct.utils.MultiFunctionDescriptor()
-    for height, width in ((32, 64), (64, 32)):
+    parts, wanted = {}, {}
+    for height, width in ((64, 32), (32, 64)):
         nodes = [node("Conv", "image wide", "a"), node("Relu", "a", "b"), node("Conv", "b last", "matte")]
         shapes = {"inputs": {"image": [1, 3, height, width]}, "outputs": ["matte"]}
         each, single = model(nodes, **shapes, constants=weights), tmp_path / f"{height}.mlpackage"
         options = {"precision": "fp32", "target": "iOS18", "ports": "multiarray"}
         convert(ir.from_proto(each), metadata=META, package=single, **options)
-        functions.add_function(str(single), "main", f"size_{height}")
-    functions.default_function_name = "size_64"
-    several = tmp_path / "several.mlpackage"
-    with quiet():
-        ct.utils.save_multifunction(functions, str(several))
-    image = rng.random((1, 64, 32, 3), np.float32)
-    runtime = open_runtime(several)
-    assert runtime.size == (64, 32)
-    (wanted,) = run(each, {"image": image.transpose(0, 3, 1, 2)})
-    np.testing.assert_allclose(runtime.run(image)[..., 0], wanted[:, 0], atol=1e-5)
-    assert inspect(several).inputs == inspect(single).inputs
+        parts[f"size_{height}"], wanted[f"size_{height}"] = single, each
+    several, again = tmp_path / "several.mlpackage", tmp_path / "again.mlpackage"
+    join(parts, META, several)
+    join(parts, META, again)
+    assert sha256(several) == sha256(again)
+    assert weight_bytes(several) == weight_bytes(single)
+    for name, function in (("size_64", None), ("size_64", "size_64"), ("size_32", "size_32")):
+        runtime = open_runtime(several, function=function)
+        image = rng.random((1, *runtime.size, 3), np.float32)
+        (matte,) = run(wanted[name], {"image": image.transpose(0, 3, 1, 2)})
+        np.testing.assert_allclose(runtime.run(image)[..., 0], matte[:, 0], atol=1e-5)
+    found = inspect(several)
+    assert found.inputs == inspect(parts["size_64"]).inputs
+    assert dict(found.functions) == {name: inspect(part).inputs for name, part in parts.items()}
+    description = Package(several).spec.description
+    assert (description.metadata.author, description.defaultFunctionName) == ("an author", "size_64")
+    assert [item.input[0].shortDescription for item in description.functions] == ["a photo", "a photo"]
+    with pytest.raises(ExportError, match="has no function size_9"):
+        open_runtime(several, function="size_9")
+
+
+def weight_bytes(package):
+    return (package / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size
 
 
 def test_package_without_the_function_that_it_names_is_refused(copy):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.coreml.package import Package
 from converters.errors import CrashedError, ExportError
 from converters.runtimes import open_runtime
 from converters.runtimes.raw import open_raw
@@ -65,6 +66,13 @@ def test_crash_on_one_input_leaves_the_next_its_turn(mac, photo, expected, monke
         runtime.run(photo)
     monkeypatch.delenv("FAKE_CRASH")
     np.testing.assert_allclose(runtime.run(photo), expected, atol=1e-4)
+
+
+def test_function_of_a_package_is_what_core_ml_is_asked_for(mac, photo, expected, monkeypatch):
+    package = mac()
+    name = Package(package).spec.description.defaultFunctionName or "main"
+    monkeypatch.setenv("FAKE_FUNCTION", name)
+    np.testing.assert_allclose(open_runtime(package, function=name).run(photo), expected, atol=1e-4)
 
 
 def test_error_of_core_ml_is_told_and_ends_nothing(mac, photo, monkeypatch):

@@ -12,11 +12,11 @@ import torch
 from converters.coreml.convert import convert
 from converters.coreml.interpreter import Evaluator
 from converters.coreml.norms import choose, written
-from converters.coreml.observed import Extremes, observe
+from converters.coreml.observed import Extremes, Observed, observe
 from converters.coreml.package import Package
 from converters.coreml.pixels import takes_pixels
 from converters.coreml.quiet import MIL_pb2
-from converters.coreml.tuned import for_half
+from converters.coreml.tuned import for_half, seen
 from converters.onnx.graph import constant
 from converters.onnx.passes import optimise
 from converters.runtimes import open_runtime
@@ -37,7 +37,7 @@ def halves(ane, photo, shared):
         name = f"ane_{ports}_{norms}.mlpackage"
 
         def make(folder):
-            tuned = for_half(ane, ports, [photo], norms)
+            tuned = for_half(ane, ports, seen(ane, ports, [photo]), norms)
             options = {"precision": "fp16", "target": "iOS16", "ports": ports, "wide_statistics": False}
             convert(tuned.graph, metadata=META, package=folder / name, **options)
 
@@ -207,10 +207,9 @@ def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_pat
     image = {"image": images[0].transpose(0, 3, 1, 2)}
     (wanted,), errors = run(proto, image), {}
     for integers in (False, True):
-        tuned, package = (
-            for_half(ir.from_proto(proto), "multiarray", images, integers=integers),
-            tmp_path / f"{integers}",
-        )
+        graph, package = ir.from_proto(proto), tmp_path / f"{integers}"
+        observed = seen(graph, "multiarray", images, integers=integers)
+        tuned = for_half(graph, "multiarray", observed, integers=integers)
         convert(
             tuned.graph, precision="int8", target="iOS16", ports="multiarray", metadata=META, package=package,
             wide_statistics=False,
@@ -222,3 +221,16 @@ def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_pat
     assert [name for name, _ in kinds(package)].count("constexpr_affine_dequantize") == 1
     assert lost < 2 * np.abs(wanted).mean() * 2**-10
     assert errors[True] < 0.7 * errors[False]  # fp16 activations err as well
+
+
+def test_sizes_share_what_they_have_seen_but_for_convolutions_of_their_own():
+    """A mean over a whole map is a convolution as large as the map: at another size it reads other patches."""
+    near, far = Extremes(1.0, 0.5, 2.0, 9.0), Extremes(3.0, 0.25, 1.0, 4.0)
+    small = Observed({"both": np.eye(3), "mean": np.eye(7)}, {"both": 1, "mean": 14}, {"norm": near})
+    large = Observed({"both": np.eye(3), "mean": np.eye(13)}, {"both": 5, "mean": 14}, {"norm": far})
+    joined = small.joined(large)
+    assert joined.norms == {"norm": Extremes(3.0, 0.25, 2.0, 9.0)}
+    for own in (small, large):
+        found = own.replaced(joined).moments
+        np.testing.assert_allclose(found["both"], np.eye(3) / 3)
+        np.testing.assert_allclose(found["mean"], own.sums["mean"] / 14)

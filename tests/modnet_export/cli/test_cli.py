@@ -163,6 +163,7 @@ def test_doctor_finds_tools_by_running_them(run, tmp_path, monkeypatch):
 BAD_INPUT = {
     "missing_checkpoint": (("export", "--checkpoint", "nope.ckpt"), "there is no checkpoint"),
     "bad_size": (("export", "--size", "100x100"), "multiples of 32"),
+    "one_function": (("export", "--size", "64", "--coreml-multifunction"), "there is one size"),
     "unknown_format": (("export", "--formats", "onnx,caffe"), "'caffe' is not a choice"),
     "unknown_precision": (("export", "--precisions", "int3"), "'int3' is not a choice"),
     "empty_list": (("export", "--formats", ","), "is not a choice"),

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from converters.errors import CheckFailedError, ExportError
+from modnet_export import Size
+from modnet_export.record import manifest
 from modnet_export.record.files import sha256
+from modnet_export.record.manifest import FunctionRecord
 from modnet_export.ship.ios import swift
 from modnet_export.ship.ios.project import Project
 from modnet_export.ship.ios.shipping import ShipRequest, ship
@@ -208,6 +211,16 @@ class TestBadInput:
         (made / "manifest.json").write_text(text.replace(old, sha256(made / "modnet_fp16.mlpackage")))
         with pytest.raises(ExportError, match=words):
             ship(ShipRequest(app, (made / "modnet_fp16.mlpackage",)))
+
+    def test_a_package_of_several_sizes_is_not_shipped(self, app, an_export):
+        """MattingKit would run its default function alone, and the app would carry the others for nothing."""
+        exported = manifest.load(an_export)
+        functions = (FunctionRecord(size=Size(height=64, width=32), parity=exported.artefacts[0].parity),)
+        artefacts = tuple(item.model_copy(update={"functions": functions}) for item in exported.artefacts)
+        changed = exported.model_copy(update={"artefacts": artefacts})
+        (an_export / manifest.FILE_NAME).write_bytes(manifest.dump(changed))
+        with pytest.raises(ExportError, match="has functions for several sizes"):
+            ship(ShipRequest(app, (an_export / "modnet_fp16.mlpackage",)))
 
     @pytest.mark.parametrize(
         "change", [b"other", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"]

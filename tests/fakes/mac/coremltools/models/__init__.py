@@ -14,12 +14,14 @@ __all__ = ["CompiledMLModel", "MLModel", "utils"]
 class MLModel:  # coremltools/models/model.py
     """FAKE_ANSWERS is a folder with the image.npy that must come, as pixels or as a multi-array, and its matte.npy.
 
-    FAKE_CRASH: "load UNIT" or "predict UNIT" ends the process, FAKE_ERROR is raised by ``predict``.
+    FAKE_CRASH: "load UNIT" or "predict UNIT" ends the process, FAKE_ERROR is raised by ``predict``. FAKE_FUNCTION: the
+    function that must be asked for.
     """
 
-    def __init__(self, path, compute_units):
+    def __init__(self, path, compute_units, function_name=None):
         from coremltools import ComputeUnit
 
+        assert function_name == os.environ.get("FAKE_FUNCTION")
         assert Path(path, "Manifest.json").exists()
         self.unit, self.answers = ComputeUnit(compute_units).name, Path(os.environ["FAKE_ANSWERS"])
         print("Core ML talks on the standard output", flush=True)
