@@ -132,6 +132,7 @@ def _sums(image: Array, weight: Array, op: Any, depthwise: bool, wide: bool) -> 
             if depthwise:
                 part.addcmul_(window, weights[0, row, column])
                 continue
-            for term, factors in zip(window.permute(2, 0, 1).contiguous(), weights[:, row, column].T, strict=True):
-                part.addcmul_(term[..., None], factors)
+            terms, factors = window.permute(2, 0, 1).contiguous(), weights[:, row, column].T.contiguous()
+            for term, factor in zip(terms, factors, strict=True):
+                part.addcmul_(term[..., None], factor)
     return np.asarray(total.float().numpy())
