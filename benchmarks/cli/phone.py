@@ -45,7 +45,8 @@ def say_preflight(*, as_json: bool) -> None:
         say("docs/phones.md says how to go on. A dash means that the phone does not say.")
     if refused := [item for item in readings if item.verdict == "refused"]:
         raise CheckFailedError(
-            f"bench would refuse to measure on {device.serial}: {', '.join(f'{item.name} {item.found}' for item in refused)}",
+            f"bench would refuse to measure on {device.serial}: "
+            f"{', '.join(f'{item.name} {item.found}' for item in refused)}",
             next_step="; ".join(item.to_do for item in refused),
         )
 

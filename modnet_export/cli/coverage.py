@@ -105,5 +105,6 @@ def say_coverage(model: Path, folder: Path, *, as_json: bool) -> None:
             shown.add_row(escape(item.tensor[:32]), spread, *shares, escape(name))
         show(shown, spare=("range",))
         say(
-            "The shares are those of the worst image. To calibrate with photographs like these, export with --calibration FOLDER."
+            "The shares are those of the worst image. To calibrate with photographs like these, "
+            "export with --calibration FOLDER."
         )

@@ -92,9 +92,9 @@ def _say_between_frames(result: Verification) -> None:
     show(shown)
     say(
         "Means over all frames: dtSSD says how differently the matte and the reference change from frame to frame;\n"
-        "flicker says how much more the matte changes. A frozen matte has no flicker, but it has a dtSSD. Flicker along\n"
-        "motion is mean |p_t - p_(t-1)|, after the previous matte was moved along the picture's motion. MAD is from the\n"
-        "true mattes."
+        "flicker says how much more the matte changes. A frozen matte has no flicker, but it has a dtSSD.\n"
+        "Flicker along motion is mean |p_t - p_(t-1)|, after the previous matte was moved along the picture's motion.\n"
+        "MAD is from the true mattes."
     )
     if result.steadiness:
         shown = table(["against flicker"], [narrow_heading("warped_flicker"), "mean (MAD)"])

@@ -118,7 +118,8 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
     model = with_opset(given, OPSET, path)
     if in_float32(model):
         warnings.warn(
-            f"{path.name} computes in 16-bit floats: the export is made from, and compared with, the same model in float32",
+            f"{path.name} computes in 16-bit floats: the export is made from, and compared with, the same model in "
+            "float32",
             ExportWarning,
             stacklevel=2,
         )

@@ -173,9 +173,9 @@ def settled(source: Source, asked: InputRange | None) -> Source:
     found: InputRange = "0..1" if inside < min(_ALIKE, released / 2) else "-1..1"
     if found == "0..1" or _ALIKE < released < math.inf:
         warnings.warn(
-            f"{source.path.name} is assumed to take an image of {found}: its graph does not normalise, and its matte of "
-            f"the built-in portrait is off by {released:.2g} with -1..1 and by {inside:.2g} with 0..1. If this is wrong, "
-            "set `input_range`",
+            f"{source.path.name} is assumed to take an image of {found}: its graph does not normalise, and its matte "
+            f"of the built-in portrait is off by {released:.2g} with -1..1 and by {inside:.2g} with 0..1. If this is "
+            "wrong, set `input_range`",
             ExportWarning,
             stacklevel=2,
         )

@@ -142,8 +142,8 @@ def _read(path: Path) -> Mapping[str, Any]:
                 f"{path.name} holds Python objects ({module[1]}), and this tool never unpickles code",
                 where=path,
                 expected="the weights alone",
-                next_step=f"if you trust the file: torch.save(torch.load({path.name!r}, weights_only=False).state_dict(), "
-                "'weights.ckpt'), with the code of that class importable",
+                next_step=f"if you trust the file: torch.save(torch.load({path.name!r}, weights_only=False)"
+                ".state_dict(), 'weights.ckpt'), with the code of that class importable",
             ) from error
         raise ExportError(
             f"cannot read {path.name} as a checkpoint: {reason(error)}",

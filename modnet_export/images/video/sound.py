@@ -42,7 +42,8 @@ class Sound:
             self._packets = self._of_source(source, stream, container.add_stream_from_template(stream))
         else:
             warnings.warn(
-                f"the sound of {self._clip.path.name} is encoded again, as {self._encoder}: the file cannot hold {name}",
+                f"the sound of {self._clip.path.name} is encoded again, as {self._encoder}: the file cannot hold "
+                f"{name}",
                 ExportWarning,
                 stacklevel=2,
             )
