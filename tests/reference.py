@@ -29,8 +29,8 @@ _ENDING = """\
 
 *Made from* names the model that an artefact is derived from, and compared with when a check fails. *Held to* has the
 limits that an artefact must hold; otherwise nothing is written ([verification.md](verification.md#measures)).
-`--tolerance` changes them. An 8-bit matte may differ by half a step more, and Core ML's by a whole step. *Searched* has the limits
-within which as many multiplications as possible are computed in int8; such a search takes minutes
+`--tolerance` changes them. An 8-bit matte may differ by half a step more, and Core ML's by a whole step. *Searched* has
+the limits within which as many multiplications as possible are computed in int8; such a search takes minutes
 ([quantization.md](quantization.md)).
 
 Every export takes `--checkpoint`, `--input-range`, `--size`, `--tolerance`, `--keep-failing` and `--out`.
