@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import threading
@@ -159,13 +158,6 @@ def film(page) -> None:
 
     page.get_by_role("button", name="Camera", exact=True).click()
     expect(page.locator("#rate")).to_have_text(re.compile(r"\d"), timeout=60_000)
-
-
-def film_in_lanes(page) -> None:
-    """The same; until frames are run several at a time, where there are cores for that."""
-    film(page)
-    if (os.cpu_count() or 1) > 1:
-        page.evaluate(f"async () => {{ {APP} await app.filming(); await app.frames(4); }}")
 
 
 def last_frame(page) -> dict[str, np.ndarray]:

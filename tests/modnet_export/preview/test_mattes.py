@@ -11,7 +11,7 @@ from converters.runtimes import open_runtime
 from modnet_export import Size
 from modnet_export.images.imaging import fit_image
 from modnet_export.model.reference import TorchReference
-from tests.modnet_export.preview.conftest import film_in_lanes, last_frame, moving_portrait, settled
+from tests.modnet_export.preview.conftest import film, last_frame, moving_portrait, settled
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def expected(reference, image, size):
 def test_fp32_on_the_camera_gives_the_reference_matte(opened, dist, reference):
     page = opened(dist)
     choose(page, "fp32 – modnet_fp32.tflite")
-    film_in_lanes(page)
+    film(page)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
     settled(page)

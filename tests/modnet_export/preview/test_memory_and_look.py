@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from modnet_export.images.imaging import Pixels, area_resize
-from tests.modnet_export.preview.conftest import APP, film, film_in_lanes, settled
+from tests.modnet_export.preview.conftest import APP, film, settled
 
 TILES = Path(__file__).with_name("tiles.json")
 GRID = (10, 16)
@@ -20,22 +20,21 @@ GRID = (10, 16)
 
 
 def heaps(page) -> tuple[int, int]:
-    """Bytes: of wasm in all workers, which only grows, and of the page's own objects after a collection."""
+    """Bytes: of wasm, which only grows, and of the page's own objects after a collection."""
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     own = session.send("Runtime.getHeapUsage")["usedSize"]
-    wasm = page.evaluate(f"async () => {{ {APP} return app.memory(); }}")
+    wasm = page.evaluate(f'async () => {{ {APP} return app.engine.call("memory"); }}')
     return wasm, own
 
 
 @pytest.mark.parametrize("frames", [60, pytest.param(300, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("second", [0, 2], ids=["frames at a time", "two models"])
-def test_memory_stays_level_over_many_frames(opened, dist, frames, second):
+def test_memory_stays_level_over_many_frames(opened, dist, frames):
     page = opened(dist)
     page.locator("#delayed").check()
-    page.select_option("#second", index=second)
+    page.select_option("#second", index=2)
     page.locator("input[value=blur]").check(force=True)
-    (film if second else film_in_lanes)(page)
+    film(page)
 
     def run(count):
         page.evaluate(f"async () => {{ {APP} await app.frames({count}); }}")

@@ -2,14 +2,12 @@
 
 import { Engine } from "./engine.js";
 import { checked, checkedPicture, told } from "./files.js";
-import { Film } from "./film.js";
 import { pixelsOf } from "./pixels.js";
 import { Recorder, download } from "./saving.js";
 import { BuiltIn, Camera, Photo, ofFile } from "./sources.js";
 import { Numbers, difference, megabytes } from "./words.js";
 
 const MOST_THREADS = 4;
-const LANES = 2; // frames of what moves that are run at a time
 const part = (id) => document.getElementById(id);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
@@ -24,11 +22,6 @@ let golden = null;
 let source = null;
 let picture = null; // a background image
 let oneThread = []; // why there are no more
-const lanes = []; // the workers that run what moves
-let film = null;
-let filmed = null; // the model that they run
-let wantedInLanes = null; // the one that they were last asked for
-let loadingLanes = Promise.resolve();
 let queue = Promise.resolve();
 
 /** One thing after the other; what goes wrong is shown. */
@@ -40,18 +33,7 @@ function doing(job) {
 }
 
 /** Settles when all that was begun by now is done. */
-export const settled = () => queue.then(() => film?.drained());
-
-/** Settles when frames that move are run several at a time. */
-export async function filming() {
-  while (!filmed || filmed !== part("model").value) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-/** Bytes of wasm's memory, of all workers. */
-export async function memory() {
-  const sizes = await Promise.all([engine, ...lanes].map((worker) => worker.call("memory")));
-  return sizes.reduce((sum, size) => sum + size);
-}
+export const settled = () => queue;
 
 let ran = 0;
 /** Settles when so many more frames were run. */
@@ -63,10 +45,7 @@ export async function frames(count) {
 /** Something that the user asked for: what was wrong before is forgotten. */
 function asked(job) {
   part("message").textContent = "";
-  return doing(async () => {
-    await film?.drained();
-    return job();
-  });
+  return doing(job);
 }
 
 const spec = (file) => ({
@@ -113,49 +92,12 @@ async function loadChosen() {
     throw error;
   }
   const { runs, notes } = loaded.get(file);
-  const each = threadsOfLanes();
-  const moving = each ? [`What moves: ${LANES} frames at a time, each on ${each} thread${each > 1 ? "s" : ""}`] : [];
-  part("runs").textContent = [`LiteRT.js ${preview.litertjs}: ${runs}`, ...notes, ...moving, ...oneThread].join(". ") + ".";
+  part("runs").textContent = [`LiteRT.js ${preview.litertjs}: ${runs}`, ...notes, ...oneThread].join(". ") + ".";
   const caption = (name) => `${name}${loaded.get(name)?.expanded ? " (weights expanded)" : ""}`;
   part("caption-a").textContent = second() ? caption(file) : "";
   part("caption-b").textContent = second() && caption(second());
   await engine.call("begin");
   numbers.forget();
-}
-
-/** How many threads each lane has; 0 where one frame is run at a time: on one thread, on a GPU, or with a second model. */
-function threadsOfLanes() {
-  const [backend, threads] = part("backend").value.split(":");
-  return backend === "wasm" && !second() ? Math.floor(Number(threads) / LANES) : 0;
-}
-
-/** Whether the lanes have the model; if not, they get it, and frames are run one at a time meanwhile, or where it fails. */
-function isFilmed(file, threads) {
-  if (filmed !== file && wantedInLanes !== file) {
-    wantedInLanes = file;
-    loadingLanes = loadingLanes
-      .then(() => loadLanes(file, threads))
-      .catch(({ message }) => (part("message").textContent = `One frame is run at a time: ${message}`));
-  }
-  return filmed === file;
-}
-
-async function loadLanes(file, threads) {
-  await film?.drained();
-  const bytes = await checked(spec(file));
-  if (!lanes.length) {
-    const engines = Array.from({ length: LANES }, () => new Engine());
-    await Promise.all(engines.map((lane) => lane.call("start", [threads])));
-    lanes.push(...engines);
-    film = new Film(lanes, (error) => (part("message").textContent = error.message));
-  }
-  const old = filmed;
-  filmed = null;
-  for (const lane of lanes) {
-    if (old) await lane.call("release", [old]);
-    await lane.call("load", [spec(file), bytes, { backend: "wasm", threads }]);
-  }
-  filmed = file;
 }
 
 /** What the first model is compared with on the next frame. */
@@ -175,26 +117,19 @@ async function step(bitmap) {
   }
   const moving = source.live && !source.paused;
   const compared = await against();
-  const view = files[1] ? chosen("view") : "single";
-  const options = { files, view, delayed: moving && part("delayed").checked, against: compared };
-  const threads = moving && !compared && threadsOfLanes();
-  if (threads && isFilmed(files[0], threads)) {
-    await film.take(
-      (lane) => lane.call("run", [bitmap, options], [bitmap]),
-      async ({ transfer, ...ran }) => present(await engine.call("show", [ran, options], transfer), options, true),
-    );
-    return;
-  }
-  await film?.drained();
-  present(await engine.call("process", [bitmap, options], [bitmap]), options, moving);
-}
-
-function present(found, { files, against }, moving) {
+  const found = await engine.call(
+    "process",
+    [
+      bitmap,
+      { files, view: files[1] ? chosen("view") : "single", delayed: moving && part("delayed").checked, against: compared },
+    ],
+    [bitmap],
+  );
   ran++;
   show(found.picture);
   if (found.times) numbers.take(found.times, moving);
   else if (!moving) refresh(); // it is shown without waiting for a run that can be timed
-  const told = parityText(found.parity, against, files[0]);
+  const told = parityText(found.parity, compared, files[0]);
   if (told && (!moving || part("live").checked)) part("parity").textContent = told;
   part("between").textContent = found.between ? `The two mattes differ by ${difference(found.between)}.` : "";
 }

@@ -120,10 +120,11 @@ export class Session {
   }
 
   /**
-   * Runs the models named on a frame, which is closed. `against`: the model that the first one is compared with, "golden" on
-   * the built-in photo, or none. `times` is null on a model's first run, which takes longer.
+   * Runs the models named on a frame, which is closed. `view`: "single", "side" or "difference"; `against`: the model that
+   * the first one is compared with, "golden" on the built-in photo, or none. Returns the picture, null where the delay has none yet,
+   * and the times, null on a model's first run, which takes longer.
    */
-  async run(bitmap, { files, against }) {
+  async process(bitmap, { files, view, delayed, against }) {
     const begun = performance.now();
     const frame = pixelsOf(bitmap);
     const models = files.map((file) => this.#models.get(file));
@@ -139,40 +140,18 @@ export class Session {
     const parity =
       against &&
       differences(outputs[0], against === "golden" ? this.golden : await this.#run(this.#models.get(against), image));
-    return {
-      frame,
-      image,
-      outputs,
-      box,
-      times: first ? null : { before: packed - begun, network: ran - packed },
-      parity,
-      between: outputs[1] && differences(outputs[0], outputs[1]),
-      transfer: [frame.rgba, image, ...outputs].map(({ buffer }) => buffer),
-    };
-  }
-
-  /**
-   * What `run` gave, here or in another worker, as a picture: null where the delay has none yet. `view`: "single", "side" or
-   * "difference".
-   */
-  show({ frame, image, outputs, box, times, parity, between }, { view, delayed }) {
-    const begun = performance.now();
+    const resumed = performance.now();
     this.#seen = { ...frame, image, outputs };
     const mattes = outputs.map((output) => this.#fitting.restore(output, box));
     const shown = this.#shown(frame, mattes, delayed);
     const picture = shown && this.#picture(shown.frame, shown.mattes, view);
     return {
       picture,
-      times: times && { ...times, after: performance.now() - begun },
+      times: first ? null : { before: packed - begun, network: ran - packed, after: performance.now() - resumed },
       parity,
-      between,
+      between: outputs[1] && differences(outputs[0], outputs[1]),
       transfer: picture && [picture.rgba.buffer],
     };
-  }
-
-  /** Both: a frame as it is shown. */
-  async process(bitmap, options) {
-    return this.show(await this.run(bitmap, options), options);
   }
 
   /** The frame that the delay still holds, when a source has ended. */
