@@ -16,8 +16,12 @@ fun spec(precision: String, tuning: String, type: PortType, side: Int = 32): Mod
 val FP16 = spec("fp16", "gpu", PortType.FLOAT32)
 val INT8 = spec("int8", "cpu", PortType.UINT8)
 
-/** A network whose matte is the image's red; its outputs are the same arrays at every run. */
-class Red(override val spec: ModelSpec, override val processor: Processor = Processor.CPU) : MatteModel {
+/** A network whose matte is the image's red; its outputs are the same arrays at every run, which takes so long at least. */
+class Red(
+    override val spec: ModelSpec,
+    override val processor: Processor = Processor.CPU,
+    private val takesMs: Long = 0,
+) : MatteModel {
     private val floats = FloatArray(spec.matte.height * spec.matte.width)
     private val bytes = ByteArray(floats.size)
     var closed = false
@@ -25,12 +29,14 @@ class Red(override val spec: ModelSpec, override val processor: Processor = Proc
 
     override fun run(image: FloatArray): FloatArray {
         check(!closed)
+        Thread.sleep(takesMs)
         for (i in floats.indices) floats[i] = image[3 * i]
         return floats
     }
 
     override fun run(image: ByteArray): ByteArray {
         check(!closed)
+        Thread.sleep(takesMs)
         for (i in bytes.indices) bytes[i] = image[3 * i]
         return bytes
     }
