@@ -129,7 +129,7 @@ class ExportRequest:
                 next_step="ask for it, or for a package of each size, which every system runs",
             )
         if repeated(map(str, (self.size, *self.functions))):
-            raise ExportError("a size is asked for twice", where="`functions`", expected="sizes that differ")
+            raise ExportError("a size is asked for twice", where="`size`", expected="sizes that differ")
 
     def contract(self, row: Recipe) -> Contract:
         """What an artefact takes and gives."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ from modnet_export.verifying.gpu import Sign
 from modnet_export.verifying.parity import Sample
 
 _ADVICE = "choose another folder as `state`, or remove this one"
+# Workers may be threads. NumPy parses each array's header with ast, which threads may not enter together before Python
+# 3.14 (SystemError: AST constructor recursion depth mismatch; cpython issue 106905).
+_ONE_READER = threading.Lock()
 FORMAT = FileFormat("the state of a verification", 1, "a folder that an earlier verification used", _ADVICE)
 _MEASURING_CODE = ("converters", "modnet_export.images", "modnet_export.model", "modnet_export.verifying")
 
@@ -127,7 +131,7 @@ class Cache:
         write_bytes(self._path(item), buffer.getvalue())
 
     def get(self, item: Input) -> Fitted:
-        with np.load(self._path(item)) as stored:
+        with _ONE_READER, np.load(self._path(item)) as stored:
             image_nhwc = from_bytes(stored["image"])
             place = Placement(*map(int, stored["placement"]))
             return Fitted(image_nhwc, stored["matte"], place, stored.get("rounded"))

@@ -29,7 +29,7 @@ def test_the_phone_opens_the_page_and_is_left_as_it_was(connected):
 
 def test_a_port_that_the_phone_refuses_is_an_error(connected):
     connected.faults.append(Fault("reverse:forward", "exit:1"))
-    with pytest.raises(ExportError, match="cannot lead port 8642"), opened_on_phone(8642, ADDRESS):
+    with pytest.raises(ExportError, match="cannot forward port 8642"), opened_on_phone(8642, ADDRESS):
         raise AssertionError("nothing is opened")
 
 

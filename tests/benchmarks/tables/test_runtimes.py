@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tables import __main__ as tables
+from benchmarks import measured
 from benchmarks.tables import runtimes
 from converters.tflite.versions import minimum_runtime
 from modnet_export import Size
@@ -28,7 +28,7 @@ def pairs(precision):
 
 def test_the_table_in_docs_is_what_was_recorded():
     text = (ROOT / "docs" / "quantization.md").read_text(encoding="utf-8")
-    assert tables.replaced(text, {"runtimes": runtimes.table(recorded())}) == text
+    assert measured.replaced(text, {"runtimes": runtimes.table(recorded())}) == text
     assert {item.runtime for item in recorded().seen} == {recorded().newest, *TENSORFLOW}
 
 

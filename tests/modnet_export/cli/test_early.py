@@ -123,7 +123,7 @@ def test_a_checkpoint_that_moved_is_asked_for(run, dist, tmp_path, monkeypatch):
     for command in ("verify", "report"):
         code, _, err = run(command, tmp_path / "dist", *(["-o", tmp_path / "r.html"] if command == "report" else []))
         assert code == 2
-        assert "say where it is now: --checkpoint PATH" in err
+        assert "name its new place: --checkpoint PATH" in err
 
 
 def test_version(run):

@@ -63,7 +63,7 @@ def test_crash_of_core_ml_is_a_row_and_the_others_have_theirs(folder, monkeypatc
     """As on a Mac, whose Core ML ends the process that it runs in."""
     from modnet_export.cli.tables import say_manifest
 
-    def crashing(path, function):
+    def crashing(path, delegate, function):
         raise CrashedError(f"Core ML crashed with {path.name} on ALL, signal 11")
 
     monkeypatch.setattr(run, "open_runtime", crashing)
