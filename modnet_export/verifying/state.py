@@ -35,8 +35,8 @@ from modnet_export.verifying.gpu import Sign
 from modnet_export.verifying.parity import Sample
 
 _ADVICE = "choose another folder as `state`, or remove this one"
-# Workers may be threads. NumPy parses each array's header with ast, which threads may not enter together before Python
-# 3.14 (SystemError: AST constructor recursion depth mismatch; cpython issue 106905).
+# Workers may be threads. NumPy parses each array's header with ast, which CPython 3.11 does not bear in several threads
+# at once (SystemError: AST constructor recursion depth mismatch, seen here; reported in cpython issue 106905).
 _ONE_READER = threading.Lock()
 FORMAT = FileFormat("the state of a verification", 1, "a folder that an earlier verification used", _ADVICE)
 _MEASURING_CODE = ("converters", "modnet_export.images", "modnet_export.model", "modnet_export.verifying")
