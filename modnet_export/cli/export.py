@@ -107,7 +107,7 @@ class ExportOptions:
             "are in int8 as the limits allow. Other measures: p95 and worst (of the images), p999, max, latency_ms. "
             "Errors are measured on the calibration images. The exit code is 1 if no model holds the limits. Default: "
             "mad<=0.0018 for int8 and mad<=0.001 for int8-mixed, with p95 and worst; raised if 8-bit weights alone "
-            "exceed them."
+            "take most of them."
         ),
     ] = None
     pareto: Annotated[

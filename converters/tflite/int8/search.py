@@ -32,7 +32,7 @@ _SAME_PRICE = 0.01
 """A difference in estimated time that nobody notices, as a share of the float model's."""
 _ABOVE_FLOAT = 1.5
 """How many times the differences of the model that computes in float are allowed where the budget is not required: in
-small images the rounding of 8-bit weights alone can break it, and leaving int8 out would mend nothing."""
+small images the rounding of 8-bit weights alone can take most of it, and leaving int8 out would mend nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Search:
     variant: str = ""
     """A name for ``build``: points that another variant measured are not used."""
     required: bool = True
-    """Whether the budget is meant as it is; otherwise it allows at least 1.5 times the differences of the model that
-    computes in float, so that some model holds it."""
+    """Whether the budget is meant as it is; otherwise a bound on differences of which the model that computes in float
+    takes most is raised to 1.5 times what it has, so that some model holds it."""
     extra_points: int = 0
     """How many more are measured, evenly between all groups in int8 and none, for a Pareto plot."""
 
