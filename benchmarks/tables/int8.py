@@ -69,6 +69,7 @@ def another_checkpoint(setting: Setting) -> str:
     import torch
     from safetensors.torch import save_file
 
+    setting.work.mkdir(parents=True, exist_ok=True)
     path = setting.work / "perturbed.safetensors"
     if not path.exists():
         torch.manual_seed(1)
