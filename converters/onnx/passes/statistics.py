@@ -109,10 +109,14 @@ _WHOLE_MAP = 64 * 64
 def wide_mean(build: Builder, x: ir.Value) -> ir.Value:
     """The mean over height and width (N x C x 1 x 1), for kernels whose means have fp32 sums.
 
-    A large map is averaged 4x4 by 4x4 first, which all of a GPU works on.
+    A large map is averaged 4x4 by 4x4 first, which all of a GPU works on: by a pool, which adds in fp32 as well
+    (pooling.cc). Of the same means by a depthwise convolution, a GPU with fp16 arithmetic made other values at every
+    run (NVIDIA H200, LiteRT 2.3.0: docs/gpu.md).
     """
-    if math.prod(shape(x)[2:]) > _WHOLE_MAP:
-        x = _average_step(build, x)
+    batch, channels, *size = shape(x)
+    if math.prod(size) > _WHOLE_MAP and not any(axis % _WINDOW for axis in size):
+        window, after = (_WINDOW, _WINDOW), (axis // _WINDOW for axis in size)
+        x = build.op("AveragePool", x, kernel_shape=window, strides=window, output=(batch, channels, *after))
     return build.op("ReduceMean", x, build.integers(2, 3), keepdims=1)
 
 
