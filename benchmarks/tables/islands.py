@@ -13,7 +13,8 @@ from converters.tflite import builder
 from converters.tflite.int8.graph import Graph, Group
 from converters.tflite.int8.placement import PHONE, SERVER, Placements
 from converters.tflite.int8.ranges import parameters
-from converters.tflite.int8.sensitivity import sensitivities
+from converters.tflite.int8.sensitivity import least_sure, sensitivities
+from converters.tflite.interpreter import function
 
 _COLUMNS = (
     "conversions",
@@ -23,7 +24,6 @@ _COLUMNS = (
     "time on a phone",
     "on a server",
 )
-_IMAGES = 4
 _NOISE = (1, 2, 4)
 """Rounding errors that are allowed, as multiples of those of the exported model."""
 
@@ -40,7 +40,9 @@ def islands(setting: Setting) -> str:
     graph = Graph(builder.read(data))
     groups = graph.groups()
     scales = parameters(groups, spreads)
-    errors = sensitivities(data, groups, scales, made.images[:: -(-len(made.images) // _IMAGES)])
+    matte_of = function(made.fp32)
+    images = least_sure(made.images, [matte_of(image) for image in made.images])
+    errors = sensitivities(data, groups, scales, images)
     return compared(graph, groups, errors, exported)
 
 

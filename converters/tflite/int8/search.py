@@ -22,12 +22,11 @@ from converters.tflite import builder as fb
 from converters.tflite.int8.graph import Graph, Group
 from converters.tflite.int8.placement import Placements
 from converters.tflite.int8.ranges import Parameters
-from converters.tflite.int8.sensitivity import Image, sensitivities
+from converters.tflite.int8.sensitivity import Image, least_sure, sensitivities
 from converters.tflite.int8.state import State, fingerprint
 from converters.tflite.interpreter import function
 
 _LATENCY_RUNS = 5
-_IMAGES_FOR_SENSITIVITY = 4
 _SAME_PRICE = 0.01
 """A difference in estimated time that nobody notices, as a share of the float model's."""
 _ABOVE_FLOAT = 1.5
@@ -125,7 +124,7 @@ class _Trials:
             request.data,
             request.groups,
             request.scales,
-            self._hardest(_IMAGES_FOR_SENSITIVITY),
+            least_sure(request.images, request.expected),
             known=self._state.sensitivities,
             keep=self._state.keep,
             progress=progress,
@@ -136,12 +135,6 @@ class _Trials:
         # Halving the number of placements, the extra points, the last one once more, the most exact that is as fast.
         first = 0 if request.required else 1
         self._asked, self._total = 0, len(found).bit_length() + request.extra_points + 2 + first
-
-    def _hardest(self, count: int) -> list[Image]:
-        """The images whose float mattes are least sure: there, rounding shows most."""
-        unsure = [float(np.minimum(matte, 1 - matte).mean()) for matte in self._request.expected]
-        order = sorted(range(len(unsure)), key=lambda index: -unsure[index])
-        return [self._request.images[index] for index in order[:count]]
 
     def chosen(self, count: int) -> dict[int, Parameters]:
         """The tensors that are int8 where ``count`` groups are left in float."""

@@ -15,6 +15,14 @@ from converters.tflite.int8.ranges import Parameters
 from converters.tflite.interpreter import function
 
 Image = npt.NDArray[np.float32]
+_IMAGES = 4
+
+
+def least_sure(images: Sequence[Image], mattes: Sequence[Image]) -> list[Image]:
+    """The images to measure sensitivities on: those whose float mattes are least sure, where rounding shows most."""
+    unsure = [float(np.minimum(matte, 1 - matte).mean()) for matte in mattes]
+    order = sorted(range(len(unsure)), key=lambda index: -unsure[index])
+    return [images[index] for index in order[:_IMAGES]]
 
 
 def sensitivities(
