@@ -225,7 +225,7 @@ def test_an_app_is_started_as_often_as_a_tool(phones, run):
 def test_a_device_is_seldom_asked_while_an_app_is_timed(phones, run, tmp_path):
     device = phones()
     install(device, MEASURED)
-    phone.program(device.folder, "logcat", 'case "$*" in *--pid*) echo "I tflite  : by pid $6";; esac')
+    phone.program(device.folder, "logcat", 'case "$*" in *--pid*) echo "I tflite  : by pid $5";; esac')
     am = device.folder / "bin/am"
     am.write_text(am.read_text().replace("sleep 0.7", "sleep 2"))
     run(device, app=ACTIVITY, blocks=1, logs=tmp_path / "logs")

@@ -53,7 +53,7 @@ def test_energy_is_what_the_model_adds_to_the_device_at_rest(phones, run, short)
             gauge.write_text(f"-{milliamperes}000\n")
 
     device.watch = watch
-    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 4.0}).runs
+    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 7.0}).runs
     assert one.energy is not None, one.energy_refused
     assert one.energy.mean_watts == pytest.approx(0.4 * 4.012, rel=0.02)
     assert one.energy.joules_per_inference == pytest.approx(one.energy.mean_watts * 0.01, rel=0.05)
@@ -102,7 +102,7 @@ def test_where_the_current_is_hidden_the_charge_counter_tells(phones, run, short
             battery.write_text(text.replace("  level:", f"  Charge counter: {last[1]:.0f}\n  level:"))
 
     device.watch = watch
-    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 4.0}).runs
+    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 7.0}).runs
     assert one.energy is not None, one.energy_refused
     assert one.energy.mean_watts == pytest.approx(0.5 * 4.012, rel=0.05)
 
@@ -126,7 +126,7 @@ def test_power_rails_are_told_also_while_the_device_charges(phones, run, short, 
             meter.write_text(RAILS.replace("1234567.25", f"{last[1]:.2f}").replace("23456.75", f"{last[2]:.2f}"))
 
     device.watch = watch
-    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 4.0}).runs
+    (one,) = run(device, energy=True, blocks=1, runs=2, tool_options={"sleep": 7.0}).runs
     assert one.energy is None
     assert "is charging" in one.energy_refused
     name, _, watts = one.after["power_rails_watts"].rpartition(" ")
