@@ -33,6 +33,14 @@ _NO_PERMISSIONS = "no permissions"
 _FULL = re.compile(r"no space left on device|ENOSPC|disk quota|couldn't write|remote write failed", re.IGNORECASE)
 
 
+class NoAnswerError(TimeoutError):
+    """A call of adb took too long; ``out`` is what it had printed until then, both streams."""
+
+    def __init__(self, message: str, out: str) -> None:
+        super().__init__(message)
+        self.out = out
+
+
 class DeviceFullError(ExportError):
     """The device has no room for what it was sent."""
 
@@ -134,7 +142,7 @@ class Adb:
             raise StoppedError
 
     def run(self, arguments: Sequence[str], *, seconds: float = _SECONDS, heed_stop: bool = True) -> Answer:
-        """Call adb. Raises TimeoutError when it takes longer than ``seconds``, ExportError when it does not start."""
+        """Call adb. Raises NoAnswerError after ``seconds``, ExportError when it does not start."""
         try:
             process = subprocess.Popen(
                 [str(self.program), *arguments],
@@ -155,10 +163,10 @@ class Adb:
                 if not stopped and time.monotonic() < deadline:
                     continue
                 process.kill()
-                process.communicate()
+                printed = b"\n".join(process.communicate()).decode(errors="replace")
                 if stopped:
                     raise StoppedError from None
-                raise TimeoutError(f"no answer within {seconds:.0f} s") from None
+                raise NoAnswerError(f"no answer within {seconds:.0f} s", printed) from None
 
     def devices(self) -> list[Listed]:
         """Every device that adb knows of, in whatever state. Raises ExportError where adb does not tell."""

@@ -23,6 +23,10 @@ from converters.runtimes import Image
 from modnet_export.record.files import read_validated, scratch_folder
 
 _POLL_SECONDS = 0.5
+_TROUBLE_SECONDS = 3.0
+"""How often it is asked whether the app is well: the answers are work for the device while it is timed."""
+_CRASH_LINES = "200"
+"""A stack is long, and what happened stands before it."""
 
 
 class AppResult(BaseModel):
@@ -89,11 +93,14 @@ def drive(
             f"cannot start {activity} on {device.serial}: {answer.last_line}",
             next_step="install the app first: adb install -r APK",
         )
+    process = device.text(["pidof", activity.package]).split(" ")[0]
     limit_s = session.settings.block_timeout_s + timing.seconds
-    deadline = time.monotonic() + limit_s
+    deadline, due = time.monotonic() + limit_s, 0.0
     try:
         while device.shell(["test", "-f", remote], check=False).code:
-            trouble = _trouble(session, anrs)
+            trouble = None
+            if time.monotonic() >= due:
+                trouble, due = _trouble(session, anrs), time.monotonic() + _TROUBLE_SECONDS
             # It may have ended because it is done.
             if trouble and device.shell(["test", "-f", remote], check=False).code:
                 raise ExportError(
@@ -117,6 +124,8 @@ def drive(
         return result, session.pulled(f"{folder}/{name}.matte") if result.matte else None
     finally:
         device.shell(["rm", "-f", remote, f"{folder}/{name}.matte"], check=False, heed_stop=False)
+        if process and session.settings.logs is not None:
+            session.keep(subject, f"{answer.out}\n{device.text(['logcat', '-d', '-v', 'brief', '--pid', process])}")
 
 
 def _require_unlocked(session: DeviceSession) -> None:
@@ -132,8 +141,8 @@ def _trouble(session: DeviceSession, anrs: int) -> str | None:
     device, activity = session.device, session.settings.app
     assert activity is not None
     if not device.text(["pidof", activity.package]):
-        crash = device.text(["logcat", "-b", "crash", "-d", "-v", "brief", "-t", "30"])
-        found = [line for line in crash.splitlines() if re.search("FATAL EXCEPTION|Error|Exception|Fatal signal", line)]
+        lines = _own(device.text(["logcat", "-b", "crash", "-d", "-v", "brief", "-t", _CRASH_LINES]), activity.package)
+        found = [line for line in lines if re.search(r"FATAL EXCEPTION|Error|Exception|signal \d|Abort message", line)]
         return f"ended without a result{': ' + ' / '.join(found[:3])[:400] if found else ''}"
     if _anrs(session) > anrs:
         return "does not respond (ANR)"
@@ -143,6 +152,22 @@ def _trouble(session: DeviceSession, anrs: int) -> str | None:
     if resumed and activity.package not in resumed:
         return "is not in front any more: the system slows it down there"
     return None
+
+
+def _own(crash: str, package: str) -> list[str]:
+    """The lines of an app's last crash: Android's log of crashes keeps those of all apps, of days.
+
+    The app is named in one line; all lines of a crash are written by one process, the app's or ``crash_dump``'s.
+    """
+    lines = crash.splitlines()
+    named = rf"(Process: |>>> ){re.escape(package)}\b"
+    writers = [found[1] for line in lines if re.search(named, line) and (found := re.search(_WRITER, line))]
+    written = [(found[1], line) for line in lines if (found := re.search(_WRITER, line))]
+    return [line for writer, line in written if writers and writer == writers[-1]]
+
+
+_WRITER = r"\( *(\d+)\): "
+"""The number of the process that wrote a line, in logcat's format ``brief``."""
 
 
 def _anrs(session: DeviceSession) -> int:

@@ -148,6 +148,8 @@ def state(device: Device) -> dict[str, str | int | float]:
         found["thermal_status"] = status
     if skin_c is not None:
         found["skin_temperature_c"] = skin_c
+    if (on := screen_on(device)) is not None:
+        found["screen"] = "on" if on else "off"
     for name in ("level_percent", "temperature_c", "voltage_mv"):
         value = getattr(battery, name)
         if value is not None:
@@ -171,9 +173,15 @@ def allowed_share(found: Mapping[str, object]) -> float | None:
     return min(1.0, allowed / own) if allowed and own else None
 
 
+def screen_on(device: Device) -> bool | None:
+    """Whether the device is awake, by what its power manager calls ``mWakefulness``; None: it is not told."""
+    found = re.search(r"mWakefulness=(\w+)", device.text(["sh", "-c", "dumpsys power | grep mWakefulness=; true"]))
+    return None if found is None else found[1] not in ("Asleep", "Dozing")
+
+
 def locked(device: Device) -> str | None:
     """Why an activity cannot run in front now: the device sleeps or is locked; None where it can, or it is not told."""
-    if re.search(r"mWakefulness=(Asleep|Dozing)", device.text(["dumpsys", "power"])):
+    if screen_on(device) is False:
         return "its screen is off"
     script = "dumpsys activity activities | grep KeyguardShowing=; true"
     return "it is locked" if "KeyguardShowing=true" in device.text(["sh", "-c", script]) else None

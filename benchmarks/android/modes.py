@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from benchmarks.android import facts
 from benchmarks.android.adb import Device
 from benchmarks.android.files import FOLDER
 from converters.errors import ExportError
@@ -17,8 +19,16 @@ _KEPT = f"{FOLDER}/settings"
 """Lies on a device as long as settings are ours: a namespace, a name and its old value in each line."""
 _AWAKE = {"global stay_on_while_plugged_in": "7", "system screen_off_timeout": "1800000"}
 """Android's settings (android.provider.Settings): on with any charger, off after half an hour without."""
-_SAMSUNG = "global sem_enhanced_cpu_responsiveness"
-"""Samsung's "enhanced processing"."""
+_MAKERS: Mapping[str, str] = {
+    "enhanced processing": "global sem_enhanced_cpu_responsiveness",
+    "high performance mode": "system high_performance_mode_on",
+    "performance mode": "system speed_mode",
+}
+"""Samsung's; that of OPPO, OnePlus and realme, as their Battery app's PowerModeUnion reads it; Xiaomi's."""
+SAVERS = ("global low_power", "system POWER_SAVE_MODE_OPEN", "system super_powersave_mode_state")
+"""Android's battery saver, Xiaomi's, and that of OPPO, OnePlus and realme; 1: it is on."""
+_WAKE_SECONDS = 5.0
+"""How long a device may take to wake up."""
 
 
 @contextmanager
@@ -79,9 +89,28 @@ def _put_back(device: Device) -> None:
     device.shell(["sh", "-c", script, _KEPT], check=False, heed_stop=False)
 
 
+def require_awake(device: Device) -> None:
+    """Raise ExportError where a device's screen stays off: it would put the tool on its slowest cores."""
+    deadline = time.monotonic() + _WAKE_SECONDS
+    while facts.screen_on(device) is False:
+        if time.monotonic() > deadline:
+            raise ExportError(
+                f"the screen of {device.serial} is off and does not go on, which lowers its clocks",
+                expected="a device that is awake",
+                next_step="wake it up by hand, and switch 'Stay awake' on in its developer options",
+            )
+        device.adb.pause(0.5)
+
+
+def saves_battery(device: Device) -> bool | None:
+    """Whether a battery saver is on, Android's or the maker's; None: the device does not say."""
+    found = {device.text(["settings", "get", *key.split()]) for key in SAVERS}
+    return None if found == {""} else "1" in found
+
+
 def require_undisturbed(device: Device) -> None:
     """Raise ExportError while the battery saver is on: it caps the clocks, and by how much differs between devices."""
-    if device.text(["settings", "get", "global", "low_power"]) == "1":
+    if saves_battery(device):
         raise ExportError(
             f"{device.serial} saves its battery, which lowers its clocks",
             expected="the battery saver switched off",
@@ -91,5 +120,5 @@ def require_undisturbed(device: Device) -> None:
 
 def maker_s_mode(device: Device) -> dict[str, str]:
     """The maker's own mode of more or less performance, as far as it can be read: a condition."""
-    value = device.text(["settings", "get", *_SAMSUNG.split()])
-    return {} if value in ("", "null") else {"enhanced processing": "on" if value == "1" else "off"}
+    values = {name: device.text(["settings", "get", *key.split()]) for name, key in _MAKERS.items()}
+    return {name: "on" if value == "1" else "off" for name, value in values.items() if value not in ("", "null")}

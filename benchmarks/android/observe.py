@@ -27,7 +27,7 @@ _ENERGY_SECONDS = 60.0
 """How long a model runs for it, after its warm-up: fuel gauges give a mean of seconds."""
 _IDLE_SECONDS = 20.0
 _SETTLE_SECONDS = 5.0
-"""What the gauge shows in the first seconds is of loading the model."""
+"""What the gauge shows in the first seconds after loading the model and its first run is of these still."""
 _MEMORY_SECONDS = 1.0
 _ENERGY_SAMPLES = 5
 _COUNTER_STEPS = 4
@@ -84,7 +84,9 @@ def _sampled(session: DeviceSession, subject: Subject, run: Run, *, energy: bool
         with idle:
             session.device.adb.pause(seconds)
     seconds = _ENERGY_SECONDS if with_energy else _MEMORY_SECONDS
-    settle = _SETTLE_SECONDS if with_energy else 0
+    # A GPU's kernels may take many seconds to compile: as long as they took before.
+    loading = ((run.init_ms or 0) + (run.first_ms or 0)) / 1e3
+    settle = _SETTLE_SECONDS + loading if with_energy else 0
     sampler = _Sampler(session, with_energy=with_energy, on_gpu=subject.delegate != "cpu", settle_s=settle)
     with sampler:
         block = session.block(subject, Timing(3, seconds + settle, memory=not with_energy))

@@ -58,7 +58,9 @@ def _by_run_model(session: DeviceSession, tool: str, subject: Subject, image: st
     if subject.delegate == "npu":
         command += run_model_npu_arguments(session.files.folder)
     # In place of the shell, so that its number is the tool's.
-    answer = session.call(["sh", "-c", 'exec "$@" > "$0" 2>&1', log, *command], session.settings.block_timeout_s)
+    answer = session.call(
+        subject, ["sh", "-c", 'exec "$@" > "$0" 2>&1', log, *command], session.settings.block_timeout_s
+    )
     values = f"{log}.values"
     said = session.device.shell(["sh", "-c", _SPLIT, log, values], check=False, seconds=120).out
     session.keep(subject, said)

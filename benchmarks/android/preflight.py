@@ -125,7 +125,7 @@ def _battery(battery: power.Battery) -> list[Reading]:
 
 
 def _saver(device: Device) -> Reading:
-    found = {"1": "on", "0": "off", "null": "off"}.get(device.text(["settings", "get", "global", "low_power"]))
+    found = {True: "on", False: "off", None: None}[modes.saves_battery(device)]
     return Reading("battery saver", found, "switch it off in its settings" if found == "on" else "", found == "on")
 
 

@@ -14,8 +14,6 @@ from benchmarks.choices import Delegate
 from benchmarks.plan import Plan, Subject
 from benchmarks.results import RAN_ON, THROTTLED, Run
 
-_STARTS_OF_APP = 5
-"""An app tells every single run, and is started so often; each start is a block."""
 _BLOCK_S = 2.0
 """How long a block runs at least: clocks and schedulers need that long to settle."""
 _SUSTAINED_BLOCK_S = 30.0
@@ -35,7 +33,8 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
     conditions, StoppedError, DeviceGoneError.
     """
     in_app = session.settings.app is not None
-    runs = max(1, -(-plan.runs // (_STARTS_OF_APP if in_app else session.settings.blocks)))
+    # A start of an app is a block, too: it tells every run, but models are compared turn by turn.
+    runs = max(1, -(-plan.runs // session.settings.blocks))
     timing = Timing(runs, 0 if session.settings.functional else _BLOCK_S)
     if plan.sustained_minutes is not None:
         # An app tells every run of one long process; of benchmark_model's process there would be one mean.
@@ -53,9 +52,7 @@ def measure(session: DeviceSession, plan: Plan, subjects: Sequence[Subject]) -> 
 
 def _in_turn(session: DeviceSession, plan: Plan, runs: dict[Subject, Run], timing: Timing) -> None:
     """Blocks of every model in turn, until each has its runs."""
-    started = time.monotonic()
-
-    wanted = _STARTS_OF_APP if session.settings.app else session.settings.blocks
+    started, wanted = time.monotonic(), session.settings.blocks
 
     def wants_more(run: Run) -> bool:
         taken = _blocks(run) if plan.sustained_minutes is not None else plan.runs * (_blocks(run) >= wanted)
@@ -108,6 +105,8 @@ def _step(session: DeviceSession, plan: Plan, subject: Subject, before: Run, tim
     if throttled and not warm and not sustained and dropped < _DROPPED:
         return replace(before, after={**before.after, "dropped_blocks": dropped + 1})
     marks = {*taken.marks, *session.marks, *warm, *throttled, *_capped(state), *session.unpinned()}
+    if "off" in (state.get("screen"), after.get("screen")):
+        marks.add("screen off")
     if plan.samples and not session.takes_image(subject):
         marks.add("matte not compared")
     more: dict[str, str | int | float] = {"dropped_blocks": dropped} if dropped else {}

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.android import facts
-from benchmarks.android.adb import Answer, Device
+from benchmarks.android.adb import Answer, Device, NoAnswerError
 from benchmarks.android.benchmark_model import parse
 from benchmarks.android.elf import abi, for_abis, require_runs
 from benchmarks.android.files import FOLDER, DeviceFiles
 from benchmarks.android.flags import APIS, RUN_MODEL_SIGN, Kind, Timing, arguments, kind, npu_arguments
-from benchmarks.android.modes import awake, fixed_performance, maker_s_mode, require_undisturbed
+from benchmarks.android.modes import awake, fixed_performance, maker_s_mode, require_awake, require_undisturbed
 from benchmarks.android.settings import AndroidSettings
 from benchmarks.errors import DeviceGoneError
 from benchmarks.plan import Subject
@@ -149,7 +149,8 @@ class DeviceSession:
         command = arguments(tool.kind, tool.path, model, subject.delegate, subject.threads, timing, gpu)
         if subject.delegate == "npu":
             command += npu_arguments(self.files.folder)
-        answer = self.call([*command, *more], self.settings.block_timeout_s + timing.seconds + timing.warmup_s)
+        limit_s = self.settings.block_timeout_s + timing.seconds + timing.warmup_s
+        answer = self.call(subject, [*command, *more], limit_s)
         text = f"{answer.out}\n{answer.err}\n{self._log()}"
         self.keep(subject, text)
         if answer.code:
@@ -174,14 +175,17 @@ class DeviceSession:
 
     def keep(self, subject: Subject, text: str) -> None:
         """Keep all that a process printed in the folder for logs, one file for each run."""
-        if self.settings.logs is None:
+        if self.settings.logs is None or not text.strip():
             return
         self.settings.logs.mkdir(parents=True, exist_ok=True)
         with (self.settings.logs / f"{plain(self.record.run_name(subject))}.log").open("a", encoding="utf-8") as file:
             file.write(f"{text.strip()}\n\n")
 
-    def call(self, command: Sequence[str], seconds: float) -> Answer:
-        """Run a tool and keep the number of its process, so that it can be ended; a hung one is ended here."""
+    def call(self, subject: Subject, command: Sequence[str], seconds: float) -> Answer:
+        """Run a tool and keep the number of its process, so that it can be ended; a hung one is ended here.
+
+        What it had printed is kept where there will be no answer: it tells where it hung, or what it did last.
+        """
         # "$@" hands the arguments on as they are. adb ends with 255 as well where the device goes away: only our own
         # last line says that the tool came to its end.
         script = f'"$@" & p=$!; echo $p > "$0"; {_CLOCKS} wait $p; code=$?; echo; echo "{_END}$code"; exit $code'
@@ -194,11 +198,14 @@ class DeviceSession:
         try:
             answer = self.device.shell(whole, seconds=seconds, check=False)
             if answer.code == _GONE and _END not in answer.out:
+                self.keep(subject, f"{answer.out}\n{answer.err}")
                 raise DeviceGoneError(f"{self.device.serial} went away while benchmark_model ran")
             return replace(answer, out=answer.out.split(f"\n{_END}")[0])
-        except TimeoutError as error:
+        except NoAnswerError as error:
+            self.keep(subject, error.out)
             with suppress(ExportError, TimeoutError):
                 self.end()
+                self.keep(subject, self._log())
             raise ExportError(
                 f"benchmark_model hung on {self.device.serial}: {error}",
                 next_step="restart the device, or allow more seconds with `block_timeout`",
@@ -232,6 +239,8 @@ class DeviceSession:
                 if attempt == 2 or not self.device.wait(self.settings.return_timeout_s):
                     raise
                 with suppress(ExportError, TimeoutError):
+                    if self.settings.app is None:
+                        self.keep(subject, self._log())  # of what was running when the device went
                     self.end()
             except (ExportError, TimeoutError) as error:
                 if attempt == 2:
@@ -301,6 +310,8 @@ def opened(device: Device, settings: AndroidSettings, record: TargetRecord) -> I
             nullcontext() if settings.functional else awake(device),
             fixed_performance(device, properties, wanted=settings.fixed_performance) as fixed,
         ):
+            if settings.app is None and not settings.functional:  # an app is refused at each of its starts
+                require_awake(device)
             conditions["fixed performance"] = "on" if fixed else "off"
             count = len(cores or clusters.highest_khz)
             session = DeviceSession(device, settings, record, files, conditions, cores, count, tool)

@@ -56,7 +56,7 @@ class AndroidSettings:
     fixed_performance: bool = False
     """Switch Android 11's mode of steady, lower clocks on while measuring, where the device has it."""
     blocks: int = 20
-    """The number of processes that a model's runs are spread over, in turn with the other models."""
+    """The number of processes, or starts of an app, that a model's runs are spread over, in turn with other models."""
     cool_timeout_s: float = 300
     """How long to wait for a warm device to cool down."""
     block_timeout_s: float = 300

@@ -58,7 +58,8 @@ class BenchOptions:
     delegates: Annotated[
         str,
         typer.Option(
-            "--delegate", help="For TFLite models: cpu, builtin, gpu, npu or nnapi (on Android), separated by commas."
+            "--delegate",
+            help="For TFLite models: cpu, builtin, gpu, npu or nnapi (on Android; deprecated), separated by commas.",
         ),
     ] = "cpu"
     runs: Annotated[int, typer.Option(min=2, help="The number of timed runs of each model, after the warm-up.")] = 50

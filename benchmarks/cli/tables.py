@@ -89,6 +89,11 @@ def _say_notes(run: Run) -> None:
             say("  Latencies of an emulator say nothing about those of a phone.")
         if EVALUATED in run.marks:
             say("  Its latency is the evaluator's and says nothing about Core ML's: measure on a Mac or an iPhone.")
+    if run.conditions.get("delegate") == "nnapi":
+        say(f"{name}: NNAPI is deprecated since Android 15: this is about old phones (docs/phones.md has NPUs)")
+    if "gpu_memory_bytes" in run.after:
+        held = run.after["gpu_memory_bytes"]
+        say(f"{name}: memory on the GPU: {f'{megabytes(held)} MB' if isinstance(held, int) else escape(str(held))}")
     if notes := _heat(run):
         say(f"{name}: {notes}")
     if run.end_to_end_ms:

@@ -15,6 +15,7 @@ def program(device: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
+# The form of toolbox's and toybox's getprop (AOSP, system/core/toolbox/getprop.cpp): "[key]: [value]".
 PROPERTIES = {
     "ro.product.manufacturer": "Google",
     "ro.product.model": "Pixel 8",
@@ -26,6 +27,7 @@ PROPERTIES = {
     "ro.build.fingerprint": "google/shiba/shiba:15/AP4A/1:user/release-keys",
     "sys.boot_completed": "1",
 }
+# BatteryService.java (AOSP, frameworks/base/services), dumpInternal.
 BATTERY = """Current Battery Service state:
   AC powered: false
   USB powered: {powered}
@@ -41,6 +43,7 @@ BATTERY = """Current Battery Service state:
   temperature: 287
   technology: Li-ion
 """
+# ThermalManagerService.java (AOSP, frameworks/base/services), dumpInternal.
 THERMAL = """IsStatusOverride: false
 ThermalEventListeners:
 \tcallbacks: 2
@@ -96,8 +99,10 @@ def make(folder: Path, *, powered: bool = True, properties: dict[str, str] | Non
     # An app runs as long as it has not crashed. What these print: AOSP's KeyguardController and ActivityTaskManager.
     program(folder, "pidof", '[ -e "$FAKE_DEVICE/crash" ] && exit 1; echo 4711')
     program(folder, "logcat", 'cat "$FAKE_DEVICE/crash" 2> /dev/null; true')
+    # SurfaceFlinger's dump (AOSP, frameworks/native, SkiaGLRenderEngine or GLESRenderEngine: dump).
     gles = "GLES: ARM, Mali-G715, OpenGL ES 3.2 v1.r44p1-01eac0.1234\n"
     (folder / "dumpsys/SurfaceFlinger").write_text(gles, encoding="utf-8")
+    # PowerManagerService.java (AOSP, frameworks/base/services), dumpInternal.
     (folder / "dumpsys/power").write_text("  mWakefulness=Awake\n", encoding="utf-8")
     (folder / "dumpsys/activity").write_text("  mKeyguardShowing=false\n", encoding="utf-8")
     # toybox's words; $FAKE_DEVICE/affinity: what the system makes of it.

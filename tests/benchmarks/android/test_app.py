@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks.android.files import FOLDER
 from benchmarks.android.session import DeviceSession
-from benchmarks.android.settings import Activity
+from benchmarks.android.settings import Activity, AndroidSettings
 from benchmarks.cli.tables import say_bench
 from benchmarks.results import Bench
+from benchmarks.statistics import FEWEST_BLOCKS
 from converters.errors import ExportError
 from modnet_export import Size
 from modnet_export.record.contract import Contract
@@ -159,9 +160,22 @@ def test_an_app_that_is_not_installed(phones, run):
 
 
 # From Android's crash buffer, as tests of crash reporters hold it (FATAL EXCEPTION, then the exception).
-CRASH = """E/AndroidRuntime( 4711): FATAL EXCEPTION: benchmark
+# It keeps those of other apps, too.
+OTHERS = """E/AndroidRuntime( 2222): FATAL EXCEPTION: main
+E/AndroidRuntime( 2222): Process: com.example.notes, PID: 2222
+E/AndroidRuntime( 2222): java.lang.SecurityException: not ours
+"""
+CRASH = f"""{OTHERS}E/AndroidRuntime( 4711): FATAL EXCEPTION: benchmark
 E/AndroidRuntime( 4711): Process: dev.modnet.demo, PID: 4711
 E/AndroidRuntime( 4711): java.lang.IllegalStateException: no GPU
+"""
+# A driver that crashes: debuggerd's tombstone, written by crash_dump (system/core, tombstone_proto_to_text.cpp),
+# as in logs of Android 13.
+TOMBSTONE = f"""{OTHERS}F/libc    ( 4711): Fatal signal 6 (SIGABRT), code -1 (SI_QUEUE) in tid 4730 (benchmark)
+F/DEBUG   ( 4799): Cmdline: dev.modnet.demo
+F/DEBUG   ( 4799): pid: 4711, tid: 4730, name: benchmark  >>> dev.modnet.demo <<<
+F/DEBUG   ( 4799): signal 6 (SIGABRT), code -1 (SI_QUEUE), fault addr --------
+F/DEBUG   ( 4799): Abort message: 'clEnqueueNDRangeKernel failed'
 """
 ANR = "I am_anr  : [0,4711,dev.modnet.demo,545865286,Input dispatching timed out]\n"
 OTHER = "topResumedActivity=ActivityRecord{1 u0 com.sec.android.app.launcher/.Launcher t1}\n"
@@ -170,7 +184,9 @@ OTHER = "topResumedActivity=ActivityRecord{1 u0 com.sec.android.app.launcher/.La
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("crash", CRASH, "ended without a result: .*FATAL EXCEPTION.*no GPU"),
+        ("crash", CRASH, r"ended without a result: [^/]*/AndroidRuntime\( 4711\): FATAL EXCEPTION.*no GPU"),
+        ("crash", TOMBSTONE, r"ended without a result: F/DEBUG +\( 4799\): signal 6.*clEnqueueNDRangeKernel failed"),
+        ("crash", OTHERS, r"ended without a result\n"),
         ("events", ANR, r"does not respond \(ANR\)"),
         ("dumpsys/activity", OTHER, "is not in front any more"),
         ("dumpsys/activity", "  KeyguardShowing=true\n", "was put aside: it is locked"),
@@ -195,6 +211,29 @@ def test_an_app_that_will_give_no_result_is_noticed_at_once(phones, run, monkeyp
     (failure,) = run(device, app=ACTIVITY, runs=1, block_timeout_s=300).failures
     assert re.search(message, failure.reason, re.DOTALL)
     assert time.monotonic() - started < 150
+
+
+def test_an_app_is_started_as_often_as_a_tool(phones, run):
+    """Models of one file are compared start by start, and below eight of them nobody can tell."""
+    assert AndroidSettings(app=ACTIVITY).blocks >= FEWEST_BLOCKS
+    device = phones()
+    install(device, MEASURED)
+    (one,) = run(device, app=ACTIVITY, blocks=2).runs
+    assert len(set(one.at_s)) == 2
+
+
+def test_a_device_is_seldom_asked_while_an_app_is_timed(phones, run, tmp_path):
+    device = phones()
+    install(device, MEASURED)
+    phone.program(device.folder, "logcat", 'case "$*" in *--pid*) echo "I tflite  : by pid $5";; esac')
+    am = device.folder / "bin/am"
+    am.write_text(am.read_text().replace("sleep 0.7", "sleep 2"))
+    run(device, app=ACTIVITY, blocks=1, logs=tmp_path / "logs")
+    polls = [command for command in device.commands if command.startswith("test -f")]
+    assert len(polls) > 2
+    assert len([command for command in device.commands if "ResumedActivity" in command]) == 1
+    (log,) = (tmp_path / "logs").iterdir()
+    assert "I tflite  : by pid 4711" in log.read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from benchmarks.android.adb import Adb, Device
 from benchmarks.formats import load
 from benchmarks.record import Record
 from converters.errors import ExportError
+from tests.fakes import phone
 from tests.fakes.adbd import Fault
 from tests.fakes.phone import asked, left_behind
 
@@ -26,14 +27,27 @@ def test_a_device_that_comes_back_goes_on(phones, run):
     assert left_behind(device) == []
 
 
-def test_a_cable_pulled_in_the_middle_of_a_block_is_no_failure_and_leaves_nothing_running(phones, run):
+def test_a_cable_pulled_in_the_middle_of_a_block_is_no_failure_and_leaves_nothing_running(phones, run, tmp_path):
     """The tool has printed by then: adb's 255 is told from the tool's by its missing last line."""
     device = phones()
     device.faults.append(Fault("num_runs", "disconnect", skip=1, after=0.6))
-    result = run(device, blocks=3, tool_options={"sleep": 2.0, "alone": True})
+    phone.program(device.folder, "logcat", 'case "$*" in *--pid*) echo "I tflite  : of one process";; esac')
+    result = run(device, blocks=3, logs=tmp_path / "logs", tool_options={"sleep": 2.0, "alone": True})
     assert result.failures == ()
+    (log,) = (tmp_path / "logs").iterdir()
+    assert log.read_text().count("I tflite  : of one process") == 4
     assert len(result.runs[0].samples_ms) == 3
     assert len(asked(device)) == 4
+
+
+def test_what_a_tool_printed_before_it_hung_is_kept(phones, run, tmp_path):
+    """A GPU's driver that never returns: its last line and Android's log say where."""
+    device = phones()
+    phone.program(device.folder, "logcat", 'case "$*" in *--pid*) echo "E Adreno  : GPU hang";; esac')
+    result = run(device, blocks=1, logs=tmp_path / "logs", block_timeout_s=1, tool_options={"sleep": 60})
+    assert re.search("benchmark_model hung", result.failures[0].reason)
+    (log,) = (tmp_path / "logs").iterdir()
+    assert log.read_text().count("INFO: STARTING!") == log.read_text().count("E Adreno  : GPU hang") == 2
 
 
 def test_a_tool_that_ends_with_255_has_failed(phones, run):

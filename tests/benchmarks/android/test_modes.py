@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.android.adb import Adb, Device
 from benchmarks.android.files import FOLDER
+from benchmarks.android.modes import maker_s_mode
 from converters.errors import ExportError
 from tests.fakes import phone
 from tests.fakes.adbd import Fault
@@ -79,19 +80,47 @@ def test_settings_that_nobody_could_put_back_are_at_the_next_connection(phones, 
     assert settings_of(device) == {}
 
 
-def test_a_battery_saver_is_refused(phones, run):
+# Android's; as MIUI's and ColorOS' own apps read theirs (Settings.System.getInt(..., 0) == 1).
+@pytest.mark.parametrize(
+    "setting", ["global/low_power", "system/POWER_SAVE_MODE_OPEN", "system/super_powersave_mode_state"]
+)
+def test_a_battery_saver_is_refused(phones, run, setting):
     device = phones()
-    (device.folder / "settings/global").mkdir(parents=True)
-    (device.folder / "settings/global/low_power").write_text("1\n")
+    (device.folder / "settings" / setting).parent.mkdir(parents=True)
+    (device.folder / "settings" / setting).write_text("1\n")
     with pytest.raises(ExportError, match="saves its battery, which lowers its clocks"):
         run(device, **ONCE)
 
 
-@pytest.mark.parametrize(("value", "found"), [("1", "on"), ("0", "off"), (None, None)])
-def test_the_maker_s_own_mode_is_a_condition(phones, run, value, found):
+MODES = {
+    "enhanced processing": "global/sem_enhanced_cpu_responsiveness",
+    "high performance mode": "system/high_performance_mode_on",
+    "performance mode": "system/speed_mode",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"), [*((name, "1", "on") for name in MODES), ("enhanced processing", "0", "off")]
+)
+def test_the_maker_s_own_mode_is_a_condition(phones, adb, name, value, found):
     device = phones()
-    if value is not None:
-        (device.folder / "settings/global").mkdir(parents=True)
-        (device.folder / "settings/global/sem_enhanced_cpu_responsiveness").write_text(f"{value}\n")
+    file = device.folder / "settings" / MODES[name]
+    assert maker_s_mode(adb.device(device.serial)) == {}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{value}\n")
+    assert maker_s_mode(adb.device(device.serial)) == {name: found}
+
+
+def test_a_screen_that_does_not_go_on_is_refused_and_one_that_goes_off_is_marked(phones, run, monkeypatch):
+    """PowerManagerService.java (AOSP), dumpInternal; the words are PowerManagerInternal.wakefulnessToString's."""
+    monkeypatch.setattr("benchmarks.android.modes._WAKE_SECONDS", 0.1)
+    device = phones()
+    power = device.folder / "dumpsys/power"
+    power.write_text("Power Manager State:\n  mWakefulness=Asleep\n  mWakefulnessChanging=false\n")
+    with pytest.raises(ExportError, match="is off and does not go on"):
+        run(device, **ONCE)
+    phone.program(device.folder, "input", 'echo "  mWakefulness=Awake" > "$FAKE_DEVICE/dumpsys/power"')
+    device.watch = lambda command: "num_runs" in command and power.write_text("  mWakefulness=Dozing\n")
     (one,) = run(device, **ONCE).runs
-    assert one.conditions.get("enhanced processing") == found
+    assert one.marks == ("screen off",)
+    assert (one.before["screen"], one.after["screen"]) == ("on", "off")

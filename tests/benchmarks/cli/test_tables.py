@@ -54,6 +54,18 @@ def test_a_latency_of_the_evaluator_is_not_taken_for_core_mls(printed, make_run)
     assert "says nothing about Core ML's" in text
 
 
+@pytest.mark.parametrize(
+    ("held", "told"), [(92_800_000, "memory on the GPU: 93 MB"), ("the device does not say", "does not say")]
+)
+def test_what_a_gpu_holds_is_told_or_that_nobody_says_it(printed, make_run, held, told):
+    assert told in " ".join(printed(make_run("m", after={"gpu_memory_bytes": held})).split())
+
+
+def test_nnapi_is_said_to_be_deprecated(printed, make_run):
+    assert "NNAPI is deprecated" in printed(make_run("m", conditions={**TOOL, "delegate": "nnapi"}))
+    assert "NNAPI" not in printed(make_run("m", conditions={**TOOL, "delegate": "gpu"}))
+
+
 def test_marks_memory_energy_and_ops_are_told(printed, make_run):
     run = make_run(
         "m",
