@@ -100,7 +100,7 @@ def drive(
         while device.shell(["test", "-f", remote], check=False).code:
             trouble = None
             if time.monotonic() >= due:
-                trouble, due = _trouble(session, anrs), time.monotonic() + _TROUBLE_SECONDS
+                trouble, due = _trouble(session, process, anrs), time.monotonic() + _TROUBLE_SECONDS
             # It may have ended because it is done.
             if trouble and device.shell(["test", "-f", remote], check=False).code:
                 raise ExportError(
@@ -136,12 +136,13 @@ def _require_unlocked(session: DeviceSession) -> None:
         )
 
 
-def _trouble(session: DeviceSession, anrs: int) -> str | None:
+def _trouble(session: DeviceSession, process: str, anrs: int) -> str | None:
     """Why the activity will give no result: seen within seconds, and not after ``block_timeout``; None: it may yet."""
     device, activity = session.device, session.settings.app
     assert activity is not None
     if not device.text(["pidof", activity.package]):
-        lines = _own(device.text(["logcat", "-b", "crash", "-d", "-v", "brief", "-t", _CRASH_LINES]), activity.package)
+        crash = device.text(["logcat", "-b", "crash", "-d", "-v", "brief", "-t", _CRASH_LINES])
+        lines = _own(crash, activity.package, process)
         found = [line for line in lines if re.search(r"FATAL EXCEPTION|Error|Exception|signal \d|Abort message", line)]
         return f"ended without a result{': ' + ' / '.join(found[:3])[:400] if found else ''}"
     if _anrs(session) > anrs:
@@ -154,14 +155,16 @@ def _trouble(session: DeviceSession, anrs: int) -> str | None:
     return None
 
 
-def _own(crash: str, package: str) -> list[str]:
+def _own(crash: str, package: str, process: str) -> list[str]:
     """The lines of an app's last crash: Android's log of crashes keeps those of all apps, of days.
 
-    The app is named in one line; all lines of a crash are written by one process, the app's or ``crash_dump``'s.
+    One line names the app and its process (empty: it ended before it was seen); all lines of a crash are written by one
+    process, the app's or ``crash_dump``'s.
     """
     lines = crash.splitlines()
-    named = rf"(Process: |>>> ){re.escape(package)}\b"
-    writers = [found[1] for line in lines if re.search(named, line) and (found := re.search(_WRITER, line))]
+    named, number = rf"(Process: |>>> ){re.escape(package)}\b", rf"\b(pid|PID): {process or '[0-9]+'}\b"
+    ours = [line for line in lines if re.search(named, line) and re.search(number, line)]
+    writers = [found[1] for line in ours if (found := re.search(_WRITER, line))]
     written = [(found[1], line) for line in lines if (found := re.search(_WRITER, line))]
     return [line for writer, line in written if writers and writer == writers[-1]]
 

@@ -187,6 +187,7 @@ OTHER = "topResumedActivity=ActivityRecord{1 u0 com.sec.android.app.launcher/.La
         ("crash", CRASH, r"ended without a result: [^/]*/AndroidRuntime\( 4711\): FATAL EXCEPTION.*no GPU"),
         ("crash", TOMBSTONE, r"ended without a result: F/DEBUG +\( 4799\): signal 6.*clEnqueueNDRangeKernel failed"),
         ("crash", OTHERS, r"ended without a result\n"),
+        ("crash", CRASH.replace("4711", "4000"), r"ended without a result\n"),
         ("events", ANR, r"does not respond \(ANR\)"),
         ("dumpsys/activity", OTHER, "is not in front any more"),
         ("dumpsys/activity", "  KeyguardShowing=true\n", "was put aside: it is locked"),
@@ -204,6 +205,8 @@ def test_an_app_that_will_give_no_result_is_noticed_at_once(phones, run, monkeyp
     device = phones()
     phone.program(device.folder, "logcat", 'case "$*" in *events*) f=events;; *) f=crash;; esac; cat "$FAKE_DEVICE/$f"')
     (device.folder / "before").write_text(text)
+    if file == "crash":  # it is seen to run once
+        phone.program(device.folder, "pidof", 'cd "$FAKE_DEVICE"; [ -e seen ] && exit 1; touch seen; echo 4711')
     target = f'"$FAKE_DEVICE/{file}"'
     # In front at first; what goes wrong comes with its start, and is gone with the next.
     phone.program(device.folder, "am", f'[ "$1" = start ] && cp "$FAKE_DEVICE/before" {target}; echo "Status: ok"')
