@@ -65,7 +65,7 @@ def benched(phones, app_classes, matting, tests, tmp_path):
     phone.program(device.folder, "am", f'[ "$1" = force-stop ] && exit 0\nmkdir -p {files}\n{activity}')
     (tmp_path / "m.tflite").write_bytes(b"the network is another")
     app = Activity.parse("io.modnet.demo/.BenchmarkActivity")
-    target = AdbTarget(device.serial, AndroidSettings(app=app, cool_timeout_s=0))
+    target = AdbTarget(device.serial, AndroidSettings(app=app, blocks=5, cool_timeout_s=0))
 
     def measured(dtype: str, delegate: Delegate = "cpu"):
         contract = Contract.of("tflite", Size(height=96, width=128), eight_bit=dtype == "uint8")

@@ -43,7 +43,7 @@ _JARS = ("libandroid-23-java/sid", "junit4/trixie", "libhamcrest-java/trixie")
 # The build tools, and every library that they load down to the C library: they run on any Linux of x86-64.
 _BUILD_TOOLS = (
     "7zip", "aapt", "android-framework-res", "android-libaapt", "android-libandroidfw", "android-libart",
-    "android-libbacktrace", "android-libbase", "android-liblog", "android-libnativebridge",
+    "android-libbacktrace", "android-libbase", "android-libcutils", "android-liblog", "android-libnativebridge",
     "android-libnativeloader", "android-libutils", "android-libziparchive", "apksigner", "dexdump", "libatomic1",
     "libc6", "libexpat1", "libgcc-s1", "liblz4-1", "libpng16-16t64", "libprotobuf32t64", "libstdc++6",
     "libtinyxml2-11", "libxxhash0", "libzopfli1", "zipalign", "zlib1g",
