@@ -27,6 +27,8 @@ _TROUBLE_SECONDS = 3.0
 """How often it is asked whether the app is well: the answers are work for the device while it is timed."""
 _CRASH_LINES = "200"
 """A stack is long, and what happened stands before it."""
+_WRITER = r"\( *(\d+)\): "
+"""The number of the process that wrote a line, in logcat's format ``brief``."""
 
 
 class AppResult(BaseModel):
@@ -161,16 +163,10 @@ def _own(crash: str, package: str, process: str) -> list[str]:
     One line names the app and its process (empty: it ended before it was seen); all lines of a crash are written by one
     process, the app's or ``crash_dump``'s.
     """
-    lines = crash.splitlines()
+    written = [(found[1], line) for line in crash.splitlines() if (found := re.search(_WRITER, line))]
     named, number = rf"(Process: |>>> ){re.escape(package)}\b", rf"\b(pid|PID): {process or '[0-9]+'}\b"
-    ours = [line for line in lines if re.search(named, line) and re.search(number, line)]
-    writers = [found[1] for line in ours if (found := re.search(_WRITER, line))]
-    written = [(found[1], line) for line in lines if (found := re.search(_WRITER, line))]
+    writers = [writer for writer, line in written if re.search(named, line) and re.search(number, line)]
     return [line for writer, line in written if writers and writer == writers[-1]]
-
-
-_WRITER = r"\( *(\d+)\): "
-"""The number of the process that wrote a line, in logcat's format ``brief``."""
 
 
 def _anrs(session: DeviceSession) -> int:

@@ -13,8 +13,8 @@ from converters.tflite import builder
 from converters.tflite.int8.graph import Graph, Group
 from converters.tflite.int8.placement import PHONE, SERVER, Placements
 from converters.tflite.int8.ranges import parameters
+from converters.tflite.int8.search import mattes
 from converters.tflite.int8.sensitivity import least_sure, sensitivities
-from converters.tflite.interpreter import function
 
 _COLUMNS = (
     "conversions",
@@ -40,8 +40,7 @@ def islands(setting: Setting) -> str:
     graph = Graph(builder.read(data))
     groups = graph.groups()
     scales = parameters(groups, spreads)
-    matte_of = function(made.fp32)
-    images = least_sure(made.images, [matte_of(image) for image in made.images])
+    images = least_sure(made.images, mattes(made.fp32, made.images))
     errors = sensitivities(data, groups, scales, images)
     return compared(graph, groups, errors, exported)
 
