@@ -45,7 +45,7 @@ def test_json_is_the_whole_result(run, tmp_path):
             "rule": "model-stored",
             "verdict": "failed",
             "place": "assets/modnet_fp16.tflite",
-            "reason": "deflated: it cannot be mapped into memory",
+            "reason": "it is compressed (deflated), so it cannot be mapped into memory",
             "mend": 'androidResources { noCompress += "tflite" } in the app\'s build file',
             "decided_in": ["project", "apk", "aab"],
         }

@@ -78,8 +78,8 @@ FORMS = {
 def test_a_good_project_fails_no_rule_in_any_form(apps, form):
     result = apps(apps.project(FORMS[form]))
     assert {item.rule: (item.verdict, item.reason) for item in result.findings if item.verdict != "passed"} == {
-        "elf-16kb": (UNDECIDED, "the libraries come with the build: decided in an .apk or an .aab"),
-        "zip-16kb": (UNDECIDED, "the build aligns them: decided in an .apk or an .aab"),
+        "elf-16kb": (UNDECIDED, "the libraries come with the build, so only an .apk or an .aab shows them"),
+        "zip-16kb": (UNDECIDED, "the build aligns them, so only an .apk or an .aab shows how"),
     }
     assert [item.rule for item in result.findings] == [rule.name for rule in RULES]
 

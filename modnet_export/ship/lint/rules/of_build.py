@@ -47,7 +47,8 @@ def _gpu_apk(given: Linted) -> Outcome:
     package: Package = given.app
     there = "is" if _has_accelerator(package) else "is not"
     return undecided(
-        package.path.name, f"LiteRT's GPU accelerator {there} in it; of which version is seen in a project or an .aab"
+        package.path.name,
+        f"LiteRT's GPU accelerator {there} in it; its version can be seen only in a project or an .aab",
     )
 
 
@@ -91,7 +92,9 @@ def _keep_built(given: Linted) -> Outcome:
     codes = [entry for entry in package.entries if re.fullmatch(r"(dex/)?classes\d*\.dex", entry.path)]
     native = next((entry.name for entry in package.libraries if PurePosixPath(entry.name).name in _JNI), None)
     if native and codes and not any(package.holds(entry, _CLASSES) for entry in codes):
-        return failed(codes[0].name, f"{native} is there, and no class of com.google.ai.edge.litert: R8 renamed them")
+        return failed(
+            codes[0].name, f"{native} is there, but no class of com.google.ai.edge.litert: R8 renamed or removed them"
+        )
     return undecided(package.path.name, "what R8 removed can be seen only in a project", "lint the project")
 
 

@@ -80,7 +80,7 @@ def _min_sdk_built(given: Linted) -> Outcome:
     package: Package = given.app
     value = manifest.min_sdk(package.manifest)
     if value is None:
-        return failed("AndroidManifest.xml", "there is no minSdkVersion, which means 1")
+        return failed("AndroidManifest.xml", "it has no minSdkVersion, which Android takes for 1")
     level = _level(value)
     if level is None:
         return undecided("AndroidManifest.xml", f"minSdkVersion is {value[:40]}, a preview or a reference")

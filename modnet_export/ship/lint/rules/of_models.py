@@ -46,8 +46,8 @@ def _stored_apk(given: Linted) -> Outcome:
         return undecided(package.path.name, _NO_MODEL)
     deflated = [entry.name for entry in package.models if not entry.stored]
     if deflated:
-        return failed(listed(deflated), "deflated: it cannot be mapped into memory")
-    return passed(listed(entry.name for entry in package.models), "stored")
+        return failed(listed(deflated), "it is compressed (deflated), so it cannot be mapped into memory")
+    return passed(listed(entry.name for entry in package.models), "it is stored without compression")
 
 
 def _stored_aab(given: Linted) -> Outcome:
@@ -117,7 +117,9 @@ def _hashes(found: Mapping[str, str], told: Mapping[str, str], app: str) -> Outc
     unknown = [name for name in found if names[name] not in told]
     if len(unknown) == len(found):
         return undecided(
-            listed(unknown), f"it is none of those exported: {listed(told)}", "name its export: `export=FOLDER`"
+            listed(unknown),
+            f"its hash is not that of any exported file: {listed(told)}",
+            "name its export: `export=FOLDER`",
         )
     return passed(listed(name for name in found if name not in unknown), "the file that was exported")
 

@@ -32,7 +32,9 @@ def _elf_project(given: Linted) -> Outcome:
         for path in module.files(".so"):
             if path.parent.name in elf.WIDE and (found := _alignment(path)) is not None and found < _PAGE:
                 return failed(project.name(path), f"LOAD segments aligned to {found:#x}, less than 0x4000")
-    return undecided(script, "the libraries come with the build: decided in an .apk or an .aab", "lint what you build")
+    return undecided(
+        script, "the libraries come with the build, so only an .apk or an .aab shows them", "lint what you build"
+    )
 
 
 def _alignment(path: Path) -> int | None:
@@ -60,7 +62,7 @@ def _zip_project(given: Linted) -> Outcome:
     script, version = project.name(project.app.script), project.plugin
     if version is not None and gradle.version_number(version) < _PLUGIN:
         return failed(script, f"the Android Gradle plugin {version} aligns libraries in the .apk to 4 KB")
-    return undecided(script, "the build aligns them: decided in an .apk or an .aab", "lint what you build")
+    return undecided(script, "the build aligns them, so only an .apk or an .aab shows how", "lint what you build")
 
 
 def _zip_apk(given: Linted) -> Outcome:

@@ -47,7 +47,7 @@ def _camera_project(given: Linted) -> Outcome:
     project: Project = given.app
     place = project.name(project.form.definition)
     if project.target.kind == "library":
-        return undecided(place, "it is a library: the app that has it says why it uses the camera")
+        return undecided(place, "it is a library; the app that contains it must say why it uses the camera")
     uses = next((path for path in _sources(project) if _USES_CAMERA.search(source(path))), None)
     info = project.target.info
     if info is not None and info.get(_CAMERA, "") is None:
@@ -70,7 +70,7 @@ def _camera_built(given: Linted) -> Outcome:
     for name in (name for name in programs if name in app.sizes):
         if archive.holds(app.blocks(name), *_CAMERA_CLASSES):
             return failed(name, f"it uses the camera, and Info.plist has no {_CAMERA}: iOS ends the app")
-    return undecided("Info.plist", f"there is no {_CAMERA}; no program in it names AVCaptureDevice")
+    return undecided("Info.plist", f"there is no {_CAMERA}; but no program in the app names AVCaptureDevice")
 
 
 def _said(place: str, text: object) -> Outcome:

@@ -40,7 +40,7 @@ def _target(given: Linted) -> Outcome:
         return undecided(found.place, _NO_MODEL)
     if not found.is_there:
         return failed(found.place, f"there is no {CONTRACT} in it, which MattingKit reads")
-    return passed(listed(item.name for item in found.found), f"it is in it, and {CONTRACT}")
+    return passed(listed(item.name for item in found.found), f"it is in the app, with {CONTRACT}")
 
 
 def _whole(given: Linted) -> Outcome:
@@ -54,7 +54,7 @@ def _whole(given: Linted) -> Outcome:
             return failed(item.name, item.said)
         if not item.compiled and not any(part.endswith("weight.bin") for part in item.parts):
             return failed(item.name, "it has no weights")
-    return passed(listed(item.name for item in found.found), "its files are there")
+    return passed(listed(item.name for item in found.found), "none of its files is missing")
 
 
 def _hash(given: Linted) -> Outcome:
@@ -73,7 +73,7 @@ def _hash(given: Linted) -> Outcome:
     if not known:
         return undecided(
             listed(item.name for item in found.found),
-            f"it is none of those exported: {listed(hashes)}",
+            f"its hash is not that of any exported file: {listed(hashes)}",
             "name its export: `export=FOLDER`",
         )
     for item in known:
