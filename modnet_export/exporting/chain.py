@@ -106,13 +106,14 @@ class Chain:
         return self._integer.qdq(row, model, self._statistics("cpu")).model
 
     def _tflite(self, row: Recipe, tuning: Tuning) -> bytes:
+        from converters.tflite.bias_last import bias_last
         from converters.tflite.weights import fp16_weights, int8_weights
 
         if row.budget is not None:
             return self._integer.found(row).model
         data = self._flatbuffer(tuning)
         if row.precision == "fp32":
-            return data
+            return bias_last(data) if tuning == "cpu" else data  # GPUs add it last, and kernels are dear there
         if row.precision == "fp16":
             return fp16_weights(data, cpu_fp16=self._request.cpu_fp16)
         arithmetic: Literal["float", "dynamic"] = "float" if row.precision == "int8-weights" else "dynamic"
