@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from converters.errors import ExportError, ExportWarning, few, reason
 from modnet_export.model import hub
-from modnet_export.model.network import MODNet, take_channels
 from modnet_export.record.choices import InputRange
 from modnet_export.record.files import sha256
 from modnet_export.record.manifest import SourceRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modnet_export.model.network import MODNet
 
 EMBEDDED = "demo"
 _TWIN_PREFIX = "lr_branch."
@@ -119,6 +120,9 @@ def _unwrapped(loaded: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    import torch
+    from safetensors.torch import load_file
+
     if path.suffix.lower() == ".pdparams":
         raise ExportError(
             f"{path.name} is a pickle of PaddlePaddle, and this tool never unpickles code",
@@ -163,6 +167,8 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
+    import torch
+
     # Some tools drop the BatchNorm counters, which inference does not read.
     missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in found if key not in expected]
@@ -175,7 +181,7 @@ def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[
     not_finite = [
         key
         for key, value in found.items()
-        if key in expected and isinstance(value, Tensor) and not torch.isfinite(value).all()
+        if key in expected and isinstance(value, torch.Tensor) and not torch.isfinite(value).all()
     ]
     lines: list[str] = []
     for label, items in (
@@ -202,6 +208,10 @@ def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def fitted(raw: Mapping[str, Any]) -> MODNet | None:
     """MODNet in evaluation mode with the arrays that have its names; None where one is missing or does not fit."""
+    import torch
+
+    from modnet_export.model.network import MODNet
+
     modnet = MODNet().eval()
     expected = modnet.state_dict()
     state = _canonical({key: torch.tensor(value) for key, value in raw.items() if key in expected})
@@ -217,6 +227,10 @@ def load(source: Source) -> MODNet:
     A pruned network has as many channels as its weights. Raises ExportError for a file that cannot be read, and for one
     of another network: one message then names every key that is missing, unexpected, misshapen or not finite.
     """
+    import torch
+
+    from modnet_export.model.network import MODNet, take_channels
+
     state = _canonical(_read(source.path))
     modnet = MODNet().eval()
     lines = _problems(state, modnet.state_dict())
@@ -228,7 +242,7 @@ def load(source: Source) -> MODNet:
     twins = [
         key
         for key, value in state.items()
-        if key.startswith("backbone.") and isinstance(value, Tensor) and not lines
+        if key.startswith("backbone.") and isinstance(value, torch.Tensor) and not lines
         if not torch.equal(value, state[_TWIN_PREFIX + key])
     ]
     if twins:
