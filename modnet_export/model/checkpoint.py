@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pickle
 import re
 import warnings
@@ -13,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from converters.errors import ExportError, ExportWarning, few, reason
 from modnet_export.model import hub
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 EMBEDDED = "demo"
 _TWIN_PREFIX = "lr_branch."
+_TWIN = f"{_TWIN_PREFIX}backbone."
+# What a BatchNorm counts and nothing trains.
+_COUNTED = ("running_mean", "running_var", "num_batches_tracked")
 # A key that no other network has: what stands before it is the prefix of a wrapper (DataParallel, Lightning, ...).
 TELLING = "hr_branch.tohr_enc2x.layers.0.weight"
 # How deep training scripts keep a state dict in what they save.
@@ -55,7 +59,7 @@ def names() -> tuple[str, ...]:
 def resolve(name: str, input_range: InputRange | None = None) -> Source:
     """The file behind ``demo``, an official name (downloaded once) or a path; raises ExportError."""
     if name == EMBEDDED:
-        path = Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
+        path = _embedded()
     elif name in hub.OFFICIAL:
         path = hub.fetch(hub.OFFICIAL[name])
     else:
@@ -70,6 +74,26 @@ def resolve(name: str, input_range: InputRange | None = None) -> Source:
     if path.suffix.lower() == ".onnx":
         return Source(name, path, sha256(path), "onnx", input_range)
     return Source(name, path, sha256(path), "checkpoint")
+
+
+def _embedded() -> Path:
+    return Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How large the released network is."""
+
+    parameters: int
+    convolutions: int
+
+
+def layers() -> Layers:
+    """The released network's layers, by the header of the embedded checkpoint: without PyTorch, which loads slowly."""
+    with safe_open(_embedded(), "numpy") as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - it is no dictionary
+    trained = [shape for key, shape in shapes.items() if not key.startswith(_TWIN) and not key.endswith(_COUNTED)]
+    return Layers(sum(map(math.prod, trained)), sum(len(shape) == 4 for shape in trained))
 
 
 def recorded(record: SourceRecord, instead: str | None = None) -> Source:
@@ -200,7 +224,7 @@ def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[
 def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The state dict with the backbone under both of its names."""
     state = {str(key): value for key, value in raw.items()}
-    for key in [key for key in state if key.startswith(("backbone.", f"{_TWIN_PREFIX}backbone."))]:
+    for key in [key for key in state if key.startswith(("backbone.", _TWIN))]:
         twin = key[len(_TWIN_PREFIX) :] if key.startswith(_TWIN_PREFIX) else _TWIN_PREFIX + key
         state.setdefault(twin, state[key])
     return state
