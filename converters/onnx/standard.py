@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxsim
 from onnx import TensorProto, helper, numpy_helper, version_converter
 from onnx_ir.passes import common
 
 from converters.errors import ExportError, reason
 from converters.onnx.graph import opset
+from converters.onnx.simplifier import simplify
 
 # Older ones list every initializer as an input as well.
 _OLDEST_IR = 8
@@ -97,7 +97,7 @@ def with_static_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int
         if value.name in shapes:
             kind = value.type.tensor_type.elem_type
             value.CopyFrom(helper.make_tensor_value_info(value.name, kind, shapes[value.name]))
-    static, _ = onnxsim.simplify(static)
+    static, _ = simplify(static)
     result = ir.from_proto(static)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(result)
     for node in result.graph:

@@ -60,6 +60,17 @@ class Chain:
         """How the precision of artefacts so far was chosen, by their files."""
         return self._integer.records if "_integer" in self.__dict__ else {}
 
+    def begin(self, rows: Sequence[Recipe]) -> None:
+        """Make what artefacts are written from, as far as that takes seconds and needs no images."""
+        for row in rows:
+            tuning = row.tuned(self._request.tune)
+            if tuning is None or row.format == "coreml":
+                continue
+            if row.format == "onnx":
+                self._graph(tuning)
+            else:
+                self._flatbuffer(tuning)
+
     def write(self, row: Recipe, path: Path) -> None:
         """Make one artefact, a file or a package."""
         tuning = row.tuned(self._request.tune)

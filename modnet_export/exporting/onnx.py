@@ -10,19 +10,21 @@ import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
-import onnxsim
-import torch
 from onnx import TensorProto, helper
 
 from converters.errors import ExportError, ExportWarning, reason
+from converters.onnx.simplifier import simplify
 from converters.onnx.standard import in_float32, with_opset, with_static_shapes
-from modnet_export.model.checkpoint import Source
-from modnet_export.model.network import ContractNetwork, MODNet
+from modnet_export.model.checkpoint import Source, layers
 from modnet_export.model.onnx_ports import ports, read_onnx
 from modnet_export.record.choices import InputRange
 from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
+
+if TYPE_CHECKING:
+    from modnet_export.model.network import MODNet
 
 _QUANTIZED = (
     "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
@@ -58,7 +60,7 @@ def _name_after_layers(model: onnx.ModelProto) -> None:
 def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model simplified and checked; what depends on where it was made (paths in stack traces) is removed."""
     simplified: onnx.ModelProto
-    simplified, same = onnxsim.simplify(model)
+    simplified, same = simplify(model)
     if not same:
         raise ExportError(
             "onnxsim changed the model's output",
@@ -75,6 +77,10 @@ def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
     """MODNet behind the artefact contract: ``image`` 1 x 3 x H x W in [0, 1] to ``matte`` 1 x 1 x H x W."""
+    import torch
+
+    from modnet_export.model.network import ContractNetwork
+
     example = torch.zeros(1, 3, size.height, size.width)
     with _quiet():
         program = torch.onnx.export(
@@ -159,18 +165,18 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
 
 def require_modnet(model: onnx.ModelProto, where: Path) -> None:
     """Raise ExportError for a model that has not about as many convolutions as MODNet, or more parameters."""
-    modnet = MODNet()
+    released = layers()
     for what, found, expected, (low, high) in (
         (
             "parameters",
             sum(math.prod(item.dims) for item in model.graph.initializer),
-            sum(item.numel() for item in modnet.parameters()),
+            released.parameters,
             _PARAMETERS,
         ),
         (
             "convolutions",
             sum(node.op_type == "Conv" for node in model.graph.node),
-            sum(isinstance(item, torch.nn.Conv2d) for item in modnet.modules()),
+            released.convolutions,
             _CONVOLUTIONS,
         ),
     ):

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from converters.budget import Budget
 from converters.errors import CheckFailedError, CrashedError, ExportError, ExportWarning
@@ -17,7 +17,8 @@ from modnet_export.exporting.request import ExportRequest
 from modnet_export.images.compositing import save_image
 from modnet_export.images.matting import require_matte, settled
 from modnet_export.model import checkpoint
-from modnet_export.model.reference import TorchReference, open_reference
+from modnet_export.model.checkpoint import Source
+from modnet_export.model.reference import open_reference
 from modnet_export.record import manifest
 from modnet_export.record.contract import OPSET, Size
 from modnet_export.record.files import replaced_folder, sha256, size_in_bytes, write_bytes
@@ -35,8 +36,12 @@ from modnet_export.record.measures import Measurement
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.seen import seen_on
 from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
+from modnet_export.verifying.beside import beside
 from modnet_export.verifying.gates import decided
-from modnet_export.verifying.parity import Sample, measure, samples
+from modnet_export.verifying.parity import Sample, measure
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _GOLDEN_IMAGE, _GOLDEN_MATTE = "golden_image.png", "golden_matte.png"
 
@@ -48,28 +53,27 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     whether it ``passed``. Raises CheckFailedError otherwise, and ExportError for bad input; an existing folder is then
     left as it was.
     """
-    from modnet_export.exporting import onnx
-
     request.check()  # before minutes of work, not after
     rows = request.recipes()
     replaced = _old_files(request.out, [row.file for row in rows] + [_GOLDEN_IMAGE, _GOLDEN_MATTE])
     progress("loading the checkpoint")
     source = settled(checkpoint.resolve(request.checkpoint), request.input_range)
-    reference = open_reference(source)
-    progress("exporting to ONNX")
     sizes = (request.size, *request.functions)
-    if isinstance(reference, TorchReference):
-        models = [onnx.from_network(reference.modnet, size) for size in sizes]
-    else:
-        models = [onnx.from_onnx(source, size) for size in sizes]
-        onnx.require_modnet(models[0], source.path)
-    progress("running the reference")
-    inputs = {size: samples(reference, size) for size in sizes}
+    with beside(source, sizes) as reference:
+        models = _graphs(source, sizes, progress)
+        of_size = [replace(request, size=size, functions=()) for size in request.functions]
+        further = [Chain(model, source.sha256, each) for model, each in zip(models[1:], of_size, strict=True)]
+        chain = Chain(models[0], source.sha256, request, progress, further)
+        progress("running the reference")
+        try:
+            chain.begin(rows)
+        except ExportError:
+            reference()  # where it fails, that is why
+            raise
+        seen = reference()
+    inputs = seen.samples
     for item in inputs[request.size]:
         require_matte(item.matte_nhwc, source.name)
-    of_size = [replace(request, size=size, functions=()) for size in request.functions]
-    further = [Chain(model, source.sha256, each) for model, each in zip(models[1:], of_size, strict=True)]
-    chain = Chain(models[0], source.sha256, request, progress, further)
     artefacts: list[Artefact] = []
     stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
     with replaced_folder(request.out, keep=stay) as folder:
@@ -84,7 +88,7 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
                 name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range
             ),
             size=request.size,
-            reference=reference.engine,
+            reference=seen.engine,
             versions=versions(MAKING if request.converter == "direct" else MAKING + SECOND_CONVERTER),
             calibration=chain.calibration,
             artefacts=tuple(artefacts),
@@ -94,6 +98,24 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             require_parity(result.artefacts, [item.name for item in inputs[request.size]])
         write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
     return result
+
+
+def _graphs(source: Source, sizes: Sequence[Size], progress: Progress) -> list[ModelProto]:
+    """The ONNX model of a source at each size; raises ExportError where there is none, or no reference of it."""
+    from modnet_export.exporting import onnx
+
+    if source.kind == "checkpoint":
+        modnet = checkpoint.load(source)
+        progress("exporting to ONNX")
+        return [onnx.from_network(modnet, size) for size in sizes]
+    progress("exporting to ONNX")
+    try:
+        models = [onnx.from_onnx(source, size) for size in sizes]
+        onnx.require_modnet(models[0], source.path)
+    except ExportError:
+        open_reference(source)  # why nothing could be compared with it comes first
+        raise
+    return models
 
 
 def _verified(

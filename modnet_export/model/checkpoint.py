@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pickle
 import re
 import warnings
@@ -11,22 +12,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
 
 from converters.errors import ExportError, ExportWarning, few, reason
 from modnet_export.model import hub
-from modnet_export.model.network import MODNet, take_channels
 from modnet_export.record.choices import InputRange
 from modnet_export.record.files import sha256
 from modnet_export.record.manifest import SourceRecord
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modnet_export.model.network import MODNet
+
 EMBEDDED = "demo"
 _TWIN_PREFIX = "lr_branch."
+_TWIN = f"{_TWIN_PREFIX}backbone."
+# What a BatchNorm counts and nothing trains.
+_COUNTED = ("running_mean", "running_var", "num_batches_tracked")
 # A key that no other network has: what stands before it is the prefix of a wrapper (DataParallel, Lightning, ...).
 TELLING = "hr_branch.tohr_enc2x.layers.0.weight"
 # How deep training scripts keep a state dict in what they save.
@@ -54,7 +59,7 @@ def names() -> tuple[str, ...]:
 def resolve(name: str, input_range: InputRange | None = None) -> Source:
     """The file behind ``demo``, an official name (downloaded once) or a path; raises ExportError."""
     if name == EMBEDDED:
-        path = Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
+        path = _embedded()
     elif name in hub.OFFICIAL:
         path = hub.fetch(hub.OFFICIAL[name])
     else:
@@ -69,6 +74,26 @@ def resolve(name: str, input_range: InputRange | None = None) -> Source:
     if path.suffix.lower() == ".onnx":
         return Source(name, path, sha256(path), "onnx", input_range)
     return Source(name, path, sha256(path), "checkpoint")
+
+
+def _embedded() -> Path:
+    return Path(str(resources.files("modnet_export") / "data" / "modnet_demo.safetensors"))
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How large the released network is."""
+
+    parameters: int
+    convolutions: int
+
+
+def layers() -> Layers:
+    """The released network's layers, by the header of the embedded checkpoint: without PyTorch, which loads slowly."""
+    with safe_open(_embedded(), "numpy") as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 - it is no dictionary
+    trained = [shape for key, shape in shapes.items() if not key.startswith(_TWIN) and not key.endswith(_COUNTED)]
+    return Layers(sum(map(math.prod, trained)), sum(len(shape) == 4 for shape in trained))
 
 
 def recorded(record: SourceRecord, instead: str | None = None) -> Source:
@@ -119,6 +144,9 @@ def _unwrapped(loaded: Mapping[Any, Any], path: Path) -> Mapping[str, Any]:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    import torch
+    from safetensors.torch import load_file
+
     if path.suffix.lower() == ".pdparams":
         raise ExportError(
             f"{path.name} is a pickle of PaddlePaddle, and this tool never unpickles code",
@@ -163,6 +191,8 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
+    import torch
+
     # Some tools drop the BatchNorm counters, which inference does not read.
     missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in found if key not in expected]
@@ -175,7 +205,7 @@ def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[
     not_finite = [
         key
         for key, value in found.items()
-        if key in expected and isinstance(value, Tensor) and not torch.isfinite(value).all()
+        if key in expected and isinstance(value, torch.Tensor) and not torch.isfinite(value).all()
     ]
     lines: list[str] = []
     for label, items in (
@@ -194,7 +224,7 @@ def _problems(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[
 def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The state dict with the backbone under both of its names."""
     state = {str(key): value for key, value in raw.items()}
-    for key in [key for key in state if key.startswith(("backbone.", f"{_TWIN_PREFIX}backbone."))]:
+    for key in [key for key in state if key.startswith(("backbone.", _TWIN))]:
         twin = key[len(_TWIN_PREFIX) :] if key.startswith(_TWIN_PREFIX) else _TWIN_PREFIX + key
         state.setdefault(twin, state[key])
     return state
@@ -202,6 +232,10 @@ def _canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def fitted(raw: Mapping[str, Any]) -> MODNet | None:
     """MODNet in evaluation mode with the arrays that have its names; None where one is missing or does not fit."""
+    import torch
+
+    from modnet_export.model.network import MODNet
+
     modnet = MODNet().eval()
     expected = modnet.state_dict()
     state = _canonical({key: torch.tensor(value) for key, value in raw.items() if key in expected})
@@ -217,6 +251,10 @@ def load(source: Source) -> MODNet:
     A pruned network has as many channels as its weights. Raises ExportError for a file that cannot be read, and for one
     of another network: one message then names every key that is missing, unexpected, misshapen or not finite.
     """
+    import torch
+
+    from modnet_export.model.network import MODNet, take_channels
+
     state = _canonical(_read(source.path))
     modnet = MODNet().eval()
     lines = _problems(state, modnet.state_dict())
@@ -228,7 +266,7 @@ def load(source: Source) -> MODNet:
     twins = [
         key
         for key, value in state.items()
-        if key.startswith("backbone.") and isinstance(value, Tensor) and not lines
+        if key.startswith("backbone.") and isinstance(value, torch.Tensor) and not lines
         if not torch.equal(value, state[_TWIN_PREFIX + key])
     ]
     if twins:

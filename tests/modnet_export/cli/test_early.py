@@ -53,12 +53,14 @@ EARLY = {
 
 @pytest.mark.parametrize("case", EARLY)
 def test_it_ends_before_anything_long(run, dist, tmp_path, monkeypatch, case):
+    from modnet_export.exporting import run as exporting
     from modnet_export.model import reference
 
     def long(*_):
         raise AssertionError("the network was loaded")
 
     monkeypatch.setattr(reference, "load", long)
+    monkeypatch.setattr(exporting, "beside", long)
     monkeypatch.chdir(tmp_path)
     Path("EMPTY").mkdir()
     Path("EMPTY.html").mkdir()

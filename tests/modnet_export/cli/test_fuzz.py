@@ -68,7 +68,7 @@ def world(tmp_path, monkeypatch, dist):
     def begin(*_, **__):
         raise ExportError("this is where it would begin")
 
-    monkeypatch.setattr(exporting, "open_reference", begin)
+    monkeypatch.setattr(exporting, "beside", begin)
     monkeypatch.setattr(verifying, "_measure", begin)
     monkeypatch.setattr(session, "measure", begin)
     monkeypatch.setattr(targets.tool, "find", begin)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -162,3 +165,15 @@ def test_another_onnx_model_is_refused(tmp_path, proto, message):
 def test_size_of_a_static_model_cannot_be_changed(dist):
     with pytest.raises(ExportError, match=r"takes images of 96x128 only[^$]*`size=96x128`"):
         from_onnx(source_of(dist / "modnet_fp32.onnx"), Size(height=64, width=64))
+
+
+def test_a_users_onnx_is_read_without_pytorch():
+    """It takes more than a second to load, beside the process that needs it for the reference."""
+    code = (
+        "import sys, modnet_export.exporting.run, modnet_export.exporting.onnx as onnx\n"
+        "from modnet_export.model.checkpoint import layers\n"
+        "layers()\n"
+        "assert 'torch' not in sys.modules, 'PyTorch was loaded'\n"
+        "import torch\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

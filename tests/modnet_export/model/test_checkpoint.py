@@ -215,3 +215,9 @@ def test_file_without_a_state_dict_is_refused(tmp_path, content):
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ExportError, match="demo, photographic, webcam"):
         checkpoint.resolve("portrait")
+
+
+def test_the_layers_are_the_networks(modnet):
+    found = checkpoint.layers()
+    assert found.parameters == sum(item.numel() for item in modnet.parameters())
+    assert found.convolutions == sum(isinstance(item, torch.nn.Conv2d) for item in modnet.modules())
