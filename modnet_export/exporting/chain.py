@@ -113,6 +113,10 @@ class Chain:
         data = self._flatbuffer(tuning)
         if row.precision == "fp32":
             return data
+        if row.precision == "int16x8":
+            from modnet_export.exporting.int16 import int16x8
+
+            return int16x8(data, self._calibration, self._progress)
         if row.precision == "fp16":
             return fp16_weights(data, cpu_fp16=self._request.cpu_fp16)
         arithmetic: Literal["float", "dynamic"] = "float" if row.precision == "int8-weights" else "dynamic"
