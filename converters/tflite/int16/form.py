@@ -1,9 +1,9 @@
 """A float graph in operators that have int16 kernels, with norms and weights that int16 with int8 serves well.
 
-LiteRT has an int16 RSQRT but no int16 DIV. It adds up a MEAN of int16 in int64, so that one over both axes is exact,
-where a float one is taken axis by axis. RSQRT is a table of 256 steps from 0 to the largest value that its input can
-hold (tflite/kernels/internal/common.h, LUTPopulate): within 1e-3 of the true value from a thirtieth of that on, and
-coarse below. So nothing may widen that range but variances, which ``equalise`` makes alike.
+LiteRT has an int16 RSQRT but no int16 DIV. It adds up a MEAN of int16 in int32, which is exact for 65536 numbers and
+overflows beyond; a float one is taken axis by axis to be exact. RSQRT is a table of 256 steps from 0 to the largest
+value that its input can hold (tflite/kernels/internal/common.h, LUTPopulate): within 1e-3 of the true value from a
+thirtieth of that on, and coarse below. So nothing may widen that range but variances, which ``equalise`` makes alike.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from converters.tflite.int8.graph import CONVOLUTIONS, Graph
 from converters.tflite.rounding import round_weights
 
 Array = npt.NDArray[Any]
+_SUMMED = 1 << 16
+"""How many numbers of int16 an int32 can add up."""
 _TWICE = 288
 """A convolution of so few weights costs little twice. Of the portrait network's these are 3 of 72, with 0.2 % of the
 multiplications, and one of them, the first depthwise one, has most of the error of 8-bit weights (docs/npu.md)."""
@@ -30,7 +32,7 @@ def for_int16(data: bytes) -> bytes:
 
     Given:  MEAN(MEAN(x, width), height)
             DIV(1, SQRT(ADD(MUL(variance, kept), offset)))
-    Result: MEAN(x, height and width)
+    Result: MEAN(x, height and width), of at most 65536 numbers
             ADD(MUL(RSQRT(ADD(variance, epsilon)), kept), elsewhere)
 
     Given:  CONV_2D(x, weight, bias), at most 288 weights
@@ -65,6 +67,9 @@ class _Form:
         """Give a MEAN the axes of the one before it too."""
         before, op = self._before(index, "MEAN"), self.graph.ops[index]
         if before is None or not op.builtinOptions.keepDims:
+            return
+        (read,) = self.graph.inputs(before)
+        if self.graph.size(read) > _SUMMED * self.graph.size(self.graph.output(index)):
             return
         axes = [self._constant_of(item) for item in (before, index)]
         if axes[0] is not None and axes[1] is not None:

@@ -30,19 +30,19 @@ _LARGEST_BIAS = 2**31 - 1
 """MediaTek's plugin refuses an int64 bias beyond int32 (legalizations/neuron_utils.cc, CastInt64IntoInt32)."""
 
 
-def int16x8(data: bytes, rounding: Rounding, spreads: Mapping[int, Spread]) -> bytes:
+def int16x8(data: bytes, rounding: Rounding, spreads: Mapping[int, Spread], *, margin: float = _MARGIN) -> bytes:
     """A model that computes in int16 wherever LiteRT has a kernel, with float ports; see ``form.for_int16``.
 
     Given:  CONV_2D(x, weight: fp32, bias)
     Result: CONV_2D(x: int16, weight: int8, bias': int64)
 
-    ``spreads``: of all of its activations. Weights have one scale for each output channel, activations one, and every
-    zero point is 0. An op without an int16 kernel stays float, between DEQUANTIZE and QUANTIZE. Raises ExportError for
-    weights that are not finite.
+    ``spreads``: of all of its activations; ranges reach ``margin`` times as far as what was seen. Weights have one
+    scale for each output channel, activations one, and every zero point is 0. An op without an int16 kernel stays
+    float, between DEQUANTIZE and QUANTIZE. Raises ExportError for weights that are not finite.
     """
     model = fb.read(data)
     graph, builder = Graph(model), fb.Builder(model)
-    scales = _scales(graph, spreads)
+    scales = _scales(graph, spreads, margin)
     for item in convolutions(model):
         if has_int16_form(graph, item.index):
             _quantize_weights(builder, item, rounding, scales[int(item.op.inputs[0])])
@@ -66,7 +66,7 @@ def has_int16_form(graph: Graph, index: int) -> bool:
     return name in (*_SAME_SCALE, *_BY_CHANNEL, "LOGISTIC")
 
 
-def _scales(graph: Graph, spreads: Mapping[int, Spread]) -> dict[int, float]:
+def _scales(graph: Graph, spreads: Mapping[int, Spread], margin: float) -> dict[int, float]:
     """The scale of every activation: of what ops that do not rescale join, one."""
     root = {tensor: tensor for tensor in graph.activations}
 
@@ -84,7 +84,7 @@ def _scales(graph: Graph, spreads: Mapping[int, Spread]) -> dict[int, float]:
     for tensor in graph.activations:
         size = np.maximum(np.abs(spreads[tensor].low), np.abs(spreads[tensor].high))[used[tensor]]
         largest[top(tensor)] = max(largest.get(top(tensor), 1e-9), float(size.max(initial=0)))
-    found = {tensor: _MARGIN * largest[top(tensor)] / _LEVELS for tensor in graph.activations}
+    found = {tensor: margin * largest[top(tensor)] / _LEVELS for tensor in graph.activations}
     return found | dict.fromkeys(sigmoids, _SIGMOID)
 
 

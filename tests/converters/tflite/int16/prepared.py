@@ -16,10 +16,10 @@ def evened(data, images):
     return for_int16(equalise(data, observe(data, evened_by(Graph(fb.read(data))), images)))
 
 
-def in_int16(data, images):
+def in_int16(data, images, **settings):
     """A float model as it is, in int16. Weights are rounded to the nearest."""
     spreads = observe(data, Graph(fb.read(data)).activations, images)
-    return int16x8(data, Rounding({}), spreads)
+    return int16x8(data, Rounding({}), spreads, **settings)
 
 
 def tensors(data):

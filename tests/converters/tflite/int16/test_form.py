@@ -9,6 +9,7 @@ from converters.tflite import builder as fb
 from converters.tflite.int8.graph import Graph
 from converters.tflite.int8.ranges import observe
 from converters.tflite.int16.form import for_int16
+from tests.converters.tflite.int16.prepared import in_int16
 from tests.converters.tflite.networks import operators, run, tflite
 from tests.graphs import model, node
 
@@ -39,6 +40,18 @@ def test_the_table_of_roots_spans_nothing_but_variances_and_these_are_alike(netw
     # The first norm reads a sum of 25 slices of a convolution, whose channels are not scaled.
     assert max(uneven[1:]) < 1.01
     assert uneven[0] < 5
+
+
+@pytest.mark.parametrize(("side", "means"), [(256, 1), (288, 2)])
+def test_a_mean_of_more_than_int32_can_add_up_is_taken_axis_by_axis(side, means):
+    """LiteRT's sum of int16 overflows: at 288x288 it made a negative number of these ones."""
+    nodes = [node("ReduceMean", "x axes", "y", keepdims=1)]
+    constants = {"axes": np.array([2, 3])}
+    data = for_int16(tflite(model(nodes, inputs={"x": [1, 1, side, side]}, outputs=["y"], constants=constants)))
+    assert operators(data).count("MEAN") == means
+    image = np.ones((1, side, side, 1), np.float32)
+    made = in_int16(data, [image], margin=1.0)
+    assert np.abs(run(made, image) - 1).max() < 1e-3
 
 
 @pytest.mark.parametrize(
