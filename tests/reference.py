@@ -42,7 +42,7 @@ _PROCESSORS = {None: "any", "cpu": "CPU", "gpu": "GPU", "ane": "Neural Engine"}
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite (LiteRT)", "coreml": "Core ML"}
 # onnxruntime.ai/docs/reference/compatibility.html: IR version 10, which the files have, came with 1.18.
 ONNX_RUNTIME, IR_VERSION = "ONNX Runtime 1.18", 10
-TFLITE = {"int8-dynamic": "2.4", "int4-weights": "2.20"}
+TFLITE = {"int8-dynamic": "2.4", "int16x8": "2.15", "int4-weights": "2.20"}
 """Where it is not ``OLDEST_TFLITE``."""
 OLDEST_TFLITE = "2.2"
 
@@ -102,7 +102,7 @@ def models() -> str:
                 cells = [
                     f"`{row.precision}`",
                     f"`{row.file}`",
-                    _PROCESSORS[row.tuning],
+                    "NPU" if row.precision == "int16x8" else _PROCESSORS[row.tuning],
                     _ports(row),
                     "the checkpoint" if row.parent is None else f"`{row.parent}`",
                     _limits(row),

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from modnet_export.record.recipes import RECIPES
@@ -39,16 +40,20 @@ def test_the_oldest_runtimes_are_those_of_the_files(dist):
     import onnx
 
     from converters.tflite.weights import int8_weights
+    from tests.converters.tflite.int16.prepared import evened, in_int16
 
+    images = [np.random.default_rng(0).random((1, 96, 128, 3), np.float32)]
     fp32 = (dist / "modnet_fp32.tflite").read_bytes()
     made = {
         "fp32": fp32,
         "fp16": (dist / "modnet_fp16.tflite").read_bytes(),
         "int8-weights": int8_weights(fp32, {}, "float", compensate=False),
         "int8-dynamic": int8_weights(fp32, {}, "dynamic", compensate=False),
+        "int16x8": in_int16(evened(fp32, images), images),
         "int4-weights": int8_weights(fp32, {}, "dynamic", compensate=False, bits=4),
     }
     told = {row.precision: reference.oldest(row) for row in RECIPES if row.format == "tflite"}
+    assert made.keys() | {"int8", "int8-mixed"} == told.keys()
     for precision, data in made.items():
         assert told[precision] == f"TFLite {minimum_runtime(data).removesuffix('.0')}", precision
     assert onnx.load(dist / "modnet_opt_fp32.onnx").ir_version == reference.IR_VERSION

@@ -65,14 +65,13 @@ class Step:
 
     @property
     def origin(self) -> str:
-        """The step's name in the float graph: fp16 programs and int8 tensors have a suffix."""
+        """The step's name in the float graph: fp16 programs and integer tensors have a suffix."""
         return origin(self.name)
 
 
 def origin(name: str) -> str:
     """The name in the float graph of an op or a tensor of a compressed one."""
-    unnumbered = re.sub(r"#\d+$", "", name)
-    return unnumbered.removesuffix("_cast_fp16").removesuffix("/int8").removesuffix("/float")
+    return re.sub(r"(_cast_fp16)?(/int8|/int16)?(/float)?$", "", re.sub(r"#\d+$", "", name))
 
 
 def tensor(array_nchw: npt.NDArray[Any]) -> Tensor:

@@ -25,6 +25,7 @@ _DTYPES: dict[int, npt.DTypeLike] = {
     TensorType.FLOAT16: np.float16,
     TensorType.INT32: np.int32,
     TensorType.INT64: np.int64,
+    TensorType.INT16: np.int16,
     TensorType.INT8: np.int8,
     TensorType.UINT8: np.uint8,
     TensorType.BOOL: np.bool_,

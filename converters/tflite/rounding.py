@@ -56,6 +56,19 @@ def _damped(covariance: Array, share: float) -> Array:
     return np.asarray(covariance + np.eye(size) * extra[..., None])
 
 
+def _inverse_factor(covariance: Array) -> Array:
+    """The upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
+
+    The float32 sums of a few images can leave a covariance indefinite by more than it was damped: it is damped more.
+    """
+    share = 1e-3
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)).swapaxes(-2, -1))
+        except np.linalg.LinAlgError:
+            covariance, share = _damped(covariance, share), share * 10
+
+
 def compensated(rows: Array, covariance: Array, scale: Array, levels: int = _LEVELS) -> Array:
     """Weights as integers from -``levels`` to ``levels``.
 
@@ -67,8 +80,7 @@ def compensated(rows: Array, covariance: Array, scale: Array, levels: int = _LEV
     order = np.argsort(-(importance.mean(axis=0) if each else importance))
     left = rows[:, order].copy()
     spread = covariance[..., order[:, None], order]
-    # Upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
-    pass_on = np.linalg.cholesky(np.linalg.inv(spread)).swapaxes(-2, -1)
+    pass_on = _inverse_factor(spread)
     result = np.empty_like(left)
     size = rows.shape[1]
     for start in range(0, size, _BLOCK):

@@ -44,8 +44,8 @@ class ExportOptions:
         str,
         typer.Option(
             help="Precisions, separated by commas: fp32, fp16; for TFLite also int8 (bytes in and out), "
-            "int8-mixed (see --budget), int8-weights, int8-dynamic, int4-weights; for ONNX also int8; for "
-            "Core ML also int8, palettized6, palettized4."
+            "int8-mixed (see --budget), int8-weights, int8-dynamic, int4-weights, and int16x8 (for NPUs); for "
+            "ONNX also int8; for Core ML also int8, palettized6, palettized4."
         ),
     ] = "fp32,fp16"
     tune: Annotated[

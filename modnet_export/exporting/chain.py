@@ -125,6 +125,10 @@ class Chain:
         data = self._flatbuffer(tuning)
         if row.precision == "fp32":
             return bias_last(data) if tuning == "cpu" else data  # GPUs add it last, and kernels are dear there
+        if row.precision == "int16x8":
+            from modnet_export.exporting.int16 import int16x8
+
+            return int16x8(data, self._calibration, self._progress)
         if row.precision == "fp16":
             return fp16_weights(data, cpu_fp16=self._request.cpu_fp16)
         arithmetic: Literal["float", "dynamic"] = "float" if row.precision == "int8-weights" else "dynamic"

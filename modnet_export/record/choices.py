@@ -12,6 +12,7 @@ Precision = Literal[
     "int8-dynamic",
     "int8",
     "int8-mixed",
+    "int16x8",
     "int4-weights",
     "palettized6",
     "palettized4",

@@ -36,7 +36,7 @@ class Recipe:
     tuning: Tuning | None = "cpu"
     """The processor that the graph is written for unless asked otherwise; None: no graph passes run."""
     always_tuned: bool = False
-    """Whether ``tuning`` holds whatever is asked for: int8 arithmetic is only written for CPUs."""
+    """Whether ``tuning`` holds whatever is asked for: integer arithmetic is written from the CPU's graph."""
     eight_bit: bool = False
     """Whether its ports are bytes, whatever is asked for."""
     budget: str | None = None
@@ -44,7 +44,7 @@ class Recipe:
     judged_on_noise: bool = False
     """Whether noise is among its inputs: noise asks for exact arithmetic, which fp16 and coarse weights are not."""
     integer_activations: bool = False
-    """Whether engines round its activations to int8, each in its own way."""
+    """Whether engines round its activations to integers, each in its own way."""
     least_snr_db: float = _INT8_DB
     """How close every op's result must be to its parent's when it is run on the parent's values."""
 
@@ -125,6 +125,10 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "modnet_int8_mixed.tflite", "tflite", "int8-mixed", _LITE_SMALL, _INT8, _TFLITE,
         always_tuned=True, budget="mad<=0.001,p95<=0.0015,worst<=0.003", integer_activations=True,
+    ),
+    Recipe(
+        "modnet_int16x8.tflite", "tflite", "int16x8", _LITE_SMALL, _INT8, _TFLITE,
+        always_tuned=True, integer_activations=True,
     ),
     Recipe(
         "modnet_int4_weights.tflite", "tflite", "int4-weights", _LITE_SMALL, _COARSE, _TFLITE,

@@ -41,6 +41,8 @@ class _Norm:
     """Computes what the norm reads."""
     add_epsilon: int
     """Adds the epsilon to the variance."""
+    variance: int
+    """The tensor of the variances, before some are replaced by a constant."""
 
 
 def _norms(graph: Graph) -> list[_Norm]:
@@ -53,9 +55,11 @@ def _norms(graph: Graph) -> list[_Norm]:
         if sorted(graph.names[item] for item in readers) != ["MEAN", "SUB"]:
             continue
         (centred,) = (graph.output(item) for item in readers if graph.names[item] == "SUB")
-        adds = [item for item in _reached(graph, centred, ("MUL", "MEAN")) if graph.names[item] == "ADD"]
+        reached = sorted(_reached(graph, centred, ("MUL", "MEAN")))
+        adds = [item for item in reached if graph.names[item] == "ADD"]
         if len(adds) == 1 and [graph.names[item] for item in graph.readers[graph.output(adds[0])]] == ["SQRT"]:
-            found.append(_Norm(index, adds[0]))
+            variance = next(graph.output(item) for item in reversed(reached) if graph.names[item] == "MEAN")
+            found.append(_Norm(index, adds[0], variance))
     return found
 
 
@@ -163,6 +167,40 @@ def _powers(graph: Graph, norm: _Norm) -> dict[int, float]:
     return powers
 
 
+def evened_by(graph: Graph) -> list[int]:
+    """The tensors whose spreads make ``equalise`` even variances too: those of ``Graph.groups``, and the variances."""
+    return [*(tensor for group in graph.groups() for tensor in group.tensors), *(n.variance for n in _norms(graph))]
+
+
+def _norm_factors(graph: Graph, norm: _Norm, spreads: Mapping[int, Spread]) -> Array:
+    """What to multiply the channels with that a norm reads.
+
+    Where the variances were observed, normalised channels get one largest variance, and the others the largest value
+    of these: int16 computes the root of a variance with as many steps as it has beside the largest one. Else every
+    channel gets one largest value.
+    """
+    seen = spreads[graph.output(norm.convolution)]
+    if norm.variance not in spreads:
+        return _factors(seen.low, seen.high, 1.0)
+    largest = np.maximum(np.abs(seen.low), np.abs(seen.high))
+    deviation = np.sqrt(spreads[norm.variance].high)
+    inside = _normalised(graph, norm, len(largest))
+    peak = np.max(largest[inside] / np.maximum(deviation[inside], 1e-30))
+    size = np.where(inside, deviation, largest / peak)
+    return _factors(-size, size, 1.0)
+
+
+def _normalised(graph: Graph, norm: _Norm, channels: int) -> npt.NDArray[np.bool_]:
+    """The channels whose variance is used: where it is multiplied by a constant, those where that is not 0."""
+    (reader,) = graph.readers[norm.variance]
+    constants = [item for item in map(int, graph.ops[reader].inputs) if graph.is_constant(item)]
+    if graph.names[reader] != "MUL" or not constants:
+        return np.ones(channels, np.bool_)
+    kept = fb.constant(graph.model, graph.model.subgraphs[0].tensors[constants[0]])
+    assert kept is not None
+    return np.broadcast_to(kept.reshape(-1) != 0, (channels,))
+
+
 def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
     """The same function with evened channels, wherever that is exact up to rounding; ``spreads`` are of its tensors."""
     graph = Graph(fb.read(data))
@@ -171,7 +209,7 @@ def equalise(data: bytes, spreads: Mapping[int, Spread]) -> bytes:
         tensor = graph.output(norm.convolution)
         if tensor not in spreads:
             continue
-        factors = _factors(spreads[tensor].low, spreads[tensor].high, 1.0)
+        factors = _norm_factors(graph, norm, spreads)
         inputs = graph.ops[norm.add_epsilon].inputs
         place = next(place for place, item in enumerate(inputs) if graph.is_constant(int(item)))
         epsilon = weights.value(norm.add_epsilon, place)

@@ -37,6 +37,11 @@ XNNPACK_FP32 = Accelerator(
     (
         Rule("a pool whose stride is above its window", f"{_SOURCE}, CheckPoolingParams", _pools_apart),
         Rule(
+            "an int16 tensor",
+            f"{_SOURCE}, CheckTensorFloat32OrQUInt8Type",
+            lambda op: any(item.kind == "INT16" for item in (*op.moving, *op.outputs)),
+        ),
+        Rule(
             "more than 6 axes",
             f"{_SOURCE}, XNN_MAX_TENSOR_DIMS",
             lambda op: any(len(item.shape) > 6 for item in (*op.moving, *op.outputs)),

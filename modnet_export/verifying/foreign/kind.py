@@ -67,6 +67,8 @@ def _of_tflite(path: Path, summary: Summary) -> Precision:
     integers = (fb.TensorType.INT8, fb.TensorType.UINT8, fb.TensorType.INT16)
     convolutions = [op for op in graph.operators if "CONV" in fb.op_name(model, op) or "FULLY" in fb.op_name(model, op)]
     in_integers = [graph.tensors[op.outputs[0]].type in integers for op in convolutions]
+    if any(graph.tensors[op.outputs[0]].type == fb.TensorType.INT16 for op in convolutions):
+        return "int16x8"
     if any(in_integers):
         return "int8" if all(in_integers) else "int8-mixed"
     if _most(summary, "int4"):

@@ -42,6 +42,15 @@ def test_compensation_changes_the_output_less_than_nearest_rounding(size):
         assert errors[0] < 0.8 * errors[1]
 
 
+def test_sums_of_few_images_that_float32_left_indefinite_are_rounded_all_the_same():
+    rng = np.random.default_rng(0)
+    factors = rng.standard_normal((40, 4))
+    spread = factors @ factors.T - 1e-3 * np.eye(40)
+    assert np.linalg.eigvalsh(spread).min() < 0
+    found = rounding.compensated(rng.standard_normal((3, 40)), spread, np.full(3, 0.05))
+    assert (np.abs(found) <= 127).all()
+
+
 def test_depthwise_channels_are_each_compensated_by_their_own_data():
     rng = np.random.default_rng(1)
     spreads = np.stack([covariance(rng, 9, 20) for _ in range(5)])

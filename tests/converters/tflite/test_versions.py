@@ -26,6 +26,7 @@ def tensor(kind, *shape, scales=0):
 
 
 MAP, INT8_MAP = tensor("FLOAT32", 1, 4, 4, 8), tensor("INT8", 1, 4, 4, 8, scales=1)
+INT16_MAP = tensor("INT16", 1, 4, 4, 8, scales=1)
 FORMS = [
     ("CONV_2D", [MAP, tensor("FLOAT32", 6, 3, 3, 8)], {}, 1),
     ("CONV_2D", [MAP, tensor("FLOAT32", 6, 3, 3, 4)], {}, 6),
@@ -33,12 +34,21 @@ FORMS = [
     ("CONV_2D", [MAP, tensor("INT8", 6, 3, 3, 8, scales=1)], {}, 2),
     ("CONV_2D", [MAP, tensor("INT8", 6, 3, 3, 8, scales=6)], {}, 5),
     ("CONV_2D", [MAP, tensor("INT4", 6, 3, 3, 8, scales=6)], {}, 8),
+    ("CONV_2D", [INT16_MAP, tensor("INT8", 6, 3, 3, 8, scales=6)], {}, 4),
+    ("CONV_2D", [INT16_MAP, tensor("INT8", 6, 3, 3, 4, scales=6)], {}, 6),
+    ("DEPTHWISE_CONV_2D", [INT16_MAP, tensor("INT8", 1, 3, 3, 8, scales=8)], {}, 5),
     ("DEPTHWISE_CONV_2D", [MAP, tensor("FLOAT32", 1, 3, 3, 8)], {"dilationWFactor": 1}, 1),
     ("DEPTHWISE_CONV_2D", [MAP, tensor("FLOAT32", 1, 3, 3, 8)], {"dilationWFactor": 2}, 2),
     ("DEPTHWISE_CONV_2D", [MAP, tensor("INT8", 1, 3, 3, 8, scales=8)], {}, 6),
     ("DEQUANTIZE", [tensor("FLOAT16", 8)], {}, 3),
     ("DEQUANTIZE", [INT8_MAP], {}, 2),
+    ("DEQUANTIZE", [INT16_MAP], {}, 3),
     ("QUANTIZE", [MAP], {}, 1),
+    ("RSQRT", [INT16_MAP], {}, 3),
+    ("RESIZE_BILINEAR", [INT16_MAP], {"halfPixelCenters": True}, 4),
+    ("ADD", [INT16_MAP, INT16_MAP], {"potScaleInt16": False}, 3),
+    ("SUB", [INT16_MAP, INT16_MAP], {"potScaleInt16": False}, 5),
+    ("MUL", [INT16_MAP, INT16_MAP], {}, 4),
     ("RESIZE_BILINEAR", [MAP], {"alignCorners": True}, 1),
     ("RESIZE_BILINEAR", [INT8_MAP], {}, 2),
     ("RESIZE_BILINEAR", [INT8_MAP], {"halfPixelCenters": True}, 3),
