@@ -13,6 +13,7 @@ Precision = Literal[
     "int8",
     "int8-mixed",
     "int4-weights",
+    "palettized8",
     "palettized6",
     "palettized4",
 ]

@@ -133,6 +133,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(_COREML, "coreml", "fp32", _ML, _FP32, _OPTIMISED, "ane", judged_on_noise=True, least_snr_db=EXACT_DB),
     Recipe("modnet_fp16.mlpackage", "coreml", "fp16", _ML, _ML_FP16, _COREML, "ane", least_snr_db=_FP16_DB),
     Recipe("modnet_int8.mlpackage", "coreml", "int8", _ML_SMALL, _ML_INT8, _COREML, "ane"),
+    Recipe("modnet_palettized8.mlpackage", "coreml", "palettized8", _ML_SMALL, _ML_INT8, _COREML, "ane"),
     Recipe(
         "modnet_palettized6.mlpackage", "coreml", "palettized6", _ML_SMALL, _ML_COARSE, _COREML, "ane",
         least_snr_db=_COARSE_DB,
