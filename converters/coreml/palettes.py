@@ -27,7 +27,10 @@ def palette_rows(rows: Array, moments: Array, entries: int) -> Array:
     variances = np.diagonal(covariance)
     damped = covariance + np.eye(len(covariance)) * (_DAMPING * variances.mean() + 1e-12)
     feedback = Feedback(damped, np.argsort(-variances, kind="stable"))
-    palette = _palette(weights, np.broadcast_to(feedback.costs, weights.shape), entries)
+    # By how much an output changes, or by which share of itself: half of the way was better than either.
+    outputs = np.sqrt(((weights @ damped) * weights).sum(axis=1, keepdims=True))
+    costs = feedback.costs / np.where(outputs == 0, 1.0, outputs)
+    palette = _palette(weights, costs, entries)
     bounds = (palette[1:] + palette[:-1]) / 2
     found = feedback.rounded(weights, lambda column, values: palette[np.searchsorted(bounds, values)])
     bias = (rows[:, -1] + (weights - found) @ mean).astype(np.float16)

@@ -33,7 +33,7 @@ def test_outputs_change_less_than_with_k_means(layer, bits):
     rows, moments = layer
     found = palette_rows(rows, moments, 1 << bits)
     plain = np.append(k_means(rows[:, :-1], bits)[1], rows[:, -1:], axis=1)
-    assert error(found - rows, moments) < 0.3 * error(plain - rows, moments)
+    assert error(found - rows, moments) < 0.5 * error(plain - rows, moments)
 
 
 @pytest.mark.parametrize("bits", [4, 6, 8])
