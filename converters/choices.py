@@ -16,7 +16,7 @@ Delegate = Literal["cpu", "cpu-fp16", "builtin", "gpu"]
 ComputeUnit = Literal["ALL", "CPU_ONLY", "CPU_AND_GPU", "CPU_AND_NE"]
 """Where Core ML may run a package."""
 
-CoreMlPrecision = Literal["fp32", "fp16", "int8", "palettized6", "palettized4"]
+CoreMlPrecision = Literal["fp32", "fp16", "int8", "palettized8", "palettized6", "palettized4"]
 CoreMlPorts = Literal["image", "image-fp16", "multiarray"]
 """8-bit images in and out; an 8-bit image in and a grey image of fp16 out; or multi-arrays."""
 CoreMlNorm = Literal["instance_norm", "cascade"]

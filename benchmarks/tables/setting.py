@@ -29,6 +29,7 @@ from modnet_export.record.manifest import Manifest
 from modnet_export.verifying import harness, metrics
 from modnet_export.verifying.harness import Plan
 from modnet_export.verifying.parity import Sample
+from modnet_export.verifying.state import code_sha256
 
 PORTRAITS = Path("tests/data/portraits")
 """The twelve that nothing is calibrated, searched or tuned on."""
@@ -37,8 +38,12 @@ COUNT = 6 * len(FORMS)
 _PICTURES = ("camera.png", "ihc.png", "coins.png", "hubble_deep_field.jpg")
 """What stands behind small persons: pictures of scikit-image that calibration has not seen."""
 _PRECISIONS: tuple[Precision, ...] = (
-    "fp32", "fp16", "int8", "int8-mixed", "int8-weights", "int8-dynamic", "int4-weights", "palettized6", "palettized4",
+    "fp32", "fp16", "int8", "int8-mixed", "int8-weights", "int8-dynamic", "int4-weights",
+    "palettized8", "palettized6", "palettized4",
 )  # fmt: skip
+
+_COREML_CODE = ("converters.coreml", "converters.onnx", "modnet_export.exporting")
+"""What makes Core ML packages. TFLite's searches keep their own points by the code that found them."""
 
 
 def judging(folder: Path, portraits_folder: Path = PORTRAITS, count: int = COUNT) -> list[Path]:
@@ -100,19 +105,32 @@ class Setting:
     def _exported(
         self, name: str, formats: tuple[Format, ...], precisions: tuple[Precision, ...], ports: CoreMlPorts
     ) -> Path:
-        folder, source = self.work / name, checkpoint.resolve(self.checkpoint)
-        if not (folder / manifest.FILE_NAME).exists() or manifest.load(folder).source.sha256 != source.sha256:
-            request = ExportRequest(
-                self.checkpoint,
-                size=self.size,
-                formats=formats,
-                precisions=precisions,
-                coreml_io=ports,
-                keep_failing=True,
-                out=folder,
-            )
+        """An export, which is made anew where the kept one is of another checkpoint, or lacks something, or was made by
+        other code of Core ML's: what a table says is then what users get."""
+        folder, made_by = self.work / name, self.work / f"{name}.txt"
+        request = ExportRequest(
+            self.checkpoint,
+            size=self.size,
+            formats=formats,
+            precisions=precisions,
+            coreml_io=ports,
+            keep_failing=True,
+            out=folder,
+        )
+        code = code_sha256(_COREML_CODE)
+        kept = made_by.exists() and made_by.read_text(encoding="utf-8") == code
+        if not kept or not self._holds(folder, {row.file for row in request.recipes()}):
             export(request, self.progress)
+            made_by.write_text(code, encoding="utf-8")
         return folder
+
+    def _holds(self, folder: Path, files: set[str]) -> bool:
+        """Whether a folder has these artefacts of the checkpoint."""
+        if not (folder / manifest.FILE_NAME).exists():
+            return False
+        found = manifest.load(folder)
+        same = found.source.sha256 == checkpoint.resolve(self.checkpoint).sha256
+        return same and files <= {item.file for item in found.artefacts}
 
     @cached_property
     def manifest(self) -> Manifest:

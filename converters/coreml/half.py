@@ -7,7 +7,8 @@ ICLR 2023, algorithm 1). fp16's steps are finer for smaller weights: those come 
 input of 1.
 
 Large weights may be integers instead, times one fp16 scale for each output channel, as coremltools stores them. The
-same idea for TFLite, whose scales are float32: ``converters.tflite.rounding``.
+same idea for TFLite, whose scales are float32: ``converters.tflite.rounding``; for palettes:
+``converters.coreml.palettes``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from converters.onnx.passes.fold_batchnorm import conv_constants
 from converters.onnx.passes.rewrite import Builder, Names, attribute, attributes
 
 Array = npt.NDArray[np.float64]
+Rows = Callable[[Array, Array], Array]
+"""Rounds O x (K + 1) weights, the bias last, that are multiplied with what has these moments: see ``rounded_rows``."""
 _Round = Callable[[int, Array], npt.NDArray[np.floating]]
 """The column's number, and its values to be rounded."""
 # Directions that the data does not have cost a little too.
@@ -51,20 +54,33 @@ def rounded_rows(rows: Array, moments: Array) -> Array:
         return np.stack([_best_of_both(row, damped) for row in rows])
     steps = np.square(np.spacing(np.abs(rows).astype(np.float16)).astype(np.float64)).mean(axis=0)
     order = np.argsort(-steps * np.diagonal(damped), kind="stable")
-    return _one_by_one(rows, damped, order, lambda column, values: values.astype(np.float16))
+    return Feedback(damped, order).rounded(rows, lambda column, values: values.astype(np.float16))
 
 
-def _one_by_one(rows: Array, moments: Array, order: npt.NDArray[np.int64], rounded: _Round) -> Array:
-    """Columns rounded in this order, those that are left making up for each error."""
-    left = rows[:, order].copy()
-    # Upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
-    pass_on = np.linalg.cholesky(np.linalg.inv(moments[np.ix_(order, order)])).T
-    found = np.empty_like(rows)
-    for k, column in enumerate(order):
-        found[:, column] = rounded(int(column), left[:, k])
-        error = (left[:, k] - found[:, column]) / pass_on[k, k]
-        left[:, k:] -= error[:, None] * pass_on[k, k:]
-    return found
+class Feedback:
+    """Rounds weights column by column in a given order; those that are left make up for each error."""
+
+    def __init__(self, moments: Array, order: npt.NDArray[np.int64]) -> None:
+        self._order = order
+        # Upper Cholesky factor of the inverse: row k holds how column k's error is passed on.
+        self._pass_on = np.linalg.cholesky(np.linalg.inv(moments[np.ix_(order, order)])).T
+
+    @property
+    def costs(self) -> Array:
+        """What the square of an error costs at an output, column by column: those that are left made up for it."""
+        found = np.empty(len(self._order))
+        found[self._order] = np.diagonal(self._pass_on) ** -2.0
+        return found
+
+    def rounded(self, rows: Array, rounded: _Round) -> Array:
+        """O x K weights, each column what ``rounded`` makes of it."""
+        left = rows[:, self._order].copy()
+        found = np.empty_like(rows)
+        for k, column in enumerate(self._order):
+            found[:, column] = rounded(int(column), left[:, k])
+            error = (left[:, k] - found[:, column]) / self._pass_on[k, k]
+            left[:, k:] -= error[:, None] * self._pass_on[k, k:]
+        return found
 
 
 def integer_rows(rows: Array, moments: Array) -> Array:
@@ -77,13 +93,14 @@ def integer_rows(rows: Array, moments: Array) -> Array:
     # The bias is free to make up for a mean.
     damped = moments + np.diag(np.append(np.full(bias, _INTEGER_DAMPING * variances.mean() + 1e-12), 1e-12))
     order = np.append(np.argsort(-np.diagonal(damped)[:-1], kind="stable"), bias)
+    feedback = Feedback(damped, order)
     largest = np.abs(rows[:, :-1]).max(axis=1, keepdims=True)
 
     def tried(scale: Array) -> Array:
         def rounded(column: int, values: Array) -> npt.NDArray[np.floating]:
             return values.astype(np.float16) if column == bias else _on_grid(values, scale[:, 0])
 
-        return _one_by_one(rows, damped, order, rounded)
+        return feedback.rounded(rows, rounded)
 
     scale = _found_again(largest)
     found = np.concatenate([_on_grid(rows[:, :-1], scale), rows[:, -1:]], axis=1)  # each weight by itself
@@ -115,10 +132,12 @@ def _found_again(largest: Array) -> Array:
     return np.where(scale == 0, 1.0, scale.astype(np.float64))
 
 
-def with_half_weights(graph: ir.Model, moments: Mapping[str, Array], *, integers_above: float = math.inf) -> ir.Model:
+def with_half_weights(
+    graph: ir.Model, moments: Mapping[str, Array], *, large: Rows = rounded_rows, above: float = math.inf
+) -> ir.Model:
     """A copy whose convolutions (those with ``moments``, by name) hold weights and biases that fp16 holds exactly.
 
-    Weights of more than ``integers_above`` elements are those that int8 holds.
+    ``large`` rounds weights of more than ``above`` elements.
     """
     result = graph.clone()
     names = Names(result)
@@ -130,7 +149,7 @@ def with_half_weights(graph: ir.Model, moments: Mapping[str, Array], *, integers
         weight, bias = constants
         rows = np.concatenate([weight.reshape(len(weight), -1), bias[:, None]], axis=1, dtype=np.float64)
         parts = np.split(rows, int(attribute(node, "group", 1)))
-        of_part = integer_rows if weight.size > integers_above else rounded_rows
+        of_part = large if weight.size > above else rounded_rows
         whole = np.concatenate([of_part(part, each) for part, each in zip(parts, found, strict=True)])
         build = Builder(node, names)
         new = build.op(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from converters.quiet import native_stderr
 
-__all__ = ["MIL_pb2", "Model_pb2", "ct", "mb", "mil", "quiet", "types"]
+__all__ = ["MIL_pb2", "Model_pb2", "ct", "kmeans1d", "mb", "mil", "quiet", "types"]
 
 
 @contextlib.contextmanager
@@ -27,6 +27,7 @@ def quiet() -> Iterator[None]:
 
 with quiet():
     import coremltools as ct
+    from coremltools._deps import kmeans1d
     from coremltools.converters.mil import mil
     from coremltools.converters.mil.mil import types
     from coremltools.proto import MIL_pb2, Model_pb2

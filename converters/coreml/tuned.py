@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
 from converters.choices import CoreMlNorms, CoreMlPorts
-from converters.coreml.compress import SMALL
-from converters.coreml.half import with_half_weights
+from converters.coreml.compress import PALETTES, SMALL, Compression
+from converters.coreml.half import Rows, integer_rows, rounded_rows, with_half_weights
 from converters.coreml.norms import NormChoice, choose, written
 from converters.coreml.observed import FEW, MANY, Image, Observed, observe
+from converters.coreml.palettes import palette_rows
 from converters.coreml.pixels import takes_pixels
 
 
@@ -33,23 +35,37 @@ def for_ports(graph: ir.Model, ports: CoreMlPorts) -> ir.Model:
     return pixels
 
 
-def seen(graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], *, integers: bool = False) -> Observed:
+def seen(graph: ir.Model, ports: CoreMlPorts, images: Sequence[Image], *, compressed: bool = False) -> Observed:
     """What ``for_half`` asks of a graph (of an image in [0, 1]), on ``images`` of 1 x H x W x 3.
 
-    Sizes that are to have the same weights and norms share it, joined.
+    Sizes that are to have the same weights and norms share it, joined. ``compressed``: as compression needs it.
     """
     scale = np.float32(1 if ports == "multiarray" else 255)
-    return observe(for_ports(graph, ports), [image * scale for image in images], MANY if integers else FEW)
+    return observe(for_ports(graph, ports), [image * scale for image in images], MANY if compressed else FEW)
 
 
 def for_half(
-    graph: ir.Model, ports: CoreMlPorts, observed: Observed, norms: CoreMlNorms = "auto", *, integers: bool = False
+    graph: ir.Model,
+    ports: CoreMlPorts,
+    observed: Observed,
+    norms: CoreMlNorms = "auto",
+    *,
+    compression: Compression | None = None,
 ) -> Tuned:
     """``graph`` for ``ports``, its norms and weights for fp16, by what was ``seen``.
 
-    ``integers``: the weights that compression to int8 takes are such that it loses nothing.
+    The weights that ``compression`` takes are such that it loses nothing.
     """
     ready = for_ports(graph, ports)
     choices = choose(ready, observed.norms, norms)
-    rounded = with_half_weights(ready, observed.moments, integers_above=SMALL if integers else math.inf)
+    rounded = with_half_weights(
+        ready, observed.moments, large=_rows(compression), above=SMALL if compression else math.inf
+    )
     return Tuned(written(rounded, choices), choices)
+
+
+def _rows(compression: Compression | None) -> Rows:
+    """What rounds the weights that ``compression`` takes."""
+    if compression is None:
+        return rounded_rows
+    return integer_rows if compression == "int8" else partial(palette_rows, entries=1 << PALETTES[compression])

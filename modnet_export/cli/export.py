@@ -45,7 +45,7 @@ class ExportOptions:
         typer.Option(
             help="Precisions, separated by commas: fp32, fp16; for TFLite also int8 (bytes in and out), "
             "int8-mixed (see --budget), int8-weights, int8-dynamic, int4-weights, and int16x8 (for NPUs); for "
-            "ONNX also int8; for Core ML also int8, palettized6, palettized4."
+            "ONNX also int8; for Core ML also int8, palettized8, palettized6, palettized4."
         ),
     ] = "fp32,fp16"
     tune: Annotated[

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
+    from converters.coreml.compress import Compression
+    from converters.coreml.observed import Observed
     from converters.coreml.package import Metadata
     from converters.coreml.tuned import Tuned
     from converters.tflite.moments import Moments
@@ -48,7 +50,8 @@ class Chain:
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
         self._graphs: dict[Tuning, ir.Model] = {}
         self._flatbuffers: dict[Tuning, bytes] = {}
-        self._halves: dict[bool, tuple[Tuned, ...]] = {}
+        self._observed: dict[bool, tuple[Observed, ...]] = {}
+        self._halves: dict[Compression | None, tuple[Tuned, ...]] = {}
 
     @property
     def calibration(self) -> str | None:
@@ -140,7 +143,7 @@ class Chain:
         from converters.coreml.functions import join
 
         tuning = row.tuned(self._request.tune) or "cpu"
-        tuned = self._tuned(integers=row.precision == "int8") if tuning == "ane" and row.precision != "fp32" else ()
+        tuned = self._tuned(_compression(row)) if tuning == "ane" and row.precision != "fp32" else ()
         if len(self._all) == 1:
             return self._function(row, tuning, tuned[0] if tuned else None, path)
         with scratch_folder() as scratch:
@@ -183,28 +186,39 @@ class Chain:
         """What a package says of its weights: of a user's own, what the user says."""
         return asked if asked is not None else known if self._request.checkpoint in checkpoint.names() else ""
 
-    def _tuned(self, *, integers: bool) -> tuple[Tuned, ...]:
-        """The graph of each size, all with the same weights and norms: by what all sizes have seen."""
+    def _seen(self, *, compressed: bool) -> tuple[Observed, ...]:
+        """What each size shows of its own, and all sizes together of what they share."""
         from converters.coreml.observed import Observed
-        from converters.coreml.tuned import for_half, seen
+        from converters.coreml.tuned import seen
 
-        if integers not in self._halves:
-            self._progress(f"measuring norms and weights for {'int8' if integers else 'fp16'}")
-            ports, norms = self._request.coreml_io, self._request.coreml_norms
+        if compressed not in self._observed:
+            self._progress(f"measuring norms and weights for {'compression' if compressed else 'fp16'}")
+            ports = self._request.coreml_io
             found = [
-                seen(chain._graph("ane"), ports, representative.some(chain._calibration.images()), integers=integers)
+                seen(
+                    chain._graph("ane"), ports, representative.some(chain._calibration.images()), compressed=compressed
+                )
                 for chain in self._all
             ]
             joined = reduce(Observed.joined, found)
-            self._halves[integers] = tuple(
-                for_half(chain._graph("ane"), ports, own.replaced(joined), norms, integers=integers)
-                for chain, own in zip(self._all, found, strict=True)
+            self._observed[compressed] = tuple(own.replaced(joined) for own in found)
+        return self._observed[compressed]
+
+    def _tuned(self, compression: Compression | None) -> tuple[Tuned, ...]:
+        """The graph of each size, all with the same weights and norms: by what all sizes have seen."""
+        from converters.coreml.tuned import for_half
+
+        if compression not in self._halves:
+            ports, norms = self._request.coreml_io, self._request.coreml_norms
+            self._halves[compression] = tuple(
+                for_half(chain._graph("ane"), ports, observed, norms, compression=compression)
+                for chain, observed in zip(self._all, self._seen(compressed=compression is not None), strict=True)
             )
-        return self._halves[integers]
+        return self._halves[compression]
 
     def norms(self, row: Recipe) -> tuple[NormRecord, ...]:
         """How the norms of an artefact that was written are computed, where that was a choice."""
-        tuned = self._halves.get(row.precision == "int8")
+        tuned = self._halves.get(_compression(row))
         if tuned is None or row.format != "coreml" or row.precision == "fp32":
             return ()
         return tuple(
@@ -238,3 +252,8 @@ class Chain:
             images = self._calibration.images()
             self._moments[tuning] = collect(self._flatbuffer(tuning), images, self._progress)
         return self._moments[tuning]
+
+
+def _compression(row: Recipe) -> Compression | None:
+    """What makes the weights of a Core ML package smaller than fp16."""
+    return None if row.precision in ("fp32", "fp16") else cast("Compression", row.precision)

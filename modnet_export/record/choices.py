@@ -14,6 +14,7 @@ Precision = Literal[
     "int8-mixed",
     "int16x8",
     "int4-weights",
+    "palettized8",
     "palettized6",
     "palettized4",
 ]

@@ -46,8 +46,10 @@ def _precision(path: Path, format: Format) -> Precision:
     if format == "onnx":
         integers = _most(summary, "int8", "uint8") or "MatMulInteger" in summary.ops or "ConvInteger" in summary.ops
         return "int8" if integers else "fp16" if _most(summary, "float16", "bfloat16") else "fp32"
-    if "quantize" in summary.ops or _most(summary, "int8", "uint8"):
+    if "quantize" in summary.ops or (_most(summary, "int8", "uint8") and not _has_palettes(path)):
         return "int8"
+    if _most(summary, "uint8"):
+        return "palettized8"
     if _most(summary, *(f"uint{bits}" for bits in (5, 6, 7))):
         return "palettized6"
     if _most(summary, *(f"{kind}{bits}" for kind in ("uint", "int") for bits in (1, 2, 3, 4))):
@@ -77,6 +79,12 @@ def _of_tflite(path: Path, summary: Summary) -> Precision:
         weights: list[Any] = [graph.tensors[op.inputs[1]] for op in convolutions]
         return "int8-dynamic" if any(item.type in integers for item in weights) else "int8-weights"
     return "fp16" if _most(summary, "float16") else "fp32"
+
+
+def _has_palettes(path: Path) -> bool:
+    from converters.coreml.package import Package
+
+    return any(item.type == "constexpr_lut_to_dense" for item in Package(path).operations)
 
 
 def _computes_in_fp16(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from converters.tflite import builder
 from converters.tflite.int8.graph import Graph
 from modnet_export import Size
 from modnet_export.images.framing import FORMS
+from modnet_export.model import checkpoint
+from modnet_export.record import manifest
 from tests.converters.tflite.networks import small_network, tflite
 
 ROOT = Path(__file__).parents[3]
@@ -55,9 +58,45 @@ def test_core_ml_is_measured_on_pixels_and_mattes_that_show_all_errors(monkeypat
     assert Setting(tmp_path).packages.parent == tmp_path
     (request,) = asked
     assert request.tune is None
-    assert [row.precision for row in request.recipes()] == ["fp16", "int8", "palettized6", "palettized4"]
+    assert [row.precision for row in request.recipes()] == ["fp16", "int8", "palettized8", "palettized6", "palettized4"]
     ports = [request.contract(row) for row in request.recipes()]
     assert {(each.image.dtype, each.matte.dtype) for each in ports} == {("uint8", "float16")}
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """The requests that were exported, each to a folder with its manifest and nothing else."""
+    asked = []
+
+    def made(request, progress):
+        asked.append(request)
+        source = SimpleNamespace(sha256=checkpoint.resolve("demo").sha256)
+        artefacts = [SimpleNamespace(file=row.file) for row in request.recipes()]
+        request.out.mkdir(exist_ok=True)
+        (request.out / manifest.FILE_NAME).touch()
+        loaded[request.out] = SimpleNamespace(source=source, artefacts=artefacts)
+
+    loaded = {}
+    monkeypatch.setattr("benchmarks.tables.setting.export", made)
+    monkeypatch.setattr("benchmarks.tables.setting.manifest.load", loaded.__getitem__)
+    return asked
+
+
+def test_packages_are_kept_for_the_next_table(exports, tmp_path):
+    for _ in range(2):
+        assert Setting(tmp_path).packages == tmp_path / "coreml"
+    assert len(exports) == 1
+
+
+@pytest.mark.parametrize("changed", ["code_sha256", "_PRECISIONS"])
+def test_packages_of_other_code_or_without_a_precision_are_made_anew(exports, monkeypatch, tmp_path, changed):
+    """Or a table would be of packages that users do not get."""
+    value = ("fp32", "fp16") if changed == "_PRECISIONS" else lambda packages: "other code"
+    with monkeypatch.context() as before:
+        before.setattr(f"benchmarks.tables.setting.{changed}", value)
+        assert Setting(tmp_path).packages
+    assert Setting(tmp_path).packages
+    assert len(exports) == 2
 
 
 def test_judging_is_on_every_portrait_in_every_form(tmp_path):

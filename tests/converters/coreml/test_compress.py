@@ -7,13 +7,14 @@ from converters.coreml.package import Package
 from converters.diagnose.inspection import inspect
 from converters.runtimes import open_runtime
 
-_STORED = {"int8": "int8", "palettized6": "uint6", "palettized4": "uint4"}
+_STORED = {"int8": "int8", "palettized8": "uint8", "palettized6": "uint6", "palettized4": "uint4"}
 
 
 @pytest.mark.parametrize(
     ("target", "precision", "share", "mad"),
     [
         ("iOS16", "int8", 0.28, 0.03),
+        pytest.param("iOS16", "palettized8", 0.28, 0.03, marks=pytest.mark.slow),
         pytest.param("iOS16", "palettized6", 0.24, 0.05, marks=pytest.mark.slow),
         pytest.param("iOS16", "palettized4", 0.17, 0.2, marks=pytest.mark.slow),
         pytest.param("iOS18", "int8", 0.28, 0.03, marks=pytest.mark.slow),

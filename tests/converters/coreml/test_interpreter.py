@@ -98,3 +98,29 @@ def test_unknown_op_is_named(copy):
     (copy / "Data/com.apple.CoreML/model.mlmodel").write_bytes(package.spec.SerializeToString())
     with pytest.raises(ExportError, match="1 sigmoid_of_tomorrow"):
         open_runtime(copy)
+
+
+def test_evaluator_reads_palettes_with_scales(tmp_path):
+    """As coremltools' palettizer writes them for iOS 18: one op scales the palette, the next looks weights up in it."""
+    convolution, package = nn.Conv2d(32, 64, 3), tmp_path / "scaled.mlpackage"
+    config = ct.optimize.coreml.OpPalettizerConfig(nbits=4, enable_per_channel_scale=True)
+    x = torch.randn(1, 32, 8, 8)
+    with quiet():
+        converted = ct.convert(
+            torch.jit.trace(convolution, x),
+            inputs=[ct.TensorType(name="x", shape=x.shape)],
+            minimum_deployment_target=ct.target.iOS18,
+            skip_model_load=True,
+        )
+        ct.optimize.coreml.palettize_weights(
+            converted, ct.optimize.coreml.OptimizationConfig(global_config=config)
+        ).save(str(package))
+    evaluator = Evaluator(Package(package))
+    stored = [item.type for item in evaluator.package.operations if item.type.startswith("constexpr_")]
+    assert sorted(stored) == ["constexpr_blockwise_shift_scale", "constexpr_lut_to_dense"]
+    wanted = convolution.weight.detach()
+    (found,) = (item.float() for item in evaluator.constants.values() if getattr(item, "shape", ()) == wanted.shape)
+    scales = wanted.abs().amax(0, keepdim=True)
+    assert ((found - wanted).abs() / scales).max() < 2 / 16
+    entries = torch.unique(torch.round(found / scales * 500))  # fp16 products of an entry and a scale
+    assert len(entries) <= 2 * 16

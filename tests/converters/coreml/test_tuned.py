@@ -189,7 +189,16 @@ def test_worst_order_swallows_what_fp16_cannot_add():
     assert worst_sum(torch.tensor([3.0, 4.0])) == 7
 
 
-def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_path):
+@pytest.mark.parametrize(
+    ("compression", "stored", "share"),
+    [
+        ("int8", "constexpr_affine_dequantize", 0.7),
+        ("palettized8", "constexpr_lut_to_dense", 0.7),
+        ("palettized6", "constexpr_lut_to_dense", 0.5),
+        ("palettized4", "constexpr_lut_to_dense", 0.5),
+    ],
+)
+def test_a_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_path, compression, stored, share):
     rng = np.random.default_rng(6)
     shapes = {"first": (160, 3, 1, 1), "large": (160, 160, 1, 1), "last": (1, 160, 1, 1)}
     proto = model(
@@ -206,21 +215,21 @@ def test_int8_package_holds_the_weights_that_were_chosen_for_the_outputs(tmp_pat
     images = [rng.random((1, 32, 48, 3), np.float32) for _ in range(2)]
     image = {"image": images[0].transpose(0, 3, 1, 2)}
     (wanted,), errors = run(proto, image), {}
-    for integers in (False, True):
-        graph, package = ir.from_proto(proto), tmp_path / f"{integers}"
-        observed = seen(graph, "multiarray", images, integers=integers)
-        tuned = for_half(graph, "multiarray", observed, integers=integers)
+    for chosen in (None, compression):
+        graph, package = ir.from_proto(proto), tmp_path / f"{chosen}"
+        observed = seen(graph, "multiarray", images, compressed=chosen is not None)
+        tuned = for_half(graph, "multiarray", observed, compression=chosen)
         convert(
-            tuned.graph, precision="int8", target="iOS16", ports="multiarray", metadata=META, package=package,
+            tuned.graph, precision=compression, target="iOS16", ports="multiarray", metadata=META, package=package,
             wide_statistics=False,
         )  # fmt: skip
         (matte,) = run(ir.to_proto(tuned.graph), image)
         found = Evaluator(Package(package)).run({"image": torch.from_numpy(image["image"].copy())})["matte"].numpy()
-        errors[integers] = np.abs(found - wanted).mean()
+        errors[chosen] = np.abs(found - wanted).mean()
         lost = np.abs(found - matte).mean()
-    assert [name for name, _ in kinds(package)].count("constexpr_affine_dequantize") == 1
+    assert [name for name, _ in kinds(package)].count(stored) == 1
     assert lost < 2 * np.abs(wanted).mean() * 2**-10
-    assert errors[True] < 0.7 * errors[False]  # fp16 activations err as well
+    assert errors[compression] < share * errors[None]  # fp16 activations err as well
 
 
 def test_sizes_share_what_they_have_seen_but_for_convolutions_of_their_own():
