@@ -115,6 +115,13 @@ def _model(path: Path, artefacts: dict[str, Artefact], format_name: str) -> Arte
             expected="a model that gives the reference's matte",
             next_step="ship another model",
         )
+    if artefact.precision == "int16x8":
+        raise ExportError(
+            f"{path.name} is written for NPUs",
+            where=path,
+            expected="a model for the GPU or the CPU, which the matting module runs; on a CPU this one takes seconds",
+            next_step="ship the fp16 or the int8 model",
+        )
     _require(path, artefact.sha256)
     return artefact
 

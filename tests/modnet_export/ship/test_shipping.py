@@ -251,6 +251,13 @@ class TestBadInput:
         with pytest.raises(ExportError, match="missed its limits"):
             shipped()
 
+    def test_a_model_for_npus_is_not_shipped(self, an_export, shipped):
+        content = json.loads((an_export / "manifest.json").read_text())
+        next(item for item in content["artefacts"] if item["file"] == "modnet_fp16.tflite")["precision"] = "int16x8"
+        (an_export / "manifest.json").write_text(json.dumps(content))
+        with pytest.raises(ExportError, match="written for NPUs"):
+            shipped()
+
     def test_an_export_without_a_golden_image_is_to_be_made_again(self, an_export, shipped):
         export(an_export, golden=None)
         with pytest.raises(ExportError, match="has no golden image"):
