@@ -38,7 +38,7 @@ Every export takes `--checkpoint`, `--input-range`, `--size`, `--tolerance`, `--
 The oldest runtime follows from the opset and IR version of ONNX files, from the `min_runtime_version` in each TFLite
 file, and from `--coreml-target`. Android apps need API 24 for LiteRT, and [MattingKit](ios.md) needs iOS 16.
 """
-_PROCESSORS = {None: "any", "cpu": "CPU", "gpu": "GPU", "ane": "Neural Engine"}
+_PROCESSORS = {"any": "any", "cpu": "CPU", "gpu": "GPU", "ane": "Neural Engine", "npu": "NPU"}
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite (LiteRT)", "coreml": "Core ML"}
 # onnxruntime.ai/docs/reference/compatibility.html: IR version 10, which the files have, came with 1.18.
 ONNX_RUNTIME, IR_VERSION = "ONNX Runtime 1.18", 10
@@ -102,7 +102,7 @@ def models() -> str:
                 cells = [
                     f"`{row.precision}`",
                     f"`{row.file}`",
-                    "NPU" if row.precision == "int16x8" else _PROCESSORS[row.tuning],
+                    _PROCESSORS[row.written_for(row.tuning)],
                     _ports(row),
                     "the checkpoint" if row.parent is None else f"`{row.parent}`",
                     _limits(row),

@@ -21,13 +21,14 @@ def say_manifest(manifest: Manifest) -> None:
         shown.add_column(heading, justify="left" if heading in ("artefact", "for", "input") else "right")
     named = [(item, name, parity) for item in manifest.artefacts for name, parity in item.parities.items()]
     for artefact, name, measurements in named:
+        processor = artefact.recipe.written_for(artefact.tuning)
         size_mb = f"{artefact.bytes / 1e6:.1f}" if name == artefact.file else ""
         if not measurements:  # its engine crashed
-            shown.add_row(name, artefact.tuning or "any", size_mb, *("-",) * 4, "[bold red]CRASHED[/]")
+            shown.add_row(name, processor, size_mb, *("-",) * 4, "[bold red]CRASHED[/]")
         for index, item in enumerate(measurements):
             finite = item.max_abs_difference is not None
             shown.add_row(
-                *((name, artefact.tuning or "any", size_mb) if index == 0 else ("",) * 3),
+                *((name, processor, size_mb) if index == 0 else ("",) * 3),
                 escape(item.input),
                 number(item.max_abs_difference, "not finite"),
                 number(item.mad, "not finite"),

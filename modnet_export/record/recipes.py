@@ -57,6 +57,10 @@ class Recipe:
         litert = self.format == "tflite" and (delegate != "cpu-fp16" or self.precision == "fp16")
         return delegate == "cpu" or litert
 
+    def written_for(self, tuning: Tuning | None) -> str:
+        """The processor that an artefact is for: NPUs' has no graph of its own, it has the CPU's in int16."""
+        return "npu" if self.precision == "int16x8" else tuning or "any"
+
     @property
     def searched(self) -> bool:
         """Whether a search within a budget runs for it."""

@@ -37,6 +37,8 @@ def test_the_matte_of_held_out_photographs_stays(sixteen):
 def test_the_manifest_tells_where_it_runs_and_how_large_it_is(sixteen):
     floats, ours = manifest.load(sixteen).artefacts
     assert (ours.precision, ours.contract.image.dtype, ours.minimum_runtime) == ("int16x8", "float32", "2.15.0")
+    assert ours.recipe.written_for(ours.tuning) == "npu"
+    assert floats.recipe.written_for(floats.tuning) == "cpu"
     assert ours.bytes < 0.29 * floats.bytes
     taken = {item.accelerator: (item.possible == item.ops, item.partitions) for item in ours.placement}
     assert taken["Qualcomm's NPU"] == taken["MediaTek's NPU"] == (True, 1)
