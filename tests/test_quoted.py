@@ -66,6 +66,7 @@ QUOTED = [
     ("choosing.md", "TFLite `int8`", "int8", "`int8`"),
     ("choosing.md", "TFLite `int8-dynamic`", "int8", "`int8-dynamic`"),
     ("choosing.md", "TFLite `int4-weights`", "int8", "`int4-weights`"),
+    ("choosing.md", "Core ML `palettized8`", "coreml", "palettized8"),
     ("choosing.md", "Core ML `palettized6`", "coreml", "palettized6"),
     ("choosing.md", "Core ML `palettized4`", "coreml", "palettized4"),
 ]
