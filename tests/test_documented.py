@@ -6,6 +6,8 @@ import ast
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -186,6 +188,18 @@ def test_readmes_commands_run_in_order_with_small_models(beside, exported, capsy
     shutil.copytree(exported(size=Size(height=160, width=192)), beside / "dist")
     assert not walk(ROOT / "README.md", MINUTES, capsys)
     assert (beside / "cutout.png").exists()
+
+
+def test_python_of_the_pages_uses_what_is_there(tmp_path):
+    """By its types: running a page takes minutes. The recipe of preprocessing.md runs against tests/vectors."""
+    written = [path for path in pages() if path.name != "preprocessing.md"]
+    blocks = {path: "\n".join(step.text for step in steps(path) if step.python) for path in written}
+    files = [tmp_path / f"page_{path.stem}.py" for path, block in blocks.items() if block]
+    assert len(files) >= 3
+    for file, block in zip(files, filter(None, blocks.values()), strict=True):
+        file.write_text(block, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-m", "mypy", *files], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
