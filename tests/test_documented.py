@@ -120,13 +120,15 @@ def readers_files(folder: Path, dist: Path, photo) -> None:
     (folder / "PPM-100/matte").mkdir()
     save_image(folder / "PPM-100/matte/a.png", picture[..., 0])
     _clip(folder / "clip.mp4", to_bytes(picture))
+    _clip(folder / "mattes.mp4", to_bytes(picture[..., :1].repeat(3, axis=2)))
     (folder / "clips").mkdir()
     shutil.copy(folder / "clip.mp4", folder / "clips" / "other.mp4")
     torch.save({"state_dict": load_file(checkpoint.resolve("demo").path)}, folder / "mine.ckpt")
     shutil.copy(dist / "modnet_fp32.onnx", folder / "mine.onnx")
     shutil.copy(dist / "modnet_fp32.tflite", folder / "theirs.tflite")
     projects.project(folder / "my-app")
-    ios_projects.project(folder / "my-ios-app")
+    app = ios_projects.project(folder / "my-ios-app")
+    (app / "My App/PrivacyInfo.xcprivacy").write_bytes(ios_projects.privacy())
 
 
 def _clip(path: Path, rgb) -> None:
