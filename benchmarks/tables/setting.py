@@ -92,18 +92,20 @@ class Setting:
     @cached_property
     def dist(self) -> Path:
         """The export of every precision, also of those that miss their limits; Core ML packages have float ports."""
-        return self._exported("dist", self.formats, _PRECISIONS, "multiarray")
+        return self.exported("dist", self.formats, _PRECISIONS, "multiarray")
 
     @cached_property
     def packages(self) -> Path:
         """The Core ML packages of fp16 arithmetic, of pixels as apps hand them over, with mattes that show all errors:
         a multi-array's image is rounded to fp16, and an 8-bit matte rounds errors away."""
-        return self._exported(
-            "coreml", ("coreml",), tuple(item for item in _PRECISIONS if item != "fp32"), "image-fp16"
-        )
+        return self.exported("coreml", ("coreml",), tuple(item for item in _PRECISIONS if item != "fp32"), "image-fp16")
 
-    def _exported(
-        self, name: str, formats: tuple[Format, ...], precisions: tuple[Precision, ...], ports: CoreMlPorts
+    def exported(
+        self,
+        name: str,
+        formats: tuple[Format, ...],
+        precisions: tuple[Precision, ...],
+        ports: CoreMlPorts = "multiarray",
     ) -> Path:
         """An export, which is made anew where the kept one is of another checkpoint, or lacks something, or was made by
         other code of Core ML's: what a table says is then what users get."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +13,11 @@ from benchmarks.peers.timing import interleaved
 from benchmarks.tables.setting import Setting
 from converters.diagnose.inspection import inspect
 from converters.runtimes import open_runtime
-from modnet_export import ExportRequest, Size, export
+from modnet_export import Size
 from modnet_export.images.framing import Portrait
 from modnet_export.images.imaging import restore_matte
 from modnet_export.images.inputs import fit
 from modnet_export.images.representative import portraits
-from modnet_export.record import manifest
 from modnet_export.record.choices import Precision
 from modnet_export.record.recipes import recipe
 from modnet_export.verifying import metrics
@@ -71,12 +71,7 @@ def sizes(setting: Setting) -> str:
 
 def _files(setting: Setting, size: Size) -> Iterator[tuple[Path, Precision]]:
     """The TFLite models of a size, fp32 first; exported where they are not there yet."""
-    folder = setting.work / f"size-{size}"
-    if not (folder / manifest.FILE_NAME).exists():
-        request = ExportRequest(
-            setting.checkpoint, size=size, formats=("tflite",), precisions=_PRECISIONS, keep_failing=True, out=folder
-        )
-        export(request, setting.progress)
+    folder = replace(setting, size=size).exported(f"size-{size}", ("tflite",), _PRECISIONS)
     for precision in _PRECISIONS:
         yield folder / recipe("tflite", precision).file, precision
 

@@ -13,6 +13,7 @@ from converters.tflite import builder as fb
 from converters.tflite.convolutions import Convolution, convolutions
 from converters.tflite.int8.graph import CONVOLUTIONS, Graph
 from converters.tflite.int8.ranges import Spread
+from converters.tflite.int8.writer import Writer
 from converters.tflite.rounding import Rounding
 from converters.tflite.weights import add_weights, check_finite
 
@@ -125,51 +126,42 @@ def _quantize_weights(builder: fb.Builder, convolution: Convolution, rounding: R
     ]
 
 
-class _Writer:
-    """The ops anew and in order, each tensor in the form that its reader takes."""
+class _Writer(Writer):
+    """Every tensor is int16 that an op with an int16 kernel computes."""
 
     def __init__(self, graph: Graph, builder: fb.Builder, scales: Mapping[int, float]) -> None:
-        self._graph, self._builder, self._scales = graph, builder, dict(scales)
+        super().__init__(graph, builder)
+        self._scales = dict(scales)
         self._int16: dict[tuple[int, float], int] = {}
         self._constants: dict[int, int] = {}
-        self._float = {int(item) for item in builder.graph.inputs}
-        self.operators: list[Any] = []
 
-    def in_float(self, tensor: int) -> int:
-        """The float form of a tensor, dequantized where it is not there."""
-        if tensor not in self._float:
-            self.operators.append(self._builder.op("DEQUANTIZE", [self._int16[tensor, self._scales[tensor]]], tensor))
-            self._float.add(tensor)
-        return tensor
+    def _in_integers(self, index: int) -> bool:
+        return has_int16_form(self._graph, index)
 
-    def write(self, index: int) -> None:
-        """The op of this index, and what brings its inputs into the form that it takes."""
-        graph = self._graph
-        op, name, output = graph.ops[index], graph.names[index], graph.output(index)
-        maps = set(graph.inputs(index))
-        if not has_int16_form(graph, index):
-            op.inputs = [self.in_float(item) if item in maps else item for item in map(int, op.inputs)]
-            self._float |= set(map(int, op.outputs))
-        elif name == "ADD" and self._adds_nothing(op, maps):
+    def _computed_form(self, tensor: int) -> int:
+        return self._int16[tensor, self._scales[tensor]]
+
+    def _rewrite(self, index: int, op: Any, maps: set[int]) -> bool:
+        name, output = self._graph.names[index], self._graph.output(index)
+        if name == "ADD" and self._adds_nothing(op, maps):
             (tensor,) = maps
             scale = self._scales[output] = self._scales[tensor]
             self._int16[output, scale] = self._in_int16(tensor, scale)
-            return
-        else:
-            scale = self._scales[output]
-            op.inputs = [
-                self._in_int16(item, scale if name in _SAME_SCALE else self._scales[item])
-                if item in maps
-                else item
-                if name in CONVOLUTIONS
-                else self._constant(item)
-                for item in map(int, op.inputs)
-            ]
-            self._int16[output, scale] = self._form(output, scale)
-            op.outputs = [self._int16[output, scale]]
-            if name in ("ADD", "SUB"):  # the default asks for powers of two
-                op.builtinOptions.potScaleInt16 = False
-        self.operators.append(op)
+            return False
+        scale = self._scales[output]
+        op.inputs = [
+            self._in_int16(item, scale if name in _SAME_SCALE else self._scales[item])
+            if item in maps
+            else item
+            if name in CONVOLUTIONS
+            else self._constant(item)
+            for item in map(int, op.inputs)
+        ]
+        self._int16[output, scale] = self._form(output, scale)
+        op.outputs = [self._int16[output, scale]]
+        if name in ("ADD", "SUB"):  # the default asks for powers of two
+            op.builtinOptions.potScaleInt16 = False
+        return True
 
     def _form(self, tensor: int, scale: float) -> int:
         return self._builder.add_like(tensor, b"/int16", fb.TensorType.INT16, fb.quantization(scale))
@@ -179,7 +171,7 @@ class _Writer:
         if (tensor, scale) not in self._int16:
             computed = self._int16.get((tensor, self._scales[tensor]), tensor)
             self._int16[tensor, scale] = self._form(tensor, scale)
-            self.operators.append(self._builder.op("QUANTIZE", [computed], self._int16[tensor, scale]))
+            self.add_op("QUANTIZE", computed, self._int16[tensor, scale])
         return self._int16[tensor, scale]
 
     def _constant(self, tensor: int) -> int:

@@ -11,6 +11,7 @@ from converters.tflite import builder as fb
 from converters.tflite.convolutions import Convolution, convolutions
 from converters.tflite.int8.graph import SAME_SCALE, Graph
 from converters.tflite.int8.ranges import Parameters
+from converters.tflite.int8.writer import Writer
 from converters.tflite.rounding import Rounding
 from converters.tflite.weights import add_weights, check_finite, compress, kept_in_float
 
@@ -88,19 +89,15 @@ def _quantize_activations(
     builder.graph.operators = writer.operators
 
 
-class _Writer:
-    """The ops anew and in order, each tensor in the form that its reader takes."""
+class _Writer(Writer):
+    """Tensors are int8 where they were chosen to be."""
 
     def __init__(self, graph: Graph, builder: fb.Builder, chosen: Mapping[int, Parameters]) -> None:
-        self._graph, self._builder, self._chosen = graph, builder, chosen
+        super().__init__(graph, builder)
+        self._chosen = chosen
         self._int8: dict[tuple[int, Parameters], int] = {}
         self._computed: dict[int, int] = {}
         """The int8 forms that ops in int8 give of their results."""
-        self._float = {int(item) for item in builder.graph.inputs}
-        self.operators: list[Any] = []
-
-    def add_op(self, name: str, source: int, target: int) -> None:
-        self.operators.append(self._builder.op(name, [source], target))
 
     def add_tensor(self, like: int, suffix: bytes, kind: int, found: Parameters) -> int:
         """A quantized form of a tensor."""
@@ -120,28 +117,20 @@ class _Writer:
             self.add_op("QUANTIZE", computed, self._int8[key])
         return self._int8[key]
 
-    def in_float(self, tensor: int) -> int:
-        """The float form of a tensor, dequantized from its int8 form where it is not there."""
-        if tensor not in self._float:
-            self.add_op("DEQUANTIZE", self._int8[tensor, self._chosen[tensor]], tensor)
-            self._float.add(tensor)
-        return tensor
+    def _in_integers(self, index: int) -> bool:
+        return self._graph.in_int8(index, self._chosen)
 
-    def write(self, index: int) -> None:
-        """The op of this index, and what brings its inputs into the form that it takes."""
-        graph = self._graph
-        op, name, output = graph.ops[index], graph.names[index], graph.output(index)
-        maps = set(graph.inputs(index))
-        if graph.in_int8(index, self._chosen):
-            found = self._chosen[output]
-            op.inputs = [
-                self.in_int8(item, found if name in SAME_SCALE else self._chosen[item]) if item in maps else item
-                for item in map(int, op.inputs)
-            ]
-            self._int8[output, found] = self.add_tensor(output, b"/int8", fb.TensorType.INT8, found)
-            self._computed[output] = self._int8[output, found]
-            op.outputs = [self._computed[output]]
-        else:
-            op.inputs = [self.in_float(item) if item in maps else item for item in map(int, op.inputs)]
-            self._float |= set(map(int, op.outputs))
-        self.operators.append(op)
+    def _computed_form(self, tensor: int) -> int:
+        return self._int8[tensor, self._chosen[tensor]]
+
+    def _rewrite(self, index: int, op: Any, maps: set[int]) -> bool:
+        name, output = self._graph.names[index], self._graph.output(index)
+        found = self._chosen[output]
+        op.inputs = [
+            self.in_int8(item, found if name in SAME_SCALE else self._chosen[item]) if item in maps else item
+            for item in map(int, op.inputs)
+        ]
+        self._int8[output, found] = self.add_tensor(output, b"/int8", fb.TensorType.INT8, found)
+        self._computed[output] = self._int8[output, found]
+        op.outputs = [self._computed[output]]
+        return True
