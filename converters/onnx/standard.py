@@ -16,7 +16,6 @@ from onnx_ir.passes import common
 
 from converters.errors import ExportError, reason
 from converters.onnx.graph import opset
-from converters.onnx.simplifier import simplify
 
 # Older ones list every initializer as an input as well.
 _OLDEST_IR = 8
@@ -87,6 +86,8 @@ def with_static_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int
 
     Raises what onnxsim and ONNX's shape inference raise for a model that does not run at them.
     """
+    from converters.onnx.simplifier import simplify
+
     static = onnx.ModelProto()
     static.CopyFrom(model)
     del static.graph.value_info[:]

@@ -63,6 +63,10 @@ class TorchReference:
         """The matte in float32: how far it is from ``run``'s is the noise of that arithmetic on this image."""
         return _run_torch(self._network, image_nhwc, self._threads)
 
+    def beside_rounded(self, image_nhwc: Image) -> tuple[Image, Image]:
+        """The mattes of ``run`` and ``rounded``."""
+        return self.run(image_nhwc), self.rounded(image_nhwc)
+
     def trace(self, image_nhwc: Image) -> list[Step]:
         """Every ATen operation on an image-like tensor, named by the module that runs it."""
         return _trace_torch(self._network, image_step("image", image_nhwc), lambda: self.rounded(image_nhwc))
@@ -188,16 +192,16 @@ class OnnxReference:
                 next_step="take the size that it was exported at, or export it again with dynamic height and width",
             ) from error
 
-    def rounded(self, image_nhwc: Image) -> Image | None:
-        """The matte of the same weights in float64, which tells the noise of ``run``.
+    def beside_rounded(self, image_nhwc: Image) -> tuple[Image, Image | None]:
+        """The matte of ``run``, and that of the same weights in float64, which tells the noise of ``run``.
 
         None where the weights do not fit, or the graph computes something else with them.
         """
+        matte_nhwc = self.run(image_nhwc)
         if self._network is None:
-            return None
-        matte_nhwc = self._network.run(image_nhwc)
-        off = np.abs(matte_nhwc - self.run(image_nhwc)).max()
-        return matte_nhwc if off < _NOISE_AT_MOST else None
+            return matte_nhwc, None
+        exact_nhwc = self._network.run(image_nhwc)
+        return matte_nhwc, exact_nhwc if np.abs(exact_nhwc - matte_nhwc).max() < _NOISE_AT_MOST else None
 
     def trace(self, image_nhwc: Image) -> list[Step]:
         """Every op of the user's model."""

@@ -46,9 +46,10 @@ class Sample:
 def samples(reference: Reference, size: Size, inputs: Sequence[Input] = ()) -> list[Sample]:
     """Every input (the built-in ones where none are given) with the reference's matte for it."""
     loaded = [(item.name, *item.load(size)) for item in inputs or builtin()]
+    mattes = [reference.beside_rounded(image_nhwc) for _, image_nhwc, _ in loaded]
     return [
-        Sample(name, image_nhwc, reference.run(image_nhwc), place, reference.rounded(image_nhwc))
-        for name, image_nhwc, place in loaded
+        Sample(name, image_nhwc, matte_nhwc, place, rounded_nhwc)
+        for (name, image_nhwc, place), (matte_nhwc, rounded_nhwc) in zip(loaded, mattes, strict=True)
     ]
 
 

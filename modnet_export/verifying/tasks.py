@@ -153,8 +153,8 @@ def run_reference(source: Source, chunk: Chunk) -> list[Row]:
         except ExportError as error:
             rows.append(Row(REFERENCE, item.key, error=str(error)))
             continue
-        matte_nhwc = loaded_reference.run(image_nhwc)
-        chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement, loaded_reference.rounded(image_nhwc)))
+        matte_nhwc, rounded_nhwc = loaded_reference.beside_rounded(image_nhwc)
+        chunk.cache.put(item, Fitted(image_nhwc, matte_nhwc, placement, rounded_nhwc))
         errors = _truth_errors(matte_nhwc, placement, truth, chunk.convention)
         rows.append(Row(REFERENCE, item.key, truth=errors, engine=loaded_reference.engine))
     return rows

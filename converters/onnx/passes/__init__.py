@@ -91,6 +91,12 @@ def optimise(model: ir.Model, tuning: Tuning) -> ir.Model:
     infer_shapes = common.ShapeInferencePass()
     infer_shapes(result)
     for each in passes(tuning):
-        if each(result).modified:
+        if each(result).modified and _lacks_shapes(result):
             infer_shapes(result)
     return result
+
+
+def _lacks_shapes(model: ir.Model) -> bool:
+    """Whether a pass left a value whose shape or type must be inferred: ONNX's inference copies the whole model."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    return any(value.shape is None or value.dtype is None for node in nodes for value in node.outputs)
