@@ -23,7 +23,9 @@ from modnet_export.verifying import metrics
 IMAGE, MATTE = "image.npy", "matte.npy"
 """The built-in photo, and its matte in PyTorch in float64, below the work folder."""
 _ROUNDS = 1000
-_REST_S = 0.03
+_REST_S = 0.25
+"""Before each turn: idle threads of OpenMP spin for 0.2 s (KMP_BLOCKTIME), and OpenBLAS's for less. After 0.03 s,
+whoever came after OpenBLAS took a quarter longer on two threads."""
 _FOLDER = "sessions"
 
 
