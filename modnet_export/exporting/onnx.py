@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 from onnx import TensorProto, helper
@@ -75,6 +75,14 @@ def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     return simplified
 
 
+def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:
+    """ATen's ``batch_norm``, which PyTorch's exporter knows only by the name that decomposing gives it."""
+    from onnxscript import opset18
+
+    _training, momentum, epsilon, _cudnn = settings
+    return opset18.BatchNormalization(x, weight, bias, mean, variance, epsilon=epsilon, momentum=1 - momentum)
+
+
 def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
     """MODNet behind the artefact contract: ``image`` 1 x 3 x H x W in [0, 1] to ``matte`` 1 x 1 x H x W."""
     import torch
@@ -82,16 +90,29 @@ def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
     from modnet_export.model.network import ContractNetwork
 
     example = torch.zeros(1, 3, size.height, size.width)
-    with _quiet():
-        program = torch.onnx.export(
-            ContractNetwork(modnet).eval(),
+
+    def written() -> Any:
+        return torch.onnx.export(
+            traced,
             (example,),
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
+            custom_translation_table={torch.ops.aten.batch_norm.default: _batch_norm},
             verbose=False,
         )
+
+    with _quiet(), torch.no_grad():
+        traced = torch.export.export(ContractNetwork(modnet).eval(), (example,))
+        # The exporter traces what it is given once more to decompose its ops, which takes longer than the rest. MODNet
+        # has none to decompose.
+        decomposed, traced.run_decompositions = traced.run_decompositions, lambda *_: traced
+        try:
+            program = written()
+        except torch.onnx.OnnxExporterError:  # another PyTorch's exporter may know fewer ops
+            traced.run_decompositions = decomposed
+            program = written()
     assert program is not None
     model = program.model_proto
     _name_after_layers(model)

@@ -10,6 +10,7 @@ import torch
 from onnx import helper
 
 from converters.errors import ExportError
+from modnet_export.exporting import onnx as exporting
 from modnet_export.exporting.onnx import from_network, from_onnx
 from modnet_export.model import checkpoint
 from modnet_export.model.network import MODNet
@@ -51,6 +52,18 @@ def test_export_says_nothing_about_the_machine_it_was_made_on(small_onnx):
 def test_export_gives_the_same_bytes_again(small_onnx, modnet):
     again = from_network(modnet, SIZE)
     assert again.SerializeToString(deterministic=True) == small_onnx.SerializeToString(deterministic=True)
+
+
+def test_an_exporter_that_knows_fewer_ops_gives_the_same_graph(small_onnx, modnet, monkeypatch):
+    """As decomposing gives them: PyTorch's own way, which takes longer."""
+
+    def unknown(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr(exporting, "_batch_norm", unknown)
+    decomposed = from_network(modnet, SIZE)
+    assert [item.op_type for item in decomposed.graph.node] == [item.op_type for item in small_onnx.graph.node]
+    assert np.array_equal(matte_of(decomposed, image()), matte_of(small_onnx, image()))
 
 
 def test_nodes_are_named_after_their_layer(small_onnx):
