@@ -74,8 +74,8 @@ class Device:
         return self
 
     def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
+        while listener.fileno() != -1:
+            with suppress(OSError):  # a host that is gone again is no reason to hear no other
                 peer, _ = listener.accept()
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = _Connection(self, peer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_device_by_network_is_connected_again(phones, adb):
     device = phones(back=False)
     adb.run(["disconnect", device.serial])
     assert adb.devices() == []
+    assert Device(adb, device.serial).wait(20)
+
+
+def test_a_connection_that_was_never_answered_is_made_anew(phones, adb):
+    """adb sometimes connects again by itself and then waits for ever (its log of 27 November 2026 shows two)."""
+    device = phones(back=False)
+    device.state = "offline"
+    adb.run(["disconnect", device.serial])
+    with suppress(TimeoutError):
+        adb.run(["connect", device.serial], seconds=2)
+    device.state = "device"
     assert Device(adb, device.serial).wait(20)
 
 
