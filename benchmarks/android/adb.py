@@ -284,13 +284,13 @@ class Device:
 
     def wait(self, seconds: float) -> bool:
         """Wait until the device answers again, at most for ``seconds``; whether it does."""
-        deadline, hangs = time.monotonic() + seconds, False
+        deadline, tried = time.monotonic() + seconds, False
         while time.monotonic() < deadline:
             try:
                 if re.search(r":\d+$", self.serial):
-                    if hangs:  # to adb, a connection that was never answered is one, and `connect` leaves it alone
+                    if tried:  # to adb, a connection that was never answered is one, and `connect` leaves it alone
                         self.adb.run(["disconnect", self.serial], seconds=5)
-                    hangs = True
+                    tried = True
                     self.adb.run(["connect", self.serial], seconds=5)  # adb does not do that by itself
                 if self._run(["shell", "-n", "-T", "echo ready"], 5).out.strip() == "ready":
                     return True

@@ -19,7 +19,7 @@ PEERS = peers(512, 512)
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_ours_is_at_most_0_9_of_the_latency_of_every_peer_on_the_same_runtime():
+def test_ours_is_at_most_0_85_of_the_latency_of_every_peer_on_the_same_runtime():
     """Each in an environment of its own, which is made in ``.peers`` the first time; not those that take minutes."""
     work, ours = Path(".peers"), PEERS[0].name
     work.mkdir(exist_ok=True)
@@ -32,7 +32,7 @@ def test_ours_is_at_most_0_9_of_the_latency_of_every_peer_on_the_same_runtime():
     for name, (_, largest) in found.differences.items():
         assert largest <= 1e-3, f"{name}: its model is right, so that the comparison is fair"
         # How fast other engines are is in docs/benchmarks.md.
-        assert name == ours or "LiteRT" not in name or least_ms[ours] <= 0.9 * least_ms[name]
+        assert name == ours or "LiteRT" not in name or least_ms[ours] <= 0.85 * least_ms[name]
     assert [row.name for row in rows if row.name not in found.differences] == []
 
 
