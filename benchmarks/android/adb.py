@@ -288,7 +288,7 @@ class Device:
         while time.monotonic() < deadline:
             try:
                 if re.search(r":\d+$", self.serial):
-                    if tried:  # to adb, a connection that was never answered is one, and `connect` leaves it alone
+                    if tried:  # adb takes a connection that was never answered for one, and would not connect again
                         self.adb.run(["disconnect", self.serial], seconds=5)
                     tried = True
                     self.adb.run(["connect", self.serial], seconds=5)  # adb does not do that by itself
