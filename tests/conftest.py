@@ -108,32 +108,6 @@ def shared(tmp_path_factory):
         assert _listing(folder) == listing.read_text(), f"a test has changed {folder}"
 
 
-@pytest.fixture(autouse=True)
-def network_in_onnx_once(request, monkeypatch):
-    """torch takes seconds to export a network: within one run, the same network at the same size is exported once.
-
-    Tests that change what is exported, and not only weights, override this fixture.
-    """
-    if request.config.getoption("--quick"):
-        return
-    import onnx
-
-    from modnet_export.exporting import onnx as exporting
-
-    export = exporting.from_network
-
-    def once(modnet, size):
-        weights = hashlib.sha256(str(size).encode())
-        for name, tensor in modnet.state_dict().items():
-            weights.update(name.encode() + tensor.numpy().tobytes())
-        shared = request.getfixturevalue("shared")
-        name = f"network-{weights.hexdigest()[:16]}"
-        folder = shared(name, lambda fresh: onnx.save(export(modnet, size), fresh / "modnet.onnx"))
-        return onnx.load(folder / "modnet.onnx")
-
-    monkeypatch.setattr(exporting, "from_network", once)
-
-
 @pytest.fixture(scope="session")
 def exported(shared):
     """``exported(size=..., ...)``: the folder of an export, one for each request. Read only."""

@@ -44,7 +44,7 @@ class Chain:
         further: Sequence[Chain] = (),
     ) -> None:
         """``further``: those of the same weights at other sizes, of which Core ML packages have a function each."""
-        self._model, self._source_sha256, self._request, self._progress = model, source_sha256, request, progress
+        self._model, self._source_sha256, self._request, self.progress = model, source_sha256, request, progress
         self._all = (self, *further)
         self._calibration = Calibration(request.calibration, request.size, self._matting)
         self._moments: dict[Tuning, Mapping[int, Moments]] = {}
@@ -131,7 +131,7 @@ class Chain:
         if row.precision == "int16x8":
             from modnet_export.exporting.int16 import int16x8
 
-            return int16x8(data, self._calibration, self._progress)
+            return int16x8(data, self._calibration, self.progress)
         if row.precision == "fp16":
             return fp16_weights(data, cpu_fp16=self._request.cpu_fp16)
         arithmetic: Literal["float", "dynamic"] = "float" if row.precision == "int8-weights" else "dynamic"
@@ -192,7 +192,7 @@ class Chain:
         from converters.coreml.tuned import seen
 
         if compressed not in self._observed:
-            self._progress(f"measuring norms and weights for {'compression' if compressed else 'fp16'}")
+            self.progress(f"measuring norms and weights for {'compression' if compressed else 'fp16'}")
             ports = self._request.coreml_io
             found = [
                 seen(
@@ -243,14 +243,14 @@ class Chain:
     @cached_property
     def _integer(self) -> Integer:
         fp32 = self._flatbuffer("cpu")
-        return Integer(fp32, self._calibration, self._request, self._progress)
+        return Integer(fp32, self._calibration, self._request, self.progress)
 
     def _statistics(self, tuning: Tuning) -> Mapping[int, Moments]:
         from converters.tflite.moments import collect
 
         if tuning not in self._moments:
             images = self._calibration.images()
-            self._moments[tuning] = collect(self._flatbuffer(tuning), images, self._progress)
+            self._moments[tuning] = collect(self._flatbuffer(tuning), images, self.progress)
         return self._moments[tuning]
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import io
-import logging
 import math
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx
 from onnx import TensorProto, helper
@@ -35,29 +30,7 @@ _QUANTIZED = (
 _PARAMETERS, _CONVOLUTIONS = (0.02, 1.1), (0.9, 1.1)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter: it announces missing packages and its own progress, and a user can act on none of it."""
-    level = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.getLogger("torch.onnx").setLevel(level)
-
-
-def _name_after_layers(model: onnx.ModelProto) -> None:
-    """Put the module's path before each node's name, so that an error or a difference names its layer."""
-    for node in model.graph.node:
-        scopes = next((item.value for item in node.metadata_props if item.key == "pkg.torch.onnx.name_scopes"), "[]")
-        path = [scope for scope in ast.literal_eval(scopes) if scope][:-1]
-        if path:
-            node.name = f"{path[-1].removeprefix('modnet.')}/{node.name}"
-
-
-def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
+def finished(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model simplified and checked; what depends on where it was made (paths in stack traces) is removed."""
     simplified: onnx.ModelProto
     simplified, same = simplify(model)
@@ -75,48 +48,11 @@ def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
     return simplified
 
 
-def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *settings: Any) -> Any:
-    """ATen's ``batch_norm``, which PyTorch's exporter knows only by the name that decomposing gives it."""
-    from onnxscript import opset18
-
-    _training, momentum, epsilon, _cudnn = settings
-    return opset18.BatchNormalization(x, weight, bias, mean, variance, epsilon=epsilon, momentum=1 - momentum)
-
-
 def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
     """MODNet behind the artefact contract: ``image`` 1 x 3 x H x W in [0, 1] to ``matte`` 1 x 1 x H x W."""
-    import torch
+    from modnet_export.exporting.traced import traced
 
-    from modnet_export.model.network import ContractNetwork
-
-    example = torch.zeros(1, 3, size.height, size.width)
-
-    def written() -> Any:
-        return torch.onnx.export(
-            traced,
-            (example,),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            custom_translation_table={torch.ops.aten.batch_norm.default: _batch_norm},
-            verbose=False,
-        )
-
-    with _quiet(), torch.no_grad():
-        traced = torch.export.export(ContractNetwork(modnet).eval(), (example,))
-        # The exporter traces what it is given once more to decompose its ops, which takes longer than the rest. MODNet
-        # has none to decompose.
-        decomposed, traced.run_decompositions = traced.run_decompositions, lambda *_: traced
-        try:
-            program = written()
-        except torch.onnx.OnnxExporterError:  # another PyTorch's exporter may know fewer ops
-            traced.run_decompositions = decomposed
-            program = written()
-    assert program is not None
-    model = program.model_proto
-    _name_after_layers(model)
-    return _finished(model)
+    return finished(traced(modnet, size))
 
 
 def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
@@ -172,7 +108,7 @@ def from_onnx(source: Source, size: Size) -> onnx.ModelProto:
             next_step="pass MODNet's own ONNX, or the size that it was exported at: `size=HxW`",
         )
     try:
-        return _finished(_with_contract(inferred, found.input_range))
+        return finished(_with_contract(inferred, found.input_range))
     except ExportError:
         raise
     except Exception as error:  # onnxsim and the checker

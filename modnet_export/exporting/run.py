@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from converters.budget import Budget
 from converters.errors import CheckFailedError, CrashedError, ExportError, ExportWarning
 from converters.progress import Progress, silent
-from converters.runtimes import open_runtime
+from converters.runtimes import Image, open_runtime
+from modnet_export.exporting.beside import Beside, beside
 from modnet_export.exporting.chain import Chain
 from modnet_export.exporting.request import ExportRequest
 from modnet_export.images.compositing import save_image
+from modnet_export.images.inputs import builtin
 from modnet_export.images.matting import require_matte, settled
 from modnet_export.model import checkpoint
 from modnet_export.model.checkpoint import Source
@@ -32,16 +34,17 @@ from modnet_export.record.manifest import (
     SourceRecord,
     function_name,
 )
-from modnet_export.record.measures import Measurement
 from modnet_export.record.recipes import Recipe
 from modnet_export.record.seen import seen_on
 from modnet_export.record.versions import MAKING, SECOND_CONVERTER, versions
-from modnet_export.verifying.beside import beside
 from modnet_export.verifying.gates import decided
-from modnet_export.verifying.parity import Sample, measure
+from modnet_export.verifying.parity import Sample, compare
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+_Mattes = Mapping[Size, Mapping[str, Image]]
+"""Of an artefact: its mattes of the built-in inputs, 1 x H x W x 1, by size and name."""
 
 _GOLDEN_IMAGE, _GOLDEN_MATTE = "golden_image.png", "golden_matte.png"
 
@@ -59,30 +62,27 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     progress("loading the checkpoint")
     source = settled(checkpoint.resolve(request.checkpoint), request.input_range)
     sizes = (request.size, *request.functions)
-    with beside(source, sizes) as reference:
-        models = _graphs(source, sizes, progress)
+    stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
+    with beside(source, sizes) as other, replaced_folder(request.out, keep=stay) as folder:
+        progress("exporting to ONNX")
+        models = _graphs(source, sizes, other)
         of_size = [replace(request, size=size, functions=()) for size in request.functions]
         further = [Chain(model, source.sha256, each) for model, each in zip(models[1:], of_size, strict=True)]
         chain = Chain(models[0], source.sha256, request, progress, further)
-        progress("running the reference")
+        images = {size: {item.name: item.load(size)[0] for item in builtin()} for size in sizes}
         try:
+            # All that takes no reference comes first: its mattes are computed meanwhile.
             chain.begin(rows)
+            ran = [_ran(row, request, chain, folder, images) for row in rows]
         except ExportError:
-            reference()  # where it fails, that is why
+            other.reference()  # where it fails, that is why
             raise
-        seen = reference()
-    inputs = seen.samples
-    for item in inputs[request.size]:
-        require_matte(item.matte_nhwc, source.name)
-    artefacts: list[Artefact] = []
-    stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
-    with replaced_folder(request.out, keep=stay) as folder:
-        for row in rows:
-            progress(f"writing {row.file}")
-            chain.write(row, folder / row.file)
-            progress(f"verifying {row.file}")
-            artefacts.append(_verified(row, request, chain, folder, inputs))
-        golden = _golden(inputs[request.size][0], folder)
+        progress("waiting for the reference")
+        seen = other.reference()
+        inputs = seen.samples
+        for item in inputs[request.size]:
+            require_matte(item.matte_nhwc, source.name)
+        progress("comparing with the reference")
         result = Manifest(
             source=SourceRecord(
                 name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range
@@ -91,8 +91,8 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
             reference=seen.engine,
             versions=versions(MAKING if request.converter == "direct" else MAKING + SECOND_CONVERTER),
             calibration=chain.calibration,
-            artefacts=tuple(artefacts),
-            golden=golden,
+            artefacts=tuple(_measured(artefact, mattes, inputs) for artefact, mattes in ran),
+            golden=_golden(inputs[request.size][0], folder),
         )
         if not request.keep_failing:
             require_parity(result.artefacts, [item.name for item in inputs[request.size]])
@@ -100,15 +100,12 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     return result
 
 
-def _graphs(source: Source, sizes: Sequence[Size], progress: Progress) -> list[ModelProto]:
+def _graphs(source: Source, sizes: Sequence[Size], other: Beside) -> list[ModelProto]:
     """The ONNX model of a source at each size; raises ExportError where there is none, or no reference of it."""
     from modnet_export.exporting import onnx
 
     if source.kind == "checkpoint":
-        modnet = checkpoint.load(source)
-        progress("exporting to ONNX")
-        return [onnx.from_network(modnet, size) for size in sizes]
-    progress("exporting to ONNX")
+        return [onnx.finished(model) for model in other.graphs()]
     try:
         models = [onnx.from_onnx(source, size) for size in sizes]
         onnx.require_modnet(models[0], source.path)
@@ -118,16 +115,17 @@ def _graphs(source: Source, sizes: Sequence[Size], progress: Progress) -> list[M
     return models
 
 
-def _verified(
-    row: Recipe, request: ExportRequest, chain: Chain, folder: Path, inputs: Mapping[Size, Sequence[Sample]]
-) -> Artefact:
-    """The record of an artefact that was just written, with its parity at each of its sizes."""
+def _ran(
+    row: Recipe, request: ExportRequest, chain: Chain, folder: Path, images: Mapping[Size, Mapping[str, Image]]
+) -> tuple[Artefact, _Mattes]:
+    """Write an artefact and run it; its record, without measurements yet, and its mattes."""
     path = folder / row.file
-    tuning, searched = row.tuned(request.tune), chain.searches.get(row.file)
-    limits = request.tolerance(row, None if searched is None else Budget.parse(searched.budget))
-    parities: dict[Size, tuple[Measurement, ...]] = {}
+    chain.progress(f"writing {row.file}")
+    chain.write(row, path)
+    chain.progress(f"running {row.file}")
+    mattes: dict[Size, dict[str, Image]] = {}
     engine = ""
-    for size in (request.size, *request.functions):
+    for size, each in images.items():
         try:
             runtime = open_runtime(
                 path,
@@ -135,11 +133,12 @@ def _verified(
                 function=function_name(size) if request.functions else None,
             )
             engine = engine or runtime.engine
-            parities[size] = measure(runtime, [item for item in inputs[size] if row.judged_on(item.name)], limits)
+            mattes[size] = {name: runtime.run(image_nhwc) for name, image_nhwc in each.items() if row.judged_on(name)}
         except CrashedError as error:  # the other artefacts have their rows
-            engine, parities[size] = error.what, ()
+            engine, mattes[size] = error.what, {}
             warnings.warn(str(error), ExportWarning, stacklevel=2)
-    return Artefact(
+    tuning, searched = row.tuned(request.tune), chain.searches.get(row.file)
+    artefact = Artefact(
         file=row.file,
         format=row.format,
         precision=row.precision,
@@ -149,15 +148,29 @@ def _verified(
         bytes=size_in_bytes(path),
         sha256=sha256(path),
         contract=request.contract(row),
-        tolerance=limits,
+        tolerance=request.tolerance(row, None if searched is None else Budget.parse(searched.budget)),
         cpu_fp16=request.asks_for_fp16(row),
         engine=engine,
-        parity=parities[request.size],
-        functions=tuple(FunctionRecord(size=size, parity=parities[size]) for size in request.functions),
+        parity=(),
         search=searched,
         norms=chain.norms(row),
         **(_as_tflite(path) if row.format == "tflite" else {}),
     )
+    return artefact, mattes
+
+
+def _measured(artefact: Artefact, mattes: _Mattes, samples: Mapping[Size, Sequence[Sample]]) -> Artefact:
+    """The record of an artefact with its parity at each of its sizes."""
+    first, *further = (
+        FunctionRecord(
+            size=size,
+            parity=tuple(
+                compare(item, found[item.name], artefact.tolerance) for item in samples[size] if item.name in found
+            ),
+        )
+        for size, found in mattes.items()
+    )
+    return Artefact(**{**dict(artefact), "parity": first.parity, "functions": tuple(further)})
 
 
 def _as_tflite(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.functional import interpolate
 
 from modnet_export.record.contract import SIZE_MULTIPLE
@@ -32,6 +32,13 @@ _INVERTED_RESIDUALS = (
 _LAST_CHANNELS = 1280
 # The feature after which the backbone's output at 1/2, 1/4, 1/8, 1/16 and 1/32 is taken.
 _TAPS = (1, 3, 6, 13, 18)
+
+
+@fx.wrap
+def _require_size(image_nchw: Tensor) -> None:
+    height, width = image_nchw.shape[-2:]
+    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
+        raise ValueError(f"MODNet: height and width must be multiples of {SIZE_MULTIPLE}, got {height}x{width}")
 
 
 def _resize(image_nchw: Tensor, scale: float) -> Tensor:
@@ -218,9 +225,7 @@ class MODNet(nn.Module):
         self.f_branch = _FusionBranch()
 
     def _features(self, image_nchw: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = image_nchw.shape[-2:]
-        if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
-            raise ValueError(f"MODNet: height and width must be multiples of {SIZE_MULTIPLE}, got {height}x{width}")
+        _require_size(image_nchw)
         enc2x, enc4x, _, _, enc32x = self.backbone(image_nchw)
         lr8x = self.lr_branch(enc32x)
         return lr8x, self.hr_branch(image_nchw, enc2x, enc4x, lr8x)

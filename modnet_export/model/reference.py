@@ -183,7 +183,7 @@ class OnnxReference:
         values = with_range(image_nchw, self.ports.input_range).astype(self.ports.dtype)
         try:
             (matte_nchw,) = self._session.run([self.ports.matte], {self.ports.image: np.ascontiguousarray(values)})
-            return np.asarray(matte_nchw, np.float32).reshape(1, 1, *image_nchw.shape[2:]).transpose(0, 2, 3, 1)
+            return np.array(matte_nchw, np.float32).reshape(1, 1, *image_nchw.shape[2:]).transpose(0, 2, 3, 1)
         except Exception as error:
             raise ExportError(
                 f"{self._path.name} gives no matte of {'x'.join(map(str, image_nchw.shape[2:]))}: {reason(error)}",

@@ -11,7 +11,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-_ROWS = 8
+_ROWS = 4
 """Of the output, in a strip."""
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -52,9 +51,13 @@ def _pair(predicted: Matte, reference: Matte) -> tuple[npt.NDArray[np.float64], 
     return predicted.astype(np.float64), reference.astype(np.float64)
 
 
+def _within(errors: npt.NDArray[np.float64], region: Region | None) -> npt.NDArray[np.float64]:
+    return errors if region is None else errors[region]
+
+
 def _difference(predicted: Matte, reference: Matte, region: Region | None) -> npt.NDArray[np.float64]:
     p, r = _pair(predicted, reference)
-    return np.abs(p - r) if region is None else np.abs(p - r)[region]
+    return _within(np.abs(p - r), region)
 
 
 def max_abs_difference(predicted: Matte, reference: Matte, region: Region | None = None) -> float:
@@ -129,9 +132,16 @@ def gradient_error(
     energy, and repeat the border's pixels; ``dim`` first stretches each matte to [0, 1]. ``gfm`` takes derivatives as
     they are, up to 6 pixels away, mirrors the border, and divides by 10: at smooth edges, 1.06 times as much.
     """
+    return _gradient_total(_within(_gradient_errors(predicted, reference, convention), region), convention)
+
+
+def _gradient_errors(predicted: Matte, reference: Matte, convention: Convention) -> npt.NDArray[np.float64]:
     p, r = _pair(predicted, reference)
-    error = np.square(_gradient_magnitude(p, convention) - _gradient_magnitude(r, convention))
-    return float((error if region is None else error[region]).sum() / (10 if convention == "gfm" else 1000))
+    return np.square(_gradient_magnitude(p, convention) - _gradient_magnitude(r, convention))
+
+
+def _gradient_total(errors: npt.NDArray[np.float64], convention: Convention) -> float:
+    return float(errors.sum() / (10 if convention == "gfm" else 1000))
 
 
 def connectivity_error(
@@ -145,6 +155,10 @@ def connectivity_error(
     ``gfm`` skips the thresholds that nothing reaches in both mattes, so that l is 1 for what was connected until then;
     the program of ``dim`` fails there, and here takes the threshold before, as ``plain``.
     """
+    return float(_within(_connectivity_errors(predicted, reference, convention), region).sum() / 1000)
+
+
+def _connectivity_errors(predicted: Matte, reference: Matte, convention: Convention) -> npt.NDArray[np.float64]:
     import cv2
 
     p, r = _pair(predicted, reference)
@@ -163,8 +177,7 @@ def connectivity_error(
         d = alpha - connected_up_to
         return np.asarray(1 - d * (d >= _CONNECTIVITY_THETA), np.float64)
 
-    error = np.abs(phi(p) - phi(r))
-    return float((error if region is None else error[region]).sum() / 1000)
+    return np.abs(phi(p) - phi(r))
 
 
 def ssim(predicted: Matte, reference: Matte) -> float:
@@ -242,13 +255,26 @@ def between_frames(predicted: tuple[Matte, Matte], reference: tuple[Matte, Matte
 
 def against_truth(predicted: Matte, truth: Matte, convention: Convention = "plain") -> dict[str, float]:
     """The errors that the matting benchmarks report over the whole image: mad, mse, sad, grad, conn."""
-    return {
-        "mad": mad(predicted, truth),
-        "mse": mse(predicted, truth),
-        "sad": sad(predicted, truth),
-        "grad": gradient_error(predicted, truth, None, convention),
-        "conn": connectivity_error(predicted, truth, None, convention),
-    }
+    return _errors(predicted, truth, convention)(None)
+
+
+def _errors(predicted: Matte, truth: Matte, convention: Convention) -> Callable[[Region | None], dict[str, float]]:
+    """What gives those errors within a region: what each pixel adds to them is computed once for all regions."""
+    differences = _difference(predicted, truth, None)
+    gradients = _gradient_errors(predicted, truth, convention)
+    connectivities = _connectivity_errors(predicted, truth, convention)
+
+    def within(region: Region | None) -> dict[str, float]:
+        inside = _within(differences, region)
+        return {
+            "mad": float(inside.mean()),
+            "mse": float(np.square(inside).mean()),
+            "sad": float(inside.sum() / 1000),
+            "grad": _gradient_total(_within(gradients, region), convention),
+            "conn": float(_within(connectivities, region).sum() / 1000),
+        }
+
+    return within
 
 
 def against_reference(
@@ -261,14 +287,8 @@ def against_reference(
     there is wrong. SSIM is left out of mattes smaller than its window.
     """
     band = edge_band(reference)
-    where = band if band.any() else None
-    inside: dict[str, Callable[[Matte, Matte, Region | None], float]] = {
-        "edge_mad": mad,
-        "edge_mse": mse,
-        "edge_sad": sad,
-        "edge_grad": partial(gradient_error, convention=convention),
-        "edge_conn": partial(connectivity_error, convention=convention),
-    }
+    errors = _errors(predicted, reference, convention)
+    at_edges = errors(band if band.any() else None)
     largest = max_abs_difference(predicted, reference)
     return {
         "max_abs_difference": largest,
@@ -277,6 +297,6 @@ def against_reference(
         "psnr_db": psnr_db(predicted, reference),
         **({"ssim": ssim(predicted, reference)} if min(predicted.shape) >= _SSIM_WINDOW else {}),
         "correlation": correlation(predicted, reference),
-        **against_truth(predicted, reference, convention),
-        **{name: measure(predicted, reference, where) for name, measure in inside.items()},
+        **errors(None),
+        **{f"edge_{name}": value for name, value in at_edges.items()},
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from converters.runtimes import Image, Runtime
+from converters.runtimes import Image
 from modnet_export.images.imaging import Placement
 from modnet_export.images.inputs import Input, builtin
 from modnet_export.model import checkpoint
@@ -63,8 +63,3 @@ def compare(sample: Sample, predicted_nhwc: Image, tolerance: Tolerance) -> Meas
     predicted, expected = map(sample.shown, (predicted_nhwc, sample.matte_nhwc))
     values = metrics.against_reference(predicted, expected, noise=sample.noise)
     return Measurement.judged(sample.name, values, tolerance)
-
-
-def measure(runtime: Runtime, inputs: Iterable[Sample], tolerance: Tolerance) -> tuple[Measurement, ...]:
-    """Run every sample through ``runtime`` and compare its mattes with the reference's."""
-    return tuple(compare(sample, runtime.run(sample.image_nhwc), tolerance) for sample in inputs)

@@ -11,10 +11,12 @@ import pytest
 from converters.coreml.interpreter import Evaluator
 from converters.coreml.package import Package
 from converters.errors import CheckFailedError, CrashedError, ExportError, ExportWarning
+from converters.progress import silent
 from modnet_export import ExportRequest, Size, VerifyRequest, verify
 from modnet_export.exporting import run
 from modnet_export.exporting.chain import Chain
 from modnet_export.record import manifest
+from modnet_export.verifying.parity import Sample
 from modnet_export.verifying.tolerances import ToleranceChanges
 
 
@@ -70,9 +72,10 @@ def test_crash_of_core_ml_is_a_row_and_the_others_have_theirs(folder, monkeypatc
     whole = manifest.load(folder)
     request = ExportRequest(size=whole.size, formats=("coreml",), precisions=("fp16",))
     (row,) = request.recipes()
-    chain = SimpleNamespace(searches={}, norms=lambda row: ())
+    chain = SimpleNamespace(searches={}, norms=lambda row: (), progress=silent, write=lambda row, path: None)
     with pytest.warns(ExportWarning, match="signal 11"):
-        crashed = run._verified(row, request, chain, folder, {whole.size: []})
+        artefact, mattes = run._ran(row, request, chain, folder, {whole.size: {"photo": None}})
+    crashed = run._measured(artefact, mattes, {whole.size: [Sample("photo", None, None)]})
     assert not crashed.passed
     others = tuple(item for item in whole.artefacts if item.file != row.file)
     say_manifest(whole.model_copy(update={"artefacts": (*others, crashed)}))
