@@ -16,10 +16,15 @@ _ROWS = 4
 
 
 def in_strips(network: nn.Module) -> None:
-    """Let every convolution of a network go strip by strip; its values are the same, but for the order of sums."""
+    """Let every convolution that writes neighbourhoods out go strip by strip; its values are the same.
+
+    Pointwise ones write nothing out, and depthwise ones a channel at a time, which is small.
+    """
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.Conv2d) and child.padding_mode == "zeros":
+            if not isinstance(child, nn.Conv2d) or child.padding_mode != "zeros":
+                continue
+            if child.groups == 1 and max(child.kernel_size) > 1:
                 setattr(module, name, _InStrips(child))
 
 
