@@ -101,9 +101,11 @@ def psnr_of_mse(error: float) -> float:
 
 
 def _gradient_magnitude(matte: npt.NDArray[np.float64], convention: Convention) -> npt.NDArray[np.float64]:
-    from scipy.ndimage import convolve1d, gaussian_filter
+    import cv2
 
     if convention == "gfm":
+        from scipy.ndimage import gaussian_filter
+
         down, across = (gaussian_filter(matte, _GRADIENT_SIGMA, order=order) for order in ((1, 0), (0, 1)))
         return np.asarray(np.hypot(down, across), np.float64)
     if convention == "dim" and np.ptp(matte) > 0:  # MATLAB's mat2gray, which leaves a constant matte as it is
@@ -116,11 +118,11 @@ def _gradient_magnitude(matte: npt.NDArray[np.float64], convention: Convention) 
     slope = -x * gauss / sigma**2
     norm = math.sqrt(float(np.square(gauss).sum() * np.square(slope).sum()))
 
-    def filtered(axis: int) -> npt.NDArray[np.float64]:
-        smooth = convolve1d(matte, gauss, axis=1 - axis, mode="nearest")
-        return np.asarray(convolve1d(smooth, slope, axis=axis, mode="nearest"), np.float64) / norm
-
-    return np.hypot(filtered(0), filtered(1))
+    down, across = (
+        cv2.sepFilter2D(matte, cv2.CV_64F, *kernels, borderType=cv2.BORDER_REPLICATE)
+        for kernels in ((gauss, slope), (slope, gauss))
+    )
+    return np.hypot(down, across) / norm
 
 
 def gradient_error(
