@@ -132,4 +132,5 @@ def serve(given: str) -> None:
                 graphs = work.graphs()
             pickle.dump((graphs, [item.message for item in said if issubclass(item.category, ExportWarning)]), answers)
             answers.flush()
+            del graphs  # as large as the weights
         pickle.dump(work.reference(), answers)

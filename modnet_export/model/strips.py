@@ -11,20 +11,15 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-_ROWS = 4
-"""Of the output, in a strip."""
+_ROWS, _FURTHER_ROWS = 4, 16
+"""Of the output, in a strip: where neighbourhoods of all channels are written out, and elsewhere."""
 
 
 def in_strips(network: nn.Module) -> None:
-    """Let every convolution that writes neighbourhoods out go strip by strip; its values are the same.
-
-    Pointwise ones write nothing out, and depthwise ones a channel at a time, which is small.
-    """
+    """Let every convolution of a network go strip by strip; its values are the same, but for the order of sums."""
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if not isinstance(child, nn.Conv2d) or child.padding_mode != "zeros":
-                continue
-            if child.groups == 1 and max(child.kernel_size) > 1:
+            if isinstance(child, nn.Conv2d) and child.padding_mode == "zeros":
                 setattr(module, name, _InStrips(child))
 
 
@@ -36,15 +31,16 @@ class _InStrips(nn.Module):
     def forward(self, image_nchw: Tensor) -> Tensor:
         conv = self.conv
         padding = cast("tuple[int, int]", conv.padding)  # MODNet's are numbers
-        reach = [step * (side - 1) + 1 for step, side in zip(conv.dilation, conv.kernel_size, strict=True)]
+        reach = [every * (side - 1) + 1 for every, side in zip(conv.dilation, conv.kernel_size, strict=True)]
         rows, columns = (
             (size + 2 * more - window) // stride + 1
             for size, more, window, stride in zip(image_nchw.shape[2:], padding, reach, conv.stride, strict=True)
         )
         found = image_nchw.new_empty(len(image_nchw), conv.out_channels, rows, columns)
         height = image_nchw.shape[2]
-        for top in range(0, rows, _ROWS):
-            bottom = min(top + _ROWS, rows)
+        step = _ROWS if conv.groups == 1 and max(conv.kernel_size) > 1 else _FURTHER_ROWS
+        for top in range(0, rows, step):
+            bottom = min(top + step, rows)
             first = top * conv.stride[0] - padding[0]
             last = (bottom - 1) * conv.stride[0] - padding[0] + reach[0]
             strip = image_nchw[:, :, min(max(first, 0), height) : min(max(last, 0), height)]
