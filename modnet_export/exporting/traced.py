@@ -90,9 +90,10 @@ class _Writer(fx.Interpreter):
         return self._constants[key]
 
     def weights(self, *names: str) -> list[str]:
-        """The names of initializers with the present layer's parameters and buffers."""
+        """The names of initializers with the present layer's parameters and buffers, of those that it has."""
         paths = [f"{self._step.target}.{name}" for name in names]
-        return [self._initializer(cast(Tensor, self.fetch_attr(path)).detach().numpy(), path) for path in paths]
+        found = {path: cast("Tensor | None", self.fetch_attr(path)) for path in paths}
+        return [self._initializer(item.detach().numpy(), path) for path, item in found.items() if item is not None]
 
     def _initializer(self, array: np.ndarray[Any, Any], name: str) -> str:
         self._initializers[name] = numpy_helper.from_array(array, name)
@@ -102,8 +103,7 @@ class _Writer(fx.Interpreter):
 def _convolution(to: _Writer, layer: nn.Conv2d, x: str) -> str:
     top, left = cast("tuple[int, int]", layer.padding)
     shape: dict[str, Any] = {"kernel_shape": layer.kernel_size, "pads": (top, left, top, left), "strides": layer.stride}
-    weights = to.weights("weight", "bias") if layer.bias is not None else to.weights("weight")
-    return to.node("Conv", x, *weights, **shape, dilations=layer.dilation, group=layer.groups)
+    return to.node("Conv", x, *to.weights("weight", "bias"), **shape, dilations=layer.dilation, group=layer.groups)
 
 
 def _batch_norm(to: _Writer, layer: nn.BatchNorm2d, x: str) -> str:
@@ -117,7 +117,7 @@ def _instance_norm(to: _Writer, layer: nn.InstanceNorm2d, x: str) -> str:
 
 
 def _linear(to: _Writer, layer: nn.Linear, x: str) -> str:
-    return to.node("Gemm", x, *to.weights("weight"), transB=1)
+    return to.node("Gemm", x, *to.weights("weight", "bias"), transB=1)
 
 
 def _resize(to: _Writer, x: str, *, scale_factor: float, mode: str, **others: object) -> str:
