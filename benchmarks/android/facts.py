@@ -201,13 +201,13 @@ def app_version(device: Device, package: str) -> dict[str, str]:
     return {"app version": version[1] if version else "unknown", "apk": digest[:12] or "unknown"}
 
 
-# An @ ends each answer; what the shell may not read says nothing.
-_GPU_MEMORY = (
-    'd=/sys/class/kgsl/kgsl/proc/"$0"; (cat "$d/gpumem_mapped" "$d/gpumem_unmapped"; echo @; '
-    "dumpsys gpu --gpumem; echo @; cat /sys/kernel/debug/mali0/gpu_memory; echo @; "
-    'dumpsys meminfo "$0") 2> /dev/null; true'
-)
-_MALI_PAGE = 4096
+# What is asked, the unit of the answer in bytes, and what in it are numbers of the process $0. The cheapest come first.
+_GPU_MEMORY: Mapping[str, tuple[str, int, str]] = {
+    "kgsl": ('cd /sys/class/kgsl/kgsl/proc/"$0" && cat gpumem_mapped gpumem_unmapped', 1, r"(\d+)"),
+    "dumpsys gpu": ("dumpsys gpu --gpumem", 1, r"^Proc {process} total: (\d+)"),
+    "mali": ("cat /sys/kernel/debug/mali0/gpu_memory", 4096, r"^ *\S+ +\(? *{process}\)? +(\d+)"),
+    "dumpsys meminfo": ('dumpsys meminfo "$0"', 1024, r"^\s*E?GL mtrack\s+([\d.,]+)"),
+}
 
 
 @dataclass(frozen=True)
@@ -218,25 +218,21 @@ class GpuMemory:
     source: str
 
 
-def gpu_memory(device: Device, process: str) -> GpuMemory | None:
+def gpu_memory(device: Device, process: str, known: GpuMemory | None = None) -> GpuMemory | None:
     """What a process holds for the GPU, by the first of these that the shell may read; None: by none.
 
     Adreno's driver (kgsl: mapped into the process, which its PSS has as well, and not mapped); Android's service since
     12 (gpuservice's GpuMem.cpp); Mali's driver where it tells processes apart; ``dumpsys meminfo``, which has what PSS
-    leaves out.
+    leaves out, and takes the most of the device's own time. Those after the one that ``known`` is from are not asked.
     """
-    kgsl, service, mali, meminfo = (device.text(["sh", "-c", _GPU_MEMORY, process]).split("@") + [""] * 3)[:4]
-    kilobytes = [
-        re.sub(r"\D", "", value) for value in re.findall(r"^\s*E?GL mtrack\s+([\d.,]+)", meminfo, re.MULTILINE)
-    ]
-    told = {
-        "kgsl": (1, re.findall(r"\d+", kgsl)),
-        "dumpsys gpu": (1, re.findall(rf"^Proc {process} total: (\d+)", service, re.MULTILINE)),
-        "mali": (_MALI_PAGE, re.findall(rf"^ *\S+ +\(? *{process}\)? +(\d+)", mali, re.MULTILINE)),
-        "dumpsys meminfo": (1024, kilobytes),
-    }
-    sizes = ((source, unit * sum(map(int, values))) for source, (unit, values) in told.items() if values)
-    return next((GpuMemory(size, source) for source, size in sizes if size), None)
+    for source, (command, unit, pattern) in _GPU_MEMORY.items():
+        said = device.text(["sh", "-c", f"({command}) 2> /dev/null; true", process])
+        numbers = re.findall(pattern.format(process=process), said, re.MULTILINE)
+        if size := unit * sum(int(re.sub(r"\D", "", number) or 0) for number in numbers):
+            return GpuMemory(size, source)
+        if known is not None and source == known.source:
+            break
+    return None
 
 
 def pss_bytes(device: Device, process: str) -> int | None:

@@ -219,7 +219,7 @@ class _Sampler:
         if size is not None and not self._ended.is_set():
             self.pss_bytes.append(size)
         if self.on_gpu and process.isdecimal():
-            held = facts.gpu_memory(device, process)
+            held = facts.gpu_memory(device, process, self.gpu_memory[-1] if self.gpu_memory else None)
             if held is not None and not self._ended.is_set():
                 self.gpu_memory.append(held)
         now = time.monotonic()

@@ -111,6 +111,16 @@ def test_what_a_process_holds_for_the_gpu(phones, adb, source):
     assert facts.gpu_memory(adb.device(device.serial), "7") == facts.GpuMemory(HELD[source], source)
 
 
+@pytest.mark.parametrize("source", GPU_MEMORY)
+def test_while_a_model_is_timed_nothing_dearer_is_asked_than_what_has_answered(phones, adb, source):
+    """``dumpsys meminfo`` is work for the device, once a second."""
+    asked = []
+    phone = adb.device(phones().serial)
+    phone.text = lambda command: asked.append(command[2]) or ""
+    assert facts.gpu_memory(phone, "7", facts.GpuMemory(1, source)) is None
+    assert len(asked) == 1 + list(GPU_MEMORY).index(source)
+
+
 @pytest.mark.parametrize(
     "silent",
     [
