@@ -12,7 +12,7 @@ from converters.budget import Budget
 from converters.errors import CheckFailedError, CrashedError, ExportError, ExportWarning
 from converters.progress import Progress, silent
 from converters.runtimes import Image, open_runtime
-from modnet_export.exporting.beside import Beside, beside
+from modnet_export.exporting.beside import Beside, Referenced, beside
 from modnet_export.exporting.chain import Chain
 from modnet_export.exporting.request import ExportRequest
 from modnet_export.images.compositing import save_image
@@ -70,18 +70,25 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
         further = [Chain(model, source.sha256, each) for model, each in zip(models[1:], of_size, strict=True)]
         chain = Chain(models[0], source.sha256, request, progress, further)
         images = {size: {item.name: item.load(size)[0] for item in builtin()} for size in sizes}
+        ran: list[tuple[Artefact, _Mattes]] = []
+        seen: Referenced | None = None
         try:
             # All that takes no reference comes first: its mattes are computed meanwhile.
             chain.begin(rows)
-            ran = [_ran(row, request, chain, folder, images) for row in rows]
+            for row in rows:
+                if seen is None and row.precision not in ("fp32", "fp16"):
+                    seen = other.reference()  # before a search of minutes, whether there are mattes at all
+                    _require_mattes(seen, source, request.size)
+                ran.append(_ran(row, request, chain, folder, images))
         except ExportError:
-            other.reference()  # where it fails, that is why
+            if seen is None:
+                other.reference()  # where it fails, that is why
             raise
-        progress("waiting for the reference")
-        seen = other.reference()
+        if seen is None:
+            progress("waiting for the reference")
+            seen = other.reference()
+            _require_mattes(seen, source, request.size)
         inputs = seen.samples
-        for item in inputs[request.size]:
-            require_matte(item.matte_nhwc, source.name)
         progress("comparing with the reference")
         result = Manifest(
             source=SourceRecord(
@@ -113,6 +120,11 @@ def _graphs(source: Source, sizes: Sequence[Size], other: Beside) -> list[ModelP
         open_reference(source)  # why nothing could be compared with it comes first
         raise
     return models
+
+
+def _require_mattes(seen: Referenced, source: Source, size: Size) -> None:
+    for item in seen.samples[size]:
+        require_matte(item.matte_nhwc, source.name)
 
 
 def _ran(

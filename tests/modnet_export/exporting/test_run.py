@@ -243,7 +243,7 @@ def test_file_where_the_folder_should_be_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["exporting to ONNX", "writing modnet_opt_fp32.onnx", "verifying modnet_fp32.tflite"])
+@pytest.mark.parametrize("stage", ["exporting to ONNX", "writing modnet_opt_fp32.onnx", "running modnet_fp32.tflite"])
 def test_killed_export_leaves_the_previous_folder(previous, stage):
     before = contents(previous)
     code = (
