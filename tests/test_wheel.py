@@ -171,10 +171,10 @@ def test_it_exports_and_verifies(call, exported):
 
 
 def test_an_export_imports_nothing_that_it_does_not_need(call, exported):
-    """What only reports, downloads and phones need costs memory and seconds."""
+    """What only reports, downloads and phones need costs memory and seconds; PyTorch works in another process."""
     imported = set((call.folder / "imported").read_text().split())
-    assert {"torch", "onnxruntime", "ai_edge_litert"} <= imported
-    assert not {"matplotlib", "jinja2", "huggingface_hub", "requests", "yaml"} & imported
+    assert {"onnxruntime", "ai_edge_litert"} <= imported
+    assert not {"torch", "matplotlib", "jinja2", "huggingface_hub", "requests", "yaml"} & imported
 
 
 def test_it_cuts_a_portrait_out(call, exported):

@@ -187,14 +187,14 @@ def without_gather(model):
 
 # Where a defect may be found, in the graph's own names or its parent's.
 PLACES = {
-    "swapped_rgb": r"swap|node_sub|Input image",
-    "normalisation_missing": r"node_sub|features\.0",
+    "swapped_rgb": r"swap|\bsub\b|Input image",
+    "normalisation_missing": r"\bsub\b|features\.0",
     "normalisation_twice": r"again|features\.0",
-    "align_corners": r"upsample_bilinear2d_3",
+    "align_corners": r"interpolate_3",
     "batch_norm_left_out": r"conv_hr4x\.0\.layers\.1",
     "transposed_weights": r"conv_enc2x\.layers",
     # Core ML's graph multiplies after it enlarges, its parent before: there the two are one group.
-    "off_by_one_padding": r"conv_lr16x\.layers|conv_\d+ split.*upsample_bilinear2d_1",
+    "off_by_one_padding": r"conv_lr16x\.layers|conv_\d+ split.*interpolate_1",
     "matte_shifted": r"shift|SLICE Slice|slice_by_index|CONCATENATION matte",
 }
 

@@ -232,7 +232,10 @@ def clipped_in_integers(model):
 
 def wrong_weights(model):
     """Of one convolution within the network."""
-    item = next(item for item in model.graph.initializer if len(item.dims) == 4 and item.dims[1] == 96)
+    weights = {item.name: item for item in model.graph.initializer if len(item.dims) == 4 and item.dims[1] == 96}
+    item = next(
+        weights[node.input[1]] for node in model.graph.node if node.op_type == "Conv" and node.input[1] in weights
+    )
     values = numpy_helper.to_array(item)[:, ::-1]
     item.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), item.name))
 
