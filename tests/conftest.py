@@ -142,10 +142,11 @@ def small_onnx(shared, request):
     import onnx
 
     def make(folder: Path) -> None:
-        from modnet_export.exporting.onnx import from_network
+        from modnet_export.exporting.onnx import finished
+        from modnet_export.exporting.traced import traced
         from modnet_export.record.contract import Size
 
-        model = from_network(request.getfixturevalue("modnet"), Size(height=96, width=128))
+        model = finished(traced(request.getfixturevalue("modnet"), Size(height=96, width=128)))
         onnx.save(model, folder / "modnet.onnx")
 
     return onnx.load(shared("small-onnx", make) / "modnet.onnx")

@@ -203,7 +203,7 @@ def app_version(device: Device, package: str) -> dict[str, str]:
 
 # What is asked, the unit of the answer in bytes, and what in it are numbers of the process $0. The cheapest come first.
 _GPU_MEMORY: Mapping[str, tuple[str, int, str]] = {
-    "kgsl": ('cd /sys/class/kgsl/kgsl/proc/"$0" && cat gpumem_mapped gpumem_unmapped', 1, r"(\d+)"),
+    "kgsl": ('d=/sys/class/kgsl/kgsl/proc/"$0"; cat "$d/gpumem_mapped" "$d/gpumem_unmapped"', 1, r"(\d+)"),
     "dumpsys gpu": ("dumpsys gpu --gpumem", 1, r"^Proc {process} total: (\d+)"),
     "mali": ("cat /sys/kernel/debug/mali0/gpu_memory", 4096, r"^ *\S+ +\(? *{process}\)? +(\d+)"),
     "dumpsys meminfo": ('dumpsys meminfo "$0"', 1024, r"^\s*E?GL mtrack\s+([\d.,]+)"),
@@ -225,13 +225,15 @@ def gpu_memory(device: Device, process: str, known: GpuMemory | None = None) -> 
     12 (gpuservice's GpuMem.cpp); Mali's driver where it tells processes apart; ``dumpsys meminfo``, which has what PSS
     leaves out, and takes the most of the device's own time. Those after the one that ``known`` is from are not asked.
     """
-    for source, (command, unit, pattern) in _GPU_MEMORY.items():
-        said = device.text(["sh", "-c", f"({command}) 2> /dev/null; true", process])
+    sources = list(_GPU_MEMORY)
+    asked = sources if known is None else sources[: sources.index(known.source) + 1]
+    commands = "; echo @; ".join(_GPU_MEMORY[source][0] for source in asked)  # an @ ends each answer
+    answers = device.text(["sh", "-c", f"({commands}) 2> /dev/null; true", process]).split("@")
+    for source, said in zip(asked, answers, strict=False):
+        _, unit, pattern = _GPU_MEMORY[source]
         numbers = re.findall(pattern.format(process=process), said, re.MULTILINE)
         if size := unit * sum(int(re.sub(r"\D", "", number) or 0) for number in numbers):
             return GpuMemory(size, source)
-        if known is not None and source == known.source:
-            break
     return None
 
 

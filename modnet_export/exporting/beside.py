@@ -80,7 +80,11 @@ class Beside:
         return found
 
     def reference(self) -> Referenced:
-        """As ``Work.reference``."""
+        """As ``Work.reference``; a further call gives the same again."""
+        return self._referenced
+
+    @cached_property
+    def _referenced(self) -> Referenced:
         if (answer := self._next()) is not None:
             found: Referenced = answer
             return found

@@ -1,11 +1,10 @@
-"""To ONNX, from the network or from a user's own MODNet in ONNX: with a static shape, at a pinned opset, checked."""
+"""ONNX with a static shape, at a pinned opset, checked: of the network's trace, or of a user's own MODNet in ONNX."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import onnx
 from onnx import TensorProto, helper
@@ -17,9 +16,6 @@ from modnet_export.model.checkpoint import Source, layers
 from modnet_export.model.onnx_ports import ports, read_onnx
 from modnet_export.record.choices import InputRange
 from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
-
-if TYPE_CHECKING:
-    from modnet_export.model.network import MODNet
 
 _QUANTIZED = (
     "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
@@ -46,13 +42,6 @@ def finished(model: onnx.ModelProto) -> onnx.ModelProto:
     simplified.producer_name, simplified.producer_version, simplified.doc_string = "modnet-export", "", ""
     onnx.checker.check_model(simplified, full_check=True)
     return simplified
-
-
-def from_network(modnet: MODNet, size: Size) -> onnx.ModelProto:
-    """MODNet behind the artefact contract: ``image`` 1 x 3 x H x W in [0, 1] to ``matte`` 1 x 1 x H x W."""
-    from modnet_export.exporting.traced import traced
-
-    return finished(traced(modnet, size))
 
 
 def from_onnx(source: Source, size: Size) -> onnx.ModelProto:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,48 +63,64 @@ def export(request: ExportRequest, progress: Progress = silent) -> Manifest:
     progress("loading the checkpoint")
     source = settled(checkpoint.resolve(request.checkpoint), request.input_range)
     sizes = (request.size, *request.functions)
-    stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
-    with beside(source, sizes) as other, replaced_folder(request.out, keep=stay) as folder:
+    with beside(source, sizes) as other:
         progress("exporting to ONNX")
         models = _graphs(source, sizes, other)
         of_size = [replace(request, size=size, functions=()) for size in request.functions]
         further = [Chain(model, source.sha256, each) for model, each in zip(models[1:], of_size, strict=True)]
         chain = Chain(models[0], source.sha256, request, progress, further)
-        images = {size: {item.name: item.load(size)[0] for item in builtin()} for size in sizes}
-        ran: list[tuple[Artefact, _Mattes]] = []
-        seen: Referenced | None = None
-        try:
-            # All that takes no reference comes first: its mattes are computed meanwhile.
+        with _reference_first(other):
             chain.begin(rows)
-            for row in rows:
-                if seen is None and row.precision not in ("fp32", "fp16"):
-                    seen = other.reference()  # before a search of minutes, whether there are mattes at all
-                    _require_mattes(seen, source, request.size)
-                ran.append(_ran(row, request, chain, folder, images))
-        except ExportError:
-            if seen is None:
-                other.reference()  # where it fails, that is why
-            raise
-        if seen is None:
-            progress("waiting for the reference")
-            seen = other.reference()
-            _require_mattes(seen, source, request.size)
-        inputs = seen.samples
-        progress("comparing with the reference")
-        result = Manifest(
-            source=SourceRecord(
-                name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range
-            ),
-            size=request.size,
-            reference=seen.engine,
-            versions=versions(MAKING if request.converter == "direct" else MAKING + SECOND_CONVERTER),
-            calibration=chain.calibration,
-            artefacts=tuple(_measured(artefact, mattes, inputs) for artefact, mattes in ran),
-            golden=_golden(inputs[request.size][0], folder),
-        )
-        if not request.keep_failing:
-            require_parity(result.artefacts, [item.name for item in inputs[request.size]])
-        write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
+        stay = {item.name for item in request.out.iterdir()} - replaced if request.out.exists() else set[str]()
+        with replaced_folder(request.out, keep=stay) as folder:
+            return _filled(folder, rows, request, source, chain, other)
+
+
+@contextmanager
+def _reference_first(other: Beside) -> Iterator[None]:
+    """Of two errors, raise the reference's: where a model gives no mattes, that is why it does not convert or run."""
+    try:
+        yield
+    except ExportError:
+        other.reference()
+        raise
+
+
+def _filled(
+    folder: Path, rows: Sequence[Recipe], request: ExportRequest, source: Source, chain: Chain, other: Beside
+) -> Manifest:
+    """Write and run every artefact, then compare: the reference's mattes are computed meanwhile."""
+    images = {
+        size: {item.name: item.load(size)[0] for item in builtin()} for size in (request.size, *request.functions)
+    }
+
+    def reference() -> Referenced:
+        seen = other.reference()
+        for item in seen.samples[request.size]:
+            require_matte(item.matte_nhwc, source.name)
+        return seen
+
+    ran: list[tuple[Artefact, _Mattes]] = []
+    for row in rows:
+        if row.precision not in ("fp32", "fp16"):
+            reference()  # before minutes of a search, whether there are mattes at all
+        with _reference_first(other):
+            ran.append(_ran(row, request, chain, folder, images))
+    chain.progress("waiting for the reference")
+    seen = reference()
+    chain.progress("comparing with the reference")
+    result = Manifest(
+        source=SourceRecord(name=source.name, kind=source.kind, sha256=source.sha256, input_range=source.input_range),
+        size=request.size,
+        reference=seen.engine,
+        versions=versions(MAKING if request.converter == "direct" else MAKING + SECOND_CONVERTER),
+        calibration=chain.calibration,
+        artefacts=tuple(_measured(artefact, mattes, seen.samples) for artefact, mattes in ran),
+        golden=_golden(seen.samples[request.size][0], folder),
+    )
+    if not request.keep_failing:
+        require_parity(result.artefacts, [item.name for item in seen.samples[request.size]])
+    write_bytes(folder / manifest.FILE_NAME, manifest.dump(result))
     return result
 
 
@@ -120,11 +137,6 @@ def _graphs(source: Source, sizes: Sequence[Size], other: Beside) -> list[ModelP
         open_reference(source)  # why nothing could be compared with it comes first
         raise
     return models
-
-
-def _require_mattes(seen: Referenced, source: Source, size: Size) -> None:
-    for item in seen.samples[size]:
-        require_matte(item.matte_nhwc, source.name)
 
 
 def _ran(

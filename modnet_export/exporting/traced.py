@@ -15,20 +15,21 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, cat, fx, nn, sigmoid
 from torch.nn.functional import interpolate
 
-from modnet_export.model.network import ContractNetwork
+from modnet_export.model.network import ContractNetwork, MODNet
 from modnet_export.record.contract import INPUT_NAME, OPSET, OUTPUT_NAME, Size
 
 if TYPE_CHECKING:
     import onnx
-
-    from modnet_export.model.network import MODNet
 
 _IR_VERSION = 10
 """What ``torch.onnx.export`` writes at this opset."""
 
 
 def traced(modnet: MODNet, size: Size) -> onnx.ModelProto:
-    """MODNet behind the artefact contract, as it is: neither simplified nor checked."""
+    """MODNet behind the artefact contract: ``image`` 1 x 3 x H x W in [0, 1] to ``matte`` 1 x 1 x H x W.
+
+    It is written as traced: ``onnx.finished`` simplifies and checks it.
+    """
     trace = fx.symbolic_trace(ContractNetwork(modnet).eval())
     trace.graph.eliminate_dead_code()  # the check of the size
     return _Writer(trace).write(size)

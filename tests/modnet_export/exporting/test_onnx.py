@@ -10,8 +10,8 @@ import torch
 from onnx import helper, numpy_helper
 
 from converters.errors import ExportError
-from modnet_export.exporting import onnx as exporting
-from modnet_export.exporting.onnx import from_network, from_onnx
+from modnet_export.exporting.onnx import finished, from_onnx
+from modnet_export.exporting.traced import traced
 from modnet_export.model import checkpoint, network
 from modnet_export.model.network import MODNet
 from modnet_export.model.reference import TorchReference, open_reference
@@ -49,7 +49,7 @@ def test_export_says_nothing_about_the_machine_it_was_made_on(small_onnx):
 
 
 def test_export_gives_the_same_bytes_again(small_onnx, modnet):
-    again = from_network(modnet, SIZE)
+    again = finished(traced(modnet, SIZE))
     assert again.SerializeToString(deterministic=True) == small_onnx.SerializeToString(deterministic=True)
 
 
@@ -99,7 +99,7 @@ def test_the_graph_is_the_one_that_pytorchs_own_exporter_gives(some_modnet):
         output_names=["matte"],
         verbose=False,
     )
-    ours, theirs = from_network(some_modnet, SIZE), exporting.finished(program.model_proto)
+    ours, theirs = finished(traced(some_modnet, SIZE)), finished(program.model_proto)
     assert written_out(ours.graph) == written_out(theirs.graph)
     assert (ours.opset_import, ours.ir_version) == (theirs.opset_import, theirs.ir_version)
 

@@ -14,11 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from converters.diagnose.inspection import inspect
 from converters.errors import CheckFailedError, ExportError
 from modnet_export import ExportRequest, Size, VerifyRequest, export, verify
+from modnet_export.exporting.chain import Chain
 from modnet_export.images.inputs import images
 from modnet_export.record import files
 from modnet_export.record import manifest as manifests
@@ -233,6 +235,28 @@ def test_full_disk_leaves_the_previous_folder(previous, monkeypatch, fail_at):
         export(request(previous))
     assert contents(previous) == before
     assert [path.name for path in previous.parent.iterdir()] == ["dist"]
+
+
+def test_weights_that_do_not_load_leave_nothing(tmp_path):
+    (tmp_path / "weights.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ExportError, match="cannot read weights"):
+        export(request(tmp_path / "new" / "dist", checkpoint=str(tmp_path / "weights.safetensors")))
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_model_without_mattes_is_refused_before_a_search(small_onnx, tmp_path, monkeypatch):
+    logits = onnx.ModelProto()
+    logits.CopyFrom(small_onnx)
+    sigmoid = logits.graph.node.pop()
+    logits.graph.node[-1].output[0] = "matte"
+    assert sigmoid.op_type == "Sigmoid"
+    onnx.save(logits, tmp_path / "logits.onnx")
+    written = []
+    monkeypatch.setattr(Chain, "write", lambda self, row, path: written.append(row.file))
+    asked = {"size": Size(height=96, width=128), "formats": ("tflite",), "precisions": ("int8",), "input_range": "0..1"}
+    with pytest.raises(ExportError, match=r"logits\.onnx gives values from"):
+        export(request(tmp_path / "dist", checkpoint=str(tmp_path / "logits.onnx"), **asked))
+    assert not written
 
 
 def test_file_where_the_folder_should_be_is_refused(tmp_path):
